@@ -1,0 +1,17 @@
+/** Why a command is refused; each is a code that clients see. */
+export type RefusalCode = 'Orders.NotFound' | 'Orders.WindowClosed' | 'Orders.InvalidState';
+
+/** An expected refusal: a code for programs, a sentence for people. */
+export interface Refusal {
+	readonly code: RefusalCode;
+	readonly message: string;
+}
+
+export const windowClosed = (message: string): Refusal => ({ code: 'Orders.WindowClosed', message });
+
+export const invalidState = (message: string): Refusal => ({ code: 'Orders.InvalidState', message });
+
+/** A step that the state machine does not know. It is a bug in the caller, never the buyer's doing. */
+export class IllegalTransition extends Error {
+	override readonly name = 'IllegalTransition';
+}

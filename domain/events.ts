@@ -1,0 +1,58 @@
+import type { Instant } from './time.ts';
+
+/** Everything that can happen to an order, as its history and its consumers see it. */
+export const EVENT_TYPES = [
+	'OrderPending',
+	'OrderHeld',
+	'OrderResumed',
+	'OrderCancelRequested',
+	'OrderCancelled',
+	'OrderConfirmed',
+	'OrderShipped',
+	'PaymentAuthorized',
+	'PaymentDeclined',
+	'PaymentCaptured',
+	'PaymentVoided',
+	'PaymentFailed',
+] as const;
+
+export type EventType = (typeof EVENT_TYPES)[number];
+
+/**
+ * Internal messages that ask a service to look at an order again. They have no `sequence` and no place in the
+ * history: `OrderDue` at the end of the window, `HoldExpired` at the hold limit, `ShipmentDue` from the sweeper.
+ */
+export const WAKE_UP_TYPES = ['OrderDue', 'HoldExpired', 'ShipmentDue'] as const;
+
+export type WakeUpType = (typeof WAKE_UP_TYPES)[number];
+
+export type MessageType = EventType | WakeUpType;
+
+/** What an event carries beside its envelope; `version` is the version of this shape. */
+export type EventData = Readonly<Record<string, string | number | null>> & { readonly version: 1 };
+
+/** An event as the aggregate raised it; `id` is fixed from here on. */
+export interface OrderEvent {
+	readonly kind: 'event';
+	/** UUID v7 */
+	readonly id: string;
+	readonly type: EventType;
+	readonly orderId: string;
+	/** 1, 2, 3 … within the order */
+	readonly sequence: number;
+	readonly occurredAt: Instant;
+	readonly data: EventData;
+}
+
+/** A message to oneself for the moment `at`. */
+export interface WakeUp {
+	readonly kind: 'wake-up';
+	/** UUID v7, of its own: a wake-up that is armed again gets a new one */
+	readonly id: string;
+	readonly type: WakeUpType;
+	readonly orderId: string;
+	/** the moment it was armed for */
+	readonly at: Instant;
+}
+
+export type Raised = OrderEvent | WakeUp;

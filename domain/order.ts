@@ -1,0 +1,423 @@
+import { IllegalTransition, invalidState, type Refusal, windowClosed } from './errors.ts';
+import type { EventData, EventType, OrderEvent, Raised, WakeUpType } from './events.ts';
+import type { Money } from './money.ts';
+import {
+	begin,
+	keyHasAged,
+	mayRepeat,
+	newPayment,
+	type Payment,
+	type PaymentOperation,
+	type ProviderOutcome,
+	repeat,
+	settle,
+	voidUnasked,
+} from './payment.ts';
+import { ok, type Result, refuse } from './result.ts';
+import { failedAttempt, type HandOverOutcome, nextAttempt, type Shipment } from './shipment.ts';
+import { firstLook, laterLook } from './sweeping.ts';
+import { type Duration, type Instant, MINUTE } from './time.ts';
+
+export const ORDER_STATUSES = [
+	'Pending',
+	'OnHold',
+	'CancelRequested',
+	'Cancelled',
+	'Confirmed',
+	'Shipped',
+	'PaymentFailed',
+] as const;
+
+export type OrderStatus = (typeof ORDER_STATUSES)[number];
+
+/** A resumed order has at least this long left, or its whole window where that is shorter. */
+const SHORTEST_REST: Duration = MINUTE;
+
+/** What is stored of an order itself; immutable. */
+export interface OrderRecord {
+	/** UUID v7 */
+	readonly id: string;
+	/** the caller who placed it */
+	readonly owner: string;
+	readonly productName: string;
+	readonly amount: Money;
+	/** the provider's token for the buyer's card */
+	readonly paymentMethod: string;
+	readonly cancellationWindow: Duration;
+	readonly status: OrderStatus;
+	readonly createdAt: Instant;
+	/** the end of the window; while on hold, the interrupted one */
+	readonly pendingUntil: Instant;
+	/** the begin of the present pause */
+	readonly heldAt: Instant | null;
+	/** the hold limit, fixed at the first pause */
+	readonly holdExpiresAt: Instant | null;
+	readonly confirmedAt: Instant | null;
+	readonly cancelledAt: Instant | null;
+	readonly shippedAt: Instant | null;
+	readonly failedAt: Instant | null;
+	readonly failureReason: string | null;
+	/** the sequence of the last event */
+	readonly sequence: number;
+	/** when the sweeper looks at it; null once nothing more can happen */
+	readonly sweepAt: Instant | null;
+	/** how often the sweeper has found it since it last went on */
+	readonly sweeps: number;
+}
+
+/** The database's clock as read under the order's lock, and new message ids. */
+export interface Moment {
+	readonly now: Instant;
+	/** a new UUID v7 */
+	readonly newId: (at: Instant) => string;
+}
+
+export interface PlaceOrder {
+	readonly owner: string;
+	readonly productName: string;
+	readonly amount: Money;
+	readonly paymentMethod: string;
+	readonly cancellationWindow: Duration;
+}
+
+/** A call to the payment provider whose intent is about to be stored. */
+export interface PaymentCall {
+	readonly orderId: string;
+	readonly operation: PaymentOperation;
+	readonly attempt: number;
+	readonly amount: Money;
+	readonly paymentMethod: string;
+	readonly reference: string | null;
+	/** the key is too old to be trusted: ask what happened before repeating */
+	readonly keyAged: boolean;
+}
+
+/** A hand-over to the parcel service whose intent is about to be stored. */
+export interface HandOverCall {
+	readonly orderId: string;
+	readonly attempt: number;
+}
+
+/** An order with its payment and shipment: everything that one order's row lock protects. */
+export class Order {
+	#record: OrderRecord;
+	#payment: Payment;
+	#shipment: Shipment | null;
+	readonly #raised: Raised[] = [];
+
+	constructor(record: OrderRecord, payment: Payment, shipment: Shipment | null = null) {
+		this.#record = record;
+		this.#payment = payment;
+		this.#shipment = shipment;
+	}
+
+	get record(): OrderRecord {
+		return this.#record;
+	}
+
+	get payment(): Payment {
+		return this.#payment;
+	}
+
+	get shipment(): Shipment | null {
+		return this.#shipment;
+	}
+
+	/** What has been raised and must be stored with the order, in order. */
+	get raised(): readonly Raised[] {
+		return this.#raised;
+	}
+
+	/** – → Pending */
+	static place(command: PlaceOrder, { now, newId }: Moment): Order {
+		const pendingUntil = now + command.cancellationWindow;
+		const order = new Order(
+			{
+				...command,
+				id: newId(now),
+				status: 'Pending',
+				createdAt: now,
+				pendingUntil,
+				heldAt: null,
+				holdExpiresAt: null,
+				confirmedAt: null,
+				cancelledAt: null,
+				shippedAt: null,
+				failedAt: null,
+				failureReason: null,
+				sequence: 0,
+				sweepAt: now,
+				sweeps: 0,
+			},
+			newPayment(),
+		);
+		order.#event({ now, newId }, 'OrderPending', {
+			productName: command.productName,
+			amountMinor: command.amount.minor.toString(),
+			currency: command.amount.currency,
+			pendingUntil: toIso(pendingUntil),
+		});
+		order.#arm('OrderDue', pendingUntil, { now, newId });
+		return order;
+	}
+
+	/** Pending → OnHold: the buyer pauses. On an order on hold nothing changes. */
+	hold(moment: Moment, holdLimit: Duration): Result<void, Refusal> {
+		const { status } = this.#record;
+		const refusal = this.#pauseRefused(moment.now);
+		if (refusal !== undefined) return refuse(refusal);
+		if (status === 'OnHold') return ok(undefined);
+		const holdExpiresAt = this.#record.holdExpiresAt ?? moment.now + holdLimit;
+		this.#change({ status: 'OnHold', heldAt: moment.now, holdExpiresAt });
+		this.#event(moment, 'OrderHeld', { heldUntil: toIso(holdExpiresAt) });
+		this.#arm('HoldExpired', holdExpiresAt, moment);
+		return ok(undefined);
+	}
+
+	/** OnHold → Pending: the buyer resumes, with the rest of the window. On a pending order nothing changes. */
+	resume(moment: Moment): Result<void, Refusal> {
+		const { status, pendingUntil, heldAt, cancellationWindow } = this.#record;
+		const refusal = this.#pauseRefused(moment.now);
+		if (refusal !== undefined) return refuse(refusal);
+		if (status === 'Pending') return ok(undefined);
+		const rest = pendingUntil - (heldAt ?? pendingUntil);
+		const due = moment.now + Math.max(rest, Math.min(SHORTEST_REST, cancellationWindow));
+		this.#change({ status: 'Pending', heldAt: null, pendingUntil: due });
+		this.#event(moment, 'OrderResumed', { pendingUntil: toIso(due) });
+		this.#arm('OrderDue', due, moment);
+		return ok(undefined);
+	}
+
+	/** Pending, OnHold → CancelRequested: the buyer cancels. On a cancelled order nothing changes. */
+	cancel(moment: Moment): Result<void, Refusal> {
+		const { status } = this.#record;
+		if (status === 'CancelRequested' || status === 'Cancelled') return ok(undefined);
+		if (status === 'PaymentFailed') return refuse(invalidState('The payment of this order has failed.'));
+		if (status !== 'OnHold' && this.#windowIsOver(moment.now)) return refuse(OVER);
+		this.#requestCancel(moment, 'buyer');
+		return ok(undefined);
+	}
+
+	/**
+	 * The wake-up `OrderDue` armed for `at` has come: Pending → Confirmed. One that comes early is armed again; one
+	 * whose moment is no longer the order's has no effect.
+	 */
+	wakeAtDue(at: Instant, moment: Moment): void {
+		if (this.#record.status !== 'Pending' || at !== this.#record.pendingUntil) return;
+		if (moment.now < at) this.#arm('OrderDue', at, moment);
+		else this.#confirm(moment, 'OrderDue');
+	}
+
+	/** The wake-up `HoldExpired` armed for `at` has come: OnHold → CancelRequested, by the same rules. */
+	wakeAtHoldLimit(at: Instant, moment: Moment): void {
+		if (this.#record.status !== 'OnHold' || at !== this.#record.holdExpiresAt) return;
+		if (moment.now < at) this.#arm('HoldExpired', at, moment);
+		else this.#requestCancel(moment, 'hold limit');
+	}
+
+	/** Does what the clock alone asks for, for an order that no wake-up reached. */
+	wakeWithoutMessage(moment: Moment): void {
+		const { status, pendingUntil, holdExpiresAt } = this.#record;
+		if (status === 'Pending') {
+			if (moment.now >= pendingUntil) this.#confirm(moment, 'sweeper');
+		} else if (status === 'OnHold' && holdExpiresAt !== null && moment.now >= holdExpiresAt) {
+			this.#requestCancel(moment, 'hold limit');
+		}
+	}
+
+	/** The provider operation that the order's state asks for, whether or not it may begin yet. */
+	get wanted(): PaymentOperation | null {
+		const { status } = this.#record;
+		const payment = this.#payment;
+		if (payment.open !== null) return payment.open.operation;
+		if (status === 'CancelRequested') return payment.status === 'Authorized' ? 'void' : null;
+		if (payment.status === 'Requested' && AUTHORIZES.has(status)) return 'authorize';
+		return status === 'Confirmed' && payment.status === 'Authorized' ? 'capture' : null;
+	}
+
+	/** True if `pay` would make a call now, so that a call slot is needed. */
+	needsCall(now: Instant): boolean {
+		return this.wanted !== null && (this.#payment.open === null || mayRepeat(this.#payment, now));
+	}
+
+	/**
+	 * Starts, or repeats, the provider operation that the order's state asks for, and answers with the call to make
+	 * once this has been committed; null if there is none to make. `timeout` is the call's own.
+	 */
+	pay(moment: Moment, timeout: Duration): PaymentCall | null {
+		if (this.#payment.open === null && this.#record.status === 'CancelRequested') this.#cancelWithoutCall(moment);
+		if (!this.needsCall(moment.now)) return null;
+		const operation = this.wanted;
+		if (operation === null) return null;
+		this.#payment =
+			this.#payment.open === null
+				? begin(this.#payment, operation, moment.now, timeout)
+				: repeat(this.#payment, moment.now, timeout);
+		const { open, reference } = this.#payment;
+		if (open === null) return null;
+		// The first call of an operation needs no new look: the sweeper leaves alone what is under way.
+		if (open.attempts > 1) this.#lookAgain(moment.now);
+		const { id, amount, paymentMethod } = this.#record;
+		return {
+			orderId: id,
+			operation,
+			attempt: open.attempts,
+			amount,
+			paymentMethod,
+			reference,
+			keyAged: keyHasAged(open, moment.now),
+		};
+	}
+
+	/** Applies what became of a call. An outcome whose operation is no longer open is dropped; answers if it counted. */
+	paid(operation: PaymentOperation, attempt: number, outcome: ProviderOutcome, moment: Moment): boolean {
+		const before = this.#payment;
+		this.#payment = settle(before, operation, attempt, outcome, moment.now);
+		if (this.#payment === before) return false;
+		const reason = outcome.kind === 'succeeded' ? null : outcome.reason;
+		switch (this.#payment.status) {
+			case 'Authorized':
+				this.#event(moment, 'PaymentAuthorized', {});
+				break;
+			case 'Declined':
+				this.#event(moment, 'PaymentDeclined', { reason });
+				if (this.#record.status === 'CancelRequested') this.#cancelled(moment);
+				else this.#failed(moment, reason);
+				break;
+			case 'Captured':
+				this.#event(moment, 'PaymentCaptured', {});
+				break;
+			case 'Failed':
+				this.#failed(moment, reason);
+				this.#event(moment, 'PaymentFailed', { reason });
+				break;
+			case 'Voided':
+				this.#event(moment, 'PaymentVoided', {});
+				this.#cancelled(moment);
+				break;
+			default:
+				this.#lookAgain(moment.now);
+		}
+		return true;
+	}
+
+	/** Starts, or repeats, the hand-over of a paid order, and answers with the call to make once this is committed. */
+	handOver(moment: Moment, timeout: Duration): HandOverCall | null {
+		if (this.#record.status !== 'Confirmed' || this.#payment.status !== 'Captured') return null;
+		const shipment = nextAttempt(this.#shipment, moment.now, timeout);
+		if (shipment === undefined) return null;
+		this.#shipment = shipment;
+		return { orderId: this.#record.id, attempt: shipment.attempts };
+	}
+
+	/** Confirmed → Shipped, once the parcel service has the parcel. Answers if the outcome counted. */
+	handedOver(attempt: number, outcome: HandOverOutcome, moment: Moment): boolean {
+		if (this.#record.status !== 'Confirmed' || this.#shipment === null) return false;
+		if (outcome.kind === 'unknown') {
+			this.#shipment = failedAttempt(this.#shipment, attempt, moment.now);
+			this.#lookAgain(moment.now);
+			return true;
+		}
+		if (this.#payment.status !== 'Captured') throw new IllegalTransition('shipped before it was paid');
+		this.#change({ status: 'Shipped', shippedAt: moment.now });
+		this.#event(moment, 'OrderShipped', { parcel: outcome.parcel });
+		return true;
+	}
+
+	/** True if the order is paid and nobody is handing it over. */
+	awaitsShipment(now: Instant): boolean {
+		const paid = this.#record.status === 'Confirmed' && this.#payment.status === 'Captured';
+		return paid && nextAttempt(this.#shipment, now, 0) !== undefined;
+	}
+
+	/** The sweeper has found this order: its next look moves on, later with each find. */
+	found(now: Instant): void {
+		const sweeps = this.#record.sweeps + 1;
+		this.#record = { ...this.#record, sweeps, sweepAt: laterLook(sweeps, now) };
+	}
+
+	/** Asks shipping to look at a paid order that has not shipped. */
+	askForShipment(moment: Moment): void {
+		this.#arm('ShipmentDue', moment.now, moment);
+	}
+
+	#windowIsOver(now: Instant): boolean {
+		const { status, pendingUntil } = this.#record;
+		return status === 'Confirmed' || status === 'Shipped' || (status === 'Pending' && now >= pendingUntil);
+	}
+
+	#pauseRefused(now: Instant): Refusal | undefined {
+		const { status, holdExpiresAt } = this.#record;
+		if (this.#windowIsOver(now)) return OVER;
+		if (status !== 'Pending' && status !== 'OnHold') return invalidState(`The order is ${status}.`);
+		if (holdExpiresAt !== null && now >= holdExpiresAt) return HOLD_OVER;
+		return undefined;
+	}
+
+	#confirm(moment: Moment, wokenBy: 'OrderDue' | 'sweeper'): void {
+		this.#change({ status: 'Confirmed', confirmedAt: moment.now });
+		this.#event(moment, 'OrderConfirmed', { wokenBy });
+	}
+
+	#requestCancel(moment: Moment, requestedBy: string): void {
+		this.#change({ status: 'CancelRequested', heldAt: null });
+		this.#event(moment, 'OrderCancelRequested', { requestedBy });
+	}
+
+	#cancelWithoutCall(moment: Moment): void {
+		if (this.#payment.status === 'Requested') {
+			this.#payment = voidUnasked(this.#payment);
+			this.#event(moment, 'PaymentVoided', {});
+			this.#cancelled(moment);
+		} else if (this.#payment.status === 'Declined' || this.#payment.status === 'Voided') this.#cancelled(moment);
+	}
+
+	#cancelled(moment: Moment): void {
+		if (this.#record.status !== 'CancelRequested') throw new IllegalTransition(`${this.#record.status} → Cancelled`);
+		this.#change({ status: 'Cancelled', cancelledAt: moment.now });
+		this.#event(moment, 'OrderCancelled', {});
+	}
+
+	#failed(moment: Moment, failureReason: string | null): void {
+		if (!AUTHORIZES.has(this.#record.status)) throw new IllegalTransition(`${this.#record.status} → PaymentFailed`);
+		this.#change({ status: 'PaymentFailed', heldAt: null, failedAt: moment.now, failureReason });
+		this.#lookAgain(moment.now);
+	}
+
+	#change(change: Partial<OrderRecord>): void {
+		this.#record = { ...this.#record, ...change };
+	}
+
+	#lookAgain(now: Instant): void {
+		const sweepAt = firstLook(this.#record, this.#payment, this.#shipment, now);
+		this.#record = { ...this.#record, sweepAt, sweeps: 0 };
+	}
+
+	#event({ now, newId }: Moment, type: EventType, data: Omit<EventData, 'version'>): void {
+		const sequence = this.#record.sequence + 1;
+		const sweepAt = firstLook(this.#record, this.#payment, this.#shipment, now);
+		this.#record = { ...this.#record, sequence, sweepAt, sweeps: 0 };
+		const event: OrderEvent = {
+			kind: 'event',
+			id: newId(now),
+			type,
+			orderId: this.#record.id,
+			sequence,
+			occurredAt: now,
+			data: { version: 1, ...data },
+		};
+		this.#raised.push(event);
+	}
+
+	#arm(type: WakeUpType, at: Instant, { now, newId }: Moment): void {
+		this.#raised.push({ kind: 'wake-up', id: newId(now), type, orderId: this.#record.id, at });
+	}
+}
+
+/** The states in which an authorisation may be under way, and in which its refusal fails the order. */
+const AUTHORIZES: ReadonlySet<OrderStatus> = new Set(['Pending', 'OnHold', 'Confirmed']);
+
+const OVER = windowClosed('The cancellation window of this order is over.');
+const HOLD_OVER = windowClosed('The hold limit of this order has passed.');
+
+const toIso = (at: Instant): string => new Date(at).toISOString();

@@ -1,0 +1,32 @@
+import type { Money } from './money.ts';
+import type { PaymentOperation, ProviderOutcome } from './payment.ts';
+import type { HandOverOutcome } from './shipment.ts';
+
+/** What a payment provider is asked. It takes one order at a time, as real providers do. */
+export interface PaymentRequest {
+	readonly orderId: string;
+	/** the same for every repetition of one operation of one order */
+	readonly idempotencyKey: string;
+	readonly amount: Money;
+	/** the provider's own token for the buyer's card */
+	readonly paymentMethod: string;
+	/** the provider's name for the authorisation; null before there is one */
+	readonly reference: string | null;
+}
+
+/** A company that moves money. A call that throws, or does not answer in time, has an unknown outcome. */
+export interface PaymentProvider {
+	/** holds the amount */
+	authorize(request: PaymentRequest): Promise<ProviderOutcome>;
+	/** takes what is held */
+	capture(request: PaymentRequest): Promise<ProviderOutcome>;
+	/** releases what is held */
+	void(request: PaymentRequest): Promise<ProviderOutcome>;
+	/** what became of an operation; undefined if the provider knows nothing of it */
+	find(operation: PaymentOperation, request: PaymentRequest): Promise<ProviderOutcome | undefined>;
+}
+
+/** A company that carries parcels. A call that throws has an unknown outcome and is repeated under the same key. */
+export interface ParcelService {
+	handOver(request: { readonly orderId: string; readonly idempotencyKey: string }): Promise<HandOverOutcome>;
+}

@@ -1,0 +1,40 @@
+import type { OrderRecord } from './order.ts';
+import type { Payment } from './payment.ts';
+import type { Shipment } from './shipment.ts';
+import { backOff, type Duration, type Instant, MINUTE, SECOND } from './time.ts';
+
+/** How much longer than it should an order may wait before the sweeper looks at it. */
+export const GRACE: Duration = 3 * SECOND;
+
+const LONGEST_LOOK: Duration = MINUTE;
+
+/** When the sweeper looks at an order that has just gone on; null once nothing more can happen to it. */
+export function firstLook(
+	order: Pick<OrderRecord, 'status' | 'pendingUntil' | 'holdExpiresAt'>,
+	payment: Payment,
+	shipment: Shipment | null,
+	now: Instant,
+): Instant | null {
+	switch (order.status) {
+		case 'Pending':
+			return Math.min(order.pendingUntil + GRACE, paymentLook(payment, now));
+		case 'OnHold':
+			return Math.min((order.holdExpiresAt ?? now) + GRACE, paymentLook(payment, now));
+		case 'CancelRequested':
+			return payment.status === 'Authorized' && payment.open === null ? now + GRACE : paymentLook(payment, now);
+		case 'Confirmed':
+			if (payment.status === 'Captured') return (shipment?.attemptUntil ?? now) + GRACE;
+			return payment.status === 'Authorized' && payment.open === null ? now + GRACE : paymentLook(payment, now);
+		default:
+			return null;
+	}
+}
+
+/** An authorised payment waits for the order; a call under way has until its end; an unknown outcome is asked for again. */
+function paymentLook(payment: Payment, now: Instant): Instant {
+	if (payment.open === null) return payment.status === 'Requested' ? now + GRACE : Number.POSITIVE_INFINITY;
+	return payment.status === 'Unknown' ? payment.open.attemptUntil : payment.open.attemptUntil + GRACE;
+}
+
+/** When the sweeper looks again at an order that it has found `sweeps` times: 3 s, doubling to 60 s. */
+export const laterLook = (sweeps: number, now: Instant): Instant => now + backOff(sweeps, GRACE, LONGEST_LOOK);

@@ -1,0 +1,10 @@
+export default {
+	testEnvironment: 'node',
+	extensionsToTreatAsEsm: ['.ts'],
+	transform: {},
+	testMatch: ['<rootDir>/tests/**/*.test.ts'],
+	testTimeout: 60_000,
+	maxWorkers: 2,
+	coverageProvider: 'v8',
+	modulePathIgnorePatterns: ['<rootDir>/.data', '<rootDir>/.tools'],
+};
