@@ -1,0 +1,49 @@
+import pg from 'pg';
+import { startEmbeddedPostgres } from '../mixins/database/embedded-postgres.ts';
+import { migrate, migrationStatus } from '../mixins/database/migrations.ts';
+import type { Log } from '../mixins/loop.ts';
+import { parseSettings } from '../mixins/settings.ts';
+
+const USAGE = 'usage: npm run migrate -- up | down | status';
+
+const say = (line: string): void => {
+	process.stdout.write(`${line}\n`);
+};
+
+const log: Log = { debug: () => {}, info: say, warn: say, error: (line) => process.stderr.write(`${line}\n`) };
+
+async function run(command: string, config: pg.ClientConfig): Promise<void> {
+	if (command === 'up' || command === 'down') {
+		const done = await migrate(config, command, log);
+		for (const name of done) say(`${command} ${name}`);
+		if (done.length === 0) say('nothing to do');
+		return;
+	}
+	const client = new pg.Client(config);
+	await client.connect();
+	try {
+		const { applied, pending, unknown } = await migrationStatus(client);
+		for (const name of applied) say(`applied  ${name}${unknown.includes(name) ? '  (not known to this program)' : ''}`);
+		for (const name of pending) say(`pending  ${name}`);
+	} finally {
+		await client.end();
+	}
+}
+
+try {
+	const [command = ''] = process.argv.slice(2);
+	if (!['up', 'down', 'status'].includes(command)) throw new Error(USAGE);
+	const { database, dataDir } = parseSettings(process.env);
+	if (database.kind === 'url') await run(command, { connectionString: database.url });
+	else {
+		const postgres = await startEmbeddedPostgres({ dataDir, log: (level, message) => log[level](message) });
+		try {
+			await run(command, postgres.connection);
+		} finally {
+			await postgres.stop();
+		}
+	}
+} catch (error) {
+	process.stderr.write(`${error instanceof Error ? error.message : String(error)}\n`);
+	process.exitCode = 1;
+}

@@ -1,0 +1,37 @@
+import { parseSettings } from '../mixins/settings.ts';
+import { startApplication } from '../moleculer.config.ts';
+
+/** A stop that takes longer is cut short; what was in hand is taken up again by the next start. */
+const LONGEST_STOP = 9_000;
+
+const say = (line: string): void => {
+	process.stdout.write(`${line}\n`);
+};
+
+function fail(error: unknown): never {
+	process.stderr.write(`${error instanceof Error ? error.message : String(error)}\n`);
+	process.exit(1);
+}
+
+try {
+	const settings = parseSettings(process.env);
+	const application = await startApplication(settings, () =>
+		fail(new Error(`another process has taken ${settings.dataDir}`)),
+	);
+	let stopping = false;
+	const stop = async (): Promise<void> => {
+		if (stopping) return;
+		stopping = true;
+		setTimeout(() => process.exit(0), LONGEST_STOP).unref();
+		await application.stop();
+		process.exit(0);
+	};
+	for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.on(signal, () => void stop());
+	await application.ready;
+	if (!stopping)
+		say(
+			`Protected Payment ${application.url === undefined ? `runs ${settings.services.join(', ')}` : `listens on ${application.url}`}; payment provider: ${settings.paymentProvider}`,
+		);
+} catch (error) {
+	fail(error);
+}

@@ -1,0 +1,83 @@
+interface Waiting<I, O> {
+	readonly item: I;
+	readonly resolve: (result: O) => void;
+	readonly reject: (error: unknown) => void;
+}
+
+export interface BatcherOptions {
+	/** at most this many items in one group */
+	readonly size: number;
+	/** at most this many groups at once */
+	readonly inFlight: number;
+}
+
+/**
+ * Lets callers that wait at the same time share one piece of work, such as a transaction: whatever waits when a place
+ * is free is handled as one group. `handle` answers for each item in its order; if it throws, the whole group fails.
+ */
+export class Batcher<I, O> {
+	readonly #handle: (items: readonly I[]) => Promise<readonly O[]>;
+	readonly #options: BatcherOptions;
+	#waiting: Waiting<I, O>[] = [];
+	#active = 0;
+	#scheduled = false;
+	#idle: (() => void)[] = [];
+
+	constructor(options: BatcherOptions, handle: (items: readonly I[]) => Promise<readonly O[]>) {
+		this.#options = options;
+		this.#handle = handle;
+	}
+
+	/** How many items wait or are being handled. */
+	get size(): number {
+		return this.#waiting.length + this.#active;
+	}
+
+	add(item: I): Promise<O> {
+		return new Promise((resolve, reject) => {
+			this.#waiting.push({ item, resolve, reject });
+			this.#schedule();
+		});
+	}
+
+	/** Resolves once nothing waits and nothing is under way. */
+	drained(): Promise<void> {
+		if (this.size === 0) return Promise.resolve();
+		return new Promise((resolve) => this.#idle.push(resolve));
+	}
+
+	/** Begins after the present turn of the event loop, so that what arrives together goes together. */
+	#schedule(): void {
+		if (this.#scheduled) return;
+		this.#scheduled = true;
+		setImmediate(() => {
+			this.#scheduled = false;
+			this.#begin();
+		});
+	}
+
+	#begin(): void {
+		while (this.#waiting.length > 0 && this.#active < this.#options.inFlight) {
+			const group = this.#waiting.splice(0, this.#options.size);
+			this.#active += 1;
+			void this.#run(group).finally(() => {
+				this.#active -= 1;
+				this.#begin();
+				if (this.size === 0) for (const resolve of this.#idle.splice(0)) resolve();
+			});
+		}
+	}
+
+	async #run(group: readonly Waiting<I, O>[]): Promise<void> {
+		try {
+			const results = await this.#handle(group.map(({ item }) => item));
+			group.forEach(({ resolve, reject }, index) => {
+				const result = results[index];
+				if (result === undefined) reject(new Error('a group was answered in part'));
+				else resolve(result);
+			});
+		} catch (error) {
+			for (const { reject } of group) reject(error);
+		}
+	}
+}

@@ -1,0 +1,103 @@
+import { backOff, type Duration, type Instant, MINUTE, SECOND } from '../../domain/time.ts';
+import type { Transaction } from '../database/database.ts';
+
+/** A message as the relay gives it to a carrier. */
+export interface CarrierMessage {
+	/** UUID v7, fixed when the message was raised */
+	readonly id: string;
+	readonly type: string;
+	/** what messages belong together: the order's id */
+	readonly key: string;
+	/** the CloudEvents envelope as JSON */
+	readonly body: string;
+	/** the moment of delivery by the database's clock; null for at once */
+	readonly deliverAt: Instant | null;
+	/** what was left until then when the message was read from the outbox; never from this process's clock */
+	readonly delay: Duration;
+}
+
+/** A message as a consumer gets it. */
+export interface Delivery {
+	readonly id: string;
+	readonly type: string;
+	readonly key: string;
+	readonly body: string;
+	/** the moment it was to be delivered at; null for a message without one */
+	readonly deliverAt: Instant | null;
+	/** 1 for the first delivery; only failures count */
+	readonly attempt: number;
+}
+
+/** One message of several that did not go through, and why. */
+export interface Failure {
+	readonly id: string;
+	readonly error: string;
+}
+
+/** A message that no consumer could handle. */
+export interface DeadLetter {
+	readonly id: string;
+	readonly consumer: string;
+	readonly type: string;
+	readonly key: string;
+	readonly body: string;
+	readonly attempts: number;
+	readonly error: string;
+	readonly failedAt: Instant;
+}
+
+/**
+ * Handles a group of messages and answers which of them failed; those come again with back-off and, in the end, go to
+ * the dead letters. If it throws, nothing was handled, nobody is to blame, and all come again.
+ */
+export type BatchHandler = (deliveries: readonly Delivery[]) => Promise<readonly Failure[]>;
+
+export interface SubscribeOptions {
+	/** the most messages in one batch */
+	readonly batch?: number;
+	/** the most batches in hand at once */
+	readonly concurrency?: number;
+}
+
+export interface Subscription {
+	/** milliseconds since the consumer last looked for messages */
+	readonly sinceLastBeat: Duration;
+	/** finishes the batches in hand and takes no more */
+	close(): Promise<void>;
+}
+
+/** What a carrier knows before the first message. */
+export interface Topology {
+	/** which message types each consumer group takes */
+	readonly consumers: Readonly<Record<string, readonly string[]>>;
+	/** all message types; those without a group of ours are for others to listen to, any other type is refused */
+	readonly types: readonly string[];
+}
+
+/** What moves the messages: RabbitMQ, Kafka, Redis or PostgreSQL. It may deliver late, twice, in any order. */
+export interface Carrier {
+	/**
+	 * Resolves when the carrier holds the messages safely, with those that it can never take. Throws if it cannot be
+	 * reached; then any of them may have been taken, and all are to be sent again.
+	 */
+	publish(messages: readonly CarrierMessage[]): Promise<readonly Failure[]>;
+	/** The same as part of a transaction, where carrier and outbox share a database; all or none is taken then. */
+	publishIn?(tx: Transaction, messages: readonly CarrierMessage[]): Promise<readonly Failure[]>;
+	/** Delivers a group's messages at least once, until the subscription is closed. */
+	subscribe(group: string, handle: BatchHandler, options?: SubscribeOptions): Subscription;
+	/** The dead letters, the newest first. */
+	deadLetters(limit: number): Promise<readonly DeadLetter[]>;
+	/** Delivers dead letters again, all or those with these ids; answers how many. */
+	replayDeadLetters(ids?: readonly string[]): Promise<number>;
+	/** Finishes the work in hand. */
+	close(): Promise<void>;
+}
+
+/** After so many failures a message is set aside for a person: about a minute after the first. */
+export const MOST_ATTEMPTS = 8;
+
+/** How long a message waits after its failure number `attempt`. */
+export const retryDelay = (attempt: number): Duration => backOff(attempt, SECOND / 4, MINUTE / 2);
+
+/** The longest message that a carrier takes, in bytes. */
+export const LONGEST_BODY = 256 * 1024;

@@ -1,0 +1,238 @@
+import { Buffer } from 'node:buffer';
+import { type Duration, type Instant, SECOND } from '../../domain/time.ts';
+import { instants, plainArray, textArray } from '../database/arrays.ts';
+import type { Database, Statement, Transaction } from '../database/database.ts';
+import { type Log, Loop } from '../loop.ts';
+import {
+	type BatchHandler,
+	type Carrier,
+	type CarrierMessage,
+	type DeadLetter,
+	type Delivery,
+	type Failure,
+	LONGEST_BODY,
+	MOST_ATTEMPTS,
+	retryDelay,
+	type SubscribeOptions,
+	type Subscription,
+	type Topology,
+} from './carrier.ts';
+
+/** Looked for at least this often, whoever forgot to wake us. */
+const SLOW_POLL: Duration = SECOND;
+/** What is due but locked is in somebody's hands; look again soon. */
+const BUSY_POLL: Duration = 20;
+const DEFAULT_BATCH = 500;
+
+interface Row {
+	id: string;
+	type: string;
+	key: string;
+	body: string;
+	due_at: Instant | null;
+	attempts: number;
+}
+
+/**
+ * PostgreSQL as the carrier: a row for each message and consumer group. A consumer deletes the rows that it takes and
+ * commits when they are handled; if it dies, its transaction is undone and the rows are there again.
+ */
+export class PostgresCarrier implements Carrier {
+	readonly #database: Database;
+	readonly #topology: Topology;
+	readonly #log: Log;
+	readonly #loops = new Map<string, Set<Loop>>();
+
+	constructor(database: Database, topology: Topology, log: Log) {
+		this.#database = database;
+		this.#topology = topology;
+		this.#log = log;
+	}
+
+	publish(messages: readonly CarrierMessage[]): Promise<readonly Failure[]> {
+		return this.#database.transaction('carrier.publish', (tx) => this.publishIn(tx, messages));
+	}
+
+	async publishIn(tx: Transaction, messages: readonly CarrierMessage[]): Promise<readonly Failure[]> {
+		const failures: Failure[] = [];
+		const rows: { readonly consumer: string; readonly message: CarrierMessage }[] = [];
+		const known = new Set(this.#topology.types);
+		for (const message of messages) {
+			const error = refusal(message, known);
+			if (error !== undefined) failures.push({ id: message.id, error });
+			else for (const consumer of this.#consumersOf(message.type)) rows.push({ consumer, message });
+		}
+		if (rows.length > 0) await tx.query(insertMessages(rows));
+		const soon = new Set(rows.filter(({ message }) => message.delay < SLOW_POLL).map(({ consumer }) => consumer));
+		tx.afterCommit(() => this.#wake(soon));
+		return failures;
+	}
+
+	subscribe(group: string, handle: BatchHandler, options: SubscribeOptions = {}): Subscription {
+		const loops = Array.from(
+			{ length: options.concurrency ?? 1 },
+			() =>
+				new Loop(`consumer ${group}`, this.#log, () => this.#deliver(group, handle, options.batch ?? DEFAULT_BATCH)),
+		);
+		const running = this.#loops.get(group) ?? new Set();
+		this.#loops.set(group, running);
+		for (const loop of loops) {
+			running.add(loop);
+			loop.start();
+		}
+		return {
+			get sinceLastBeat() {
+				return Math.max(...loops.map((loop) => loop.sinceLastBeat));
+			},
+			close: async () => {
+				for (const loop of loops) running.delete(loop);
+				await Promise.all(loops.map((loop) => loop.stop()));
+			},
+		};
+	}
+
+	async deadLetters(limit: number): Promise<readonly DeadLetter[]> {
+		const rows = await this.#database.query<Row & { consumer: string; error: string; failed_at: Instant }>({
+			name: 'dead-letters',
+			text: `SELECT id, consumer, type, key, body, attempts, error, failed_at FROM dead_letters
+				ORDER BY position DESC LIMIT $1`,
+			values: [limit],
+		});
+		return rows.map(({ failed_at, ...row }) => ({ ...row, failedAt: failed_at }));
+	}
+
+	replayDeadLetters(ids?: readonly string[]): Promise<number> {
+		return this.#database.transaction('carrier.publish', async (tx) => {
+			const rows = await tx.query<{ consumer: string }>({
+				name: 'replay-dead-letters',
+				text: `WITH replayed AS (DELETE FROM dead_letters WHERE $1::uuid[] IS NULL OR id = ANY($1::uuid[]) RETURNING *)
+					INSERT INTO carrier_messages (consumer, deliver_at, id, type, key, due_at, body)
+					SELECT consumer, statement_timestamp(), id, type, key, due_at, body FROM replayed RETURNING consumer`,
+				values: [ids === undefined ? null : plainArray(ids)],
+			});
+			tx.afterCommit(() => this.#wake(new Set(rows.map(({ consumer }) => consumer))));
+			return rows.length;
+		});
+	}
+
+	async close(): Promise<void> {
+		await Promise.all([...this.#loops.values()].flatMap((loops) => [...loops]).map((loop) => loop.stop()));
+	}
+
+	#consumersOf(type: string): readonly string[] {
+		return Object.entries(this.#topology.consumers).flatMap(([consumer, types]) =>
+			types.includes(type) ? [consumer] : [],
+		);
+	}
+
+	#wake(consumers: ReadonlySet<string>): void {
+		for (const consumer of consumers) for (const loop of this.#loops.get(consumer) ?? []) loop.wake();
+	}
+
+	/** Takes one batch, has it handled, and acknowledges it; answers how long the next may wait. */
+	async #deliver(consumer: string, handle: BatchHandler, batch: number): Promise<Duration> {
+		const taken = await this.#database.transaction('carrier.deliver', async (tx) => {
+			const rows = await tx.query<Row>(takeMessages(consumer, batch));
+			if (rows.length === 0) return 0;
+			const failures = await handle(rows.map(toDelivery));
+			if (failures.length > 0) await this.#setBack(tx, consumer, rows, failures);
+			// If this commit is lost with the server, the messages come again, and the inbox knows them.
+			else await tx.commitLazily();
+			return rows.length;
+		});
+		return taken > 0 ? 0 : this.#untilNext(consumer);
+	}
+
+	async #setBack(tx: Transaction, consumer: string, rows: readonly Row[], failures: readonly Failure[]): Promise<void> {
+		const errors = new Map(failures.map(({ id, error }) => [id, error]));
+		const failed = rows.flatMap((row) => {
+			const error = errors.get(row.id);
+			return error === undefined ? [] : [{ ...row, error, attempts: row.attempts + 1 }];
+		});
+		const dead = failed.filter(({ attempts }) => attempts >= MOST_ATTEMPTS);
+		const again = failed.filter(({ attempts }) => attempts < MOST_ATTEMPTS);
+		for (const { id, type, error } of dead) this.#log.error(`dead letter for ${consumer}: ${type} ${id}: ${error}`);
+		if (dead.length > 0) await tx.query(insertDeadLetters(consumer, dead));
+		if (again.length > 0) await tx.query(retryMessages(consumer, again));
+	}
+
+	async #untilNext(consumer: string): Promise<Duration> {
+		const [row] = await this.#database.query<{ left: number | null }>({
+			name: 'next-delivery',
+			text: `SELECT (extract(epoch FROM min(deliver_at) - clock_timestamp()) * 1000)::float8 AS left
+				FROM carrier_messages WHERE consumer = $1`,
+			values: [consumer],
+		});
+		const left = row?.left ?? SLOW_POLL;
+		return left <= 0 ? BUSY_POLL : Math.min(left, SLOW_POLL);
+	}
+}
+
+/** An event without a consumer is taken and needs no row; a type that nobody ever declared is refused. */
+function refusal(message: CarrierMessage, known: ReadonlySet<string>): string | undefined {
+	if (!known.has(message.type)) return `unroutable: nobody knows the type ${message.type}`;
+	const size = Buffer.byteLength(message.body);
+	return size > LONGEST_BODY ? `too large: ${size} bytes, at most ${LONGEST_BODY}` : undefined;
+}
+
+const toDelivery = (row: Row): Delivery => ({
+	id: row.id,
+	type: row.type,
+	key: row.key,
+	body: row.body,
+	deliverAt: row.due_at,
+	attempt: row.attempts + 1,
+});
+
+const takeMessages = (consumer: string, most: number): Statement => ({
+	name: 'take-messages',
+	text: `DELETE FROM carrier_messages WHERE ctid = ANY (ARRAY(
+			SELECT ctid FROM carrier_messages WHERE consumer = $1 AND deliver_at <= statement_timestamp()
+			ORDER BY deliver_at LIMIT $2 FOR UPDATE SKIP LOCKED))
+		RETURNING id, type, key, body, due_at, attempts`,
+	values: [consumer, most],
+});
+
+const insertMessages = (rows: readonly { consumer: string; message: CarrierMessage }[]): Statement => ({
+	name: 'insert-messages',
+	text: `INSERT INTO carrier_messages (consumer, deliver_at, id, type, key, due_at, body)
+		SELECT consumer, coalesce(to_timestamp(due_at), statement_timestamp()), id, type, key, to_timestamp(due_at), body
+		FROM unnest($1::text[], $2::uuid[], $3::text[], $4::uuid[], $5::float8[], $6::text[])
+			AS m (consumer, id, type, key, due_at, body)`,
+	values: [
+		textArray(rows.map(({ consumer }) => consumer)),
+		plainArray(rows.map(({ message }) => message.id)),
+		textArray(rows.map(({ message }) => message.type)),
+		plainArray(rows.map(({ message }) => message.key)),
+		instants(rows.map(({ message }) => message.deliverAt)),
+		textArray(rows.map(({ message }) => message.body)),
+	],
+});
+
+const failedColumns = (consumer: string, rows: readonly (Row & { error: string })[]): unknown[] => [
+	consumer,
+	plainArray(rows.map(({ id }) => id)),
+	textArray(rows.map(({ type }) => type)),
+	plainArray(rows.map(({ key }) => key)),
+	instants(rows.map(({ due_at }) => due_at)),
+	textArray(rows.map(({ body }) => body)),
+	plainArray(rows.map(({ attempts }) => attempts)),
+];
+
+const retryMessages = (consumer: string, rows: readonly (Row & { error: string })[]): Statement => ({
+	name: 'retry-messages',
+	text: `INSERT INTO carrier_messages (consumer, deliver_at, id, type, key, due_at, body, attempts)
+		SELECT $1, statement_timestamp() + delay * interval '1 millisecond', id, type, key, to_timestamp(due_at), body, attempts
+		FROM unnest($2::uuid[], $3::text[], $4::uuid[], $5::float8[], $6::text[], $7::int[], $8::float8[])
+			AS m (id, type, key, due_at, body, attempts, delay)`,
+	values: [...failedColumns(consumer, rows), plainArray(rows.map(({ attempts }) => retryDelay(attempts)))],
+});
+
+const insertDeadLetters = (consumer: string, rows: readonly (Row & { error: string })[]): Statement => ({
+	name: 'insert-dead-letters',
+	text: `INSERT INTO dead_letters (consumer, id, type, key, due_at, body, attempts, error)
+		SELECT $1, id, type, key, to_timestamp(due_at), body, attempts, error
+		FROM unnest($2::uuid[], $3::text[], $4::uuid[], $5::float8[], $6::text[], $7::int[], $8::text[])
+			AS m (id, type, key, due_at, body, attempts, error)`,
+	values: [...failedColumns(consumer, rows), textArray(rows.map(({ error }) => error))],
+});

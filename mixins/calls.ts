@@ -1,0 +1,92 @@
+import { setTimeout as pause } from 'node:timers/promises';
+import type { Duration } from '../domain/time.ts';
+import { Batcher } from './batcher.ts';
+import type { Log } from './loop.ts';
+import { Slots } from './slots.ts';
+
+/** A call and what became of it. */
+export interface Done<C, O> {
+	readonly call: C;
+	readonly outcome: O;
+}
+
+export interface CallsOptions<C, O> {
+	/** the most calls at once */
+	readonly slots: number;
+	/** how long one call may take */
+	readonly timeout: Duration;
+	/** makes the call; to throw means that the outcome is not known */
+	readonly perform: (call: C) => Promise<O>;
+	/** the outcome of a call that threw or took too long */
+	readonly unknown: (reason: string) => O;
+	/** stores outcomes in one transaction; answers for each with the next call of that order, or null */
+	readonly store: (done: readonly Done<C, O>[]) => Promise<readonly (C | null)[]>;
+	readonly log: Log;
+}
+
+/** How long a service that stops waits for its calls. */
+export const STOP_PATIENCE: Duration = 3_000;
+
+/** Outcomes that arrive together are stored together, at most so many. */
+const GROUP = { size: 500, inFlight: 2 };
+
+/**
+ * Calls to the outside whose intent has been committed. They run side by side, never more than there are slots;
+ * their outcomes are stored in groups as they arrive, so that a slow call delays nobody. An outcome that cannot be
+ * stored is forgotten: the sweeper asks again, under the same key.
+ */
+export class Calls<C, O> {
+	readonly slots: Slots;
+	readonly #options: CallsOptions<C, O>;
+	readonly #outcomes: Batcher<Done<C, O>, { readonly next: C | null }>;
+
+	constructor(options: CallsOptions<C, O>) {
+		this.#options = options;
+		this.slots = new Slots(options.slots);
+		this.#outcomes = new Batcher(GROUP, async (done) => (await options.store(done)).map((next) => ({ next })));
+	}
+
+	/** Makes a call for which the caller has taken a slot; the slot is given back in the end. */
+	start(call: C): void {
+		void this.#run(call);
+	}
+
+	/**
+	 * Resolves once no call is under way and every outcome has been stored, or after `patience`: a call that takes
+	 * longer is asked for again by whoever runs next.
+	 */
+	async idle(patience: Duration): Promise<void> {
+		const giveUp = new AbortController();
+		const tooLong = pause(patience, undefined, { signal: giveUp.signal }).catch(() => {});
+		await Promise.race([this.slots.idle(), tooLong]);
+		giveUp.abort();
+	}
+
+	async #run(first: C): Promise<void> {
+		try {
+			for (let call: C | null = first; call !== null; ) {
+				const outcome: O = await this.#perform(call);
+				({ next: call } = await this.#outcomes.add({ call, outcome }));
+			}
+		} catch (error) {
+			this.#options.log.warn(`an outcome was not stored: ${error instanceof Error ? error.message : String(error)}`);
+		} finally {
+			this.slots.give(1);
+		}
+	}
+
+	async #perform(call: C): Promise<O> {
+		const { perform, timeout, unknown } = this.#options;
+		let timer: NodeJS.Timeout | undefined;
+		try {
+			const tooLate = new Promise<O>((resolve) => {
+				timer = setTimeout(() => resolve(unknown('no answer in time')), timeout);
+			});
+			return await Promise.race([perform(call), tooLate]);
+		} catch (error) {
+			return unknown(error instanceof Error ? error.message : String(error));
+		} finally {
+			clearTimeout(timer);
+		}
+	}
+}

@@ -1,0 +1,32 @@
+/**
+ * Columns as parameters: one array for each, so that one statement writes any number of rows (`unnest`). Values that
+ * need no quoting are joined as they are, which is several times faster than the driver's own way.
+ */
+
+/** Numbers, ids, names of states: nothing that could hold a quote, a comma, a brace or white space. */
+export function plainArray(values: readonly (string | number | bigint | null)[]): string {
+	let text = '{';
+	for (let index = 0; index < values.length; index += 1) {
+		if (index > 0) text += ',';
+		text += values[index] ?? 'NULL';
+	}
+	return `${text}}`;
+}
+
+/** Moments, as seconds since 1970 for `to_timestamp`. */
+export function instants(values: readonly (number | null)[]): string {
+	return plainArray(values.map((value) => (value === null ? null : value / 1_000)));
+}
+
+const NEEDS_ESCAPE = /["\\]/g;
+
+/** Text of any kind. */
+export function textArray(values: readonly (string | null)[]): string {
+	let text = '{';
+	for (let index = 0; index < values.length; index += 1) {
+		if (index > 0) text += ',';
+		const value = values[index] ?? null;
+		text += value === null ? 'NULL' : `"${value.replace(NEEDS_ESCAPE, '\\$&')}"`;
+	}
+	return `${text}}`;
+}

@@ -1,0 +1,184 @@
+import { setTimeout as pause } from 'node:timers/promises';
+import pg from 'pg';
+import { crashPoint, type TransactionName } from '../crash-points.ts';
+import type { Log } from '../loop.ts';
+import { HOT_SESSION, parseTypes } from './session.ts';
+
+/** One statement: `name` lets the server keep its plan, so one text belongs to one name. */
+export interface Statement {
+	readonly name: string;
+	readonly text: string;
+	readonly values: readonly unknown[];
+}
+
+/** What work inside a transaction may do. */
+export interface Transaction {
+	query<R extends object>(statement: Statement): Promise<R[]>;
+	/** runs `action` once the transaction has been committed, and never if it has not */
+	afterCommit(action: () => void): void;
+	/** lets the commit answer before it is on disk; only for what may be lost without harm */
+	commitLazily(): Promise<void>;
+}
+
+/** The database cannot be used now; what was tried may be tried again later. */
+export class DatabaseUnavailable extends Error {
+	override readonly name = 'DatabaseUnavailable';
+	/** as an action's error: HTTP's 503 */
+	readonly code = 503;
+	readonly type = 'Service.Unavailable';
+}
+
+/** deadlock, lock time-out, serialisation failure: the transaction is repeated as a whole */
+const REPEATABLE = new Set(['40P01', '55P03', '40001']);
+const MOST_REPEATS = 8;
+
+/** SQLSTATE classes and codes that speak of the connection or the server, not of the statement (PostgreSQL, appendix A). */
+const UNAVAILABLE = /^(08...|57P0[1-5]|53...|58...|25P03|57014|XX000)$/;
+
+/** True for an error that is nobody's fault: the database was away, or the transaction lost a conflict too often. */
+export function isTransient(error: unknown): boolean {
+	if (error instanceof DatabaseUnavailable) return true;
+	const code = error instanceof Error && 'code' in error ? String(error.code) : '';
+	return REPEATABLE.has(code) || UNAVAILABLE.test(code);
+}
+
+/** The connections of one process, and the only way to a transaction. */
+export class Database {
+	readonly #pool: pg.Pool;
+	#open = false;
+
+	constructor(connection: pg.PoolConfig, log: Log, connections = 20) {
+		this.#pool = new pg.Pool({
+			...connection,
+			options: HOT_SESSION,
+			application_name: 'protected-payment',
+			max: connections,
+			idleTimeoutMillis: 0,
+			connectionTimeoutMillis: 5_000,
+			keepAlive: true,
+			types: parseTypes,
+		});
+		this.#pool.on('error', (error) => log.debug(`an idle connection ended: ${error.message}`));
+	}
+
+	/** False until the schema is known to be right; until then every use is refused. */
+	get isOpen(): boolean {
+		return this.#open;
+	}
+
+	open(): void {
+		this.#open = true;
+	}
+
+	/** Refuses every use until `open` is called again. */
+	shut(): void {
+		this.#open = false;
+	}
+
+	/** How the pool is used, for operators. */
+	get connections(): { readonly total: number; readonly idle: number; readonly waiting: number } {
+		return { total: this.#pool.totalCount, idle: this.#pool.idleCount, waiting: this.#pool.waitingCount };
+	}
+
+	/** Rejects with `DatabaseUnavailable` unless the database answers. */
+	async ping(): Promise<void> {
+		await this.query({ name: 'ping', text: 'SELECT 1', values: [] });
+	}
+
+	/** One statement in a transaction of its own. */
+	async query<R extends object>(statement: Statement): Promise<R[]> {
+		const client = await this.#connect();
+		let broken = false;
+		try {
+			return await run<R>(client, statement);
+		} catch (error) {
+			broken = isTransient(error) || !isServerError(error);
+			throw broken ? unavailable(error) : error;
+		} finally {
+			client.release(broken);
+		}
+	}
+
+	/**
+	 * Runs `work` in one transaction (read committed). Conflicts with other transactions repeat it as a whole, so
+	 * `work` must have no effect outside the transaction. Throws `DatabaseUnavailable` if the server went away; the
+	 * commit may then have happened or not.
+	 */
+	async transaction<T>(name: TransactionName, work: (tx: Transaction) => Promise<T>): Promise<T> {
+		for (let attempt = 1; ; attempt += 1) {
+			try {
+				return await this.#attempt(name, work);
+			} catch (error) {
+				const code = error instanceof Error && 'code' in error ? String(error.code) : '';
+				if (!REPEATABLE.has(code)) throw error;
+				if (attempt === MOST_REPEATS) throw unavailable(error);
+				await pause(Math.random() * 10 * 2 ** attempt);
+			}
+		}
+	}
+
+	async close(): Promise<void> {
+		this.#open = false;
+		await this.#pool.end();
+	}
+
+	async #attempt<T>(name: TransactionName, work: (tx: Transaction) => Promise<T>): Promise<T> {
+		const client = await this.#connect();
+		const committed: (() => void)[] = [];
+		let broken = false;
+		let result: T;
+		try {
+			await client.query('BEGIN');
+			result = await work({
+				query: (statement) => run(client, statement),
+				afterCommit: (action) => committed.push(action),
+				commitLazily: async () => {
+					await client.query('SET LOCAL synchronous_commit = off');
+				},
+			});
+			crashPoint(`before:${name}`);
+			await client.query('COMMIT');
+			crashPoint(`after:${name}`);
+		} catch (error) {
+			broken = !(await rolledBack(client));
+			throw broken || isUnavailable(error) ? unavailable(error) : error;
+		} finally {
+			client.release(broken);
+		}
+		for (const action of committed) action();
+		return result;
+	}
+
+	async #connect(): Promise<pg.PoolClient> {
+		if (!this.#open) throw new DatabaseUnavailable('the database is not ready');
+		try {
+			return await this.#pool.connect();
+		} catch (error) {
+			throw unavailable(error);
+		}
+	}
+}
+
+async function run<R extends object>(client: pg.ClientBase, { name, text, values }: Statement): Promise<R[]> {
+	const { rows } = await client.query<R>({ name, text, values: [...values] });
+	return rows;
+}
+
+async function rolledBack(client: pg.ClientBase): Promise<boolean> {
+	try {
+		await client.query('ROLLBACK');
+		return true;
+	} catch {
+		return false;
+	}
+}
+
+const isServerError = (error: unknown): boolean => error instanceof pg.DatabaseError;
+
+const isUnavailable = (error: unknown): boolean =>
+	error instanceof Error && 'code' in error && UNAVAILABLE.test(String(error.code));
+
+const unavailable = (error: unknown): DatabaseUnavailable =>
+	error instanceof DatabaseUnavailable
+		? error
+		: new DatabaseUnavailable(error instanceof Error ? error.message : String(error), { cause: error });

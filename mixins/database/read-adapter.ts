@@ -1,0 +1,54 @@
+import type { ServiceSchema } from 'moleculer';
+import DbService from 'moleculer-db';
+import SequelizeDbAdapter from 'moleculer-db-adapter-sequelize';
+import { ConnectionError, DatabaseError, type Model, type ModelStatic } from 'sequelize';
+import { type Database, DatabaseUnavailable, isTransient } from './database.ts';
+
+/**
+ * The adapter without its own ideas of a connection: the pool is shared, so it is neither opened nor closed nor synced
+ * here, and a database that is away at start does not keep the service from starting.
+ */
+class ReadAdapter extends SequelizeDbAdapter {
+	declare service: { readonly schema: { readonly model: unknown } };
+	declare model: unknown;
+
+	override connect(): Promise<void> {
+		this.model = this.service.schema.model;
+		return Promise.resolve();
+	}
+
+	override disconnect(): Promise<void> {
+		return Promise.resolve();
+	}
+}
+
+/** What a service gets from the mixin, as `this.adapter`. */
+export interface Reads<Row extends object> {
+	findById(id: string): Promise<Model<Row> | null>;
+	find(filters: {
+		readonly query: Readonly<Record<string | symbol, unknown>>;
+		readonly sort: string;
+		readonly limit: number;
+	}): Promise<readonly Model<Row>[]>;
+}
+
+/**
+ * moleculer-db over a Sequelize model, for reading. None of its actions is taken over: they are public, and they let
+ * the caller choose query, sort and populate.
+ */
+export function readMixin<Row extends object>(model: ModelStatic<Model<Row>>): Partial<ServiceSchema> {
+	// The type of a schema does not know what moleculer-db reads from it.
+	const own = { actions: {}, adapter: new ReadAdapter({}), model };
+	return { ...(DbService as unknown as Partial<ServiceSchema>), ...own };
+}
+
+/** Reads; throws `DatabaseUnavailable` where the database is away or not ready. */
+export async function reading<T>(database: Database, read: () => Promise<T>): Promise<T> {
+	if (!database.isOpen) throw new DatabaseUnavailable('the database is not ready');
+	try {
+		return await read();
+	} catch (error) {
+		const away = error instanceof ConnectionError || (error instanceof DatabaseError && isTransient(error.parent));
+		throw away ? new DatabaseUnavailable('the database does not answer', { cause: error }) : error;
+	}
+}

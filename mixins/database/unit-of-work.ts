@@ -1,0 +1,142 @@
+import type { OrderEvent, Raised } from '../../domain/events.ts';
+import type { OrderRecord } from '../../domain/order.ts';
+import { type Moment, Order } from '../../domain/order.ts';
+import type { Payment } from '../../domain/payment.ts';
+import { newPayment } from '../../domain/payment.ts';
+import type { Shipment } from '../../domain/shipment.ts';
+import type { Instant } from '../../domain/time.ts';
+import { newId } from '../ids.ts';
+import type { Transaction } from './database.ts';
+import { insertEvents, insertOutbox, type Traced } from './messages-store.ts';
+import {
+	CLOCK,
+	insertOrders,
+	lockOrders,
+	lockOverdueOrders,
+	readClockAndPayments,
+	storePayments,
+	storeShipments,
+	updateOrders,
+} from './orders-store.ts';
+
+interface Loaded {
+	readonly order: Order;
+	/** as stored; undefined for a new order */
+	readonly record: OrderRecord | undefined;
+	readonly payment: Payment | undefined;
+	readonly shipment: Shipment | null;
+}
+
+/**
+ * The orders that one transaction has locked, and the saving of all that changed: states, payments, shipments, events
+ * and outbox rows, each with one statement. Saving is the only way to an outbox row, so none can be forgotten.
+ */
+export class UnitOfWork {
+	readonly #tx: Transaction;
+	readonly #onStored: () => void;
+	readonly #loaded = new Map<string, Loaded>();
+	readonly #traces = new Map<string, string>();
+	#now: Instant = Number.NaN;
+
+	/** `onStored` is called after the commit if there is something to send. */
+	constructor(tx: Transaction, onStored: () => void) {
+		this.#tx = tx;
+		this.#onStored = onStored;
+	}
+
+	/** The database's clock, read after the locks, and new ids. */
+	get moment(): Moment {
+		return { now: this.#now, newId };
+	}
+
+	/** Reads the clock alone, for orders that do not exist yet. */
+	async readClock(): Promise<Moment> {
+		const [row] = await this.#tx.query<{ now: Instant }>(CLOCK);
+		this.#now = row?.now ?? Number.NaN;
+		return this.moment;
+	}
+
+	/** Locks the orders, then reads the clock, then everything else. Orders that do not exist are missing in the answer. */
+	async lock(ids: Iterable<string>): Promise<ReadonlyMap<string, Order>> {
+		return this.#load(await lockOrders(this.#tx, [...new Set(ids)]));
+	}
+
+	/** The same for orders that have waited too long; those that are locked are passed over. */
+	async lockOverdue(most: number): Promise<ReadonlyMap<string, Order>> {
+		return this.#load(await lockOverdueOrders(this.#tx, most));
+	}
+
+	/** A new order, to be stored with the rest. */
+	add(order: Order): void {
+		this.#loaded.set(order.record.id, { order, record: undefined, payment: undefined, shipment: null });
+	}
+
+	/** Forgets what was done to an order and gives it back as it was stored. */
+	reset(id: string): Order | undefined {
+		const loaded = this.#loaded.get(id);
+		if (loaded?.record === undefined || loaded.payment === undefined) return undefined;
+		const order = new Order(loaded.record, loaded.payment, loaded.shipment);
+		this.#loaded.set(id, { ...loaded, order });
+		return order;
+	}
+
+	/** The trace that the order's next events belong to. */
+	trace(id: string, traceparent: string | null): void {
+		if (traceparent !== null) this.#traces.set(id, traceparent);
+	}
+
+	/** Stores every change. The commit is the transaction's. */
+	async save(): Promise<void> {
+		const all = [...this.#loaded.values()].sort((a, b) => (a.order.record.id < b.order.record.id ? -1 : 1));
+		const created = all.filter(({ record }) => record === undefined).map(({ order }) => order.record);
+		const changed = all.filter(({ order, record }) => record !== undefined && order.record !== record);
+		const payments = all.filter(({ order, payment }) => order.payment !== payment);
+		const shipments = all.filter(({ order, shipment }) => order.shipment !== shipment);
+		const raised = all.flatMap(({ order }) => order.raised);
+		const tx = this.#tx;
+		if (created.length > 0) await insertOrders(tx, created);
+		if (changed.length > 0)
+			await updateOrders(
+				tx,
+				changed.map(({ order }) => order.record),
+			);
+		if (payments.length > 0)
+			await storePayments(
+				tx,
+				payments.map(({ order }) => order),
+			);
+		if (shipments.length > 0)
+			await storeShipments(
+				tx,
+				shipments.map(({ order }) => order),
+			);
+		if (raised.length > 0) await this.#storeMessages(raised);
+	}
+
+	async #storeMessages(raised: readonly Raised[]): Promise<void> {
+		const events = raised
+			.filter((message): message is OrderEvent => message.kind === 'event')
+			.map((message): Traced<OrderEvent> => ({ message, traceparent: this.#traces.get(message.orderId) ?? null }));
+		if (events.length > 0) await insertEvents(this.#tx, events);
+		await insertOutbox(this.#tx, raised);
+		this.#tx.afterCommit(this.#onStored);
+	}
+
+	async #load(records: readonly OrderRecord[]): Promise<ReadonlyMap<string, Order>> {
+		const { now, payments } = await readClockAndPayments(
+			this.#tx,
+			records.map(({ id }) => id),
+		);
+		this.#now = now;
+		const orders = new Map<string, Order>();
+		for (const record of records) {
+			const stored = payments.get(record.id);
+			const payment = stored?.payment ?? newPayment();
+			const shipment = stored?.shipment ?? null;
+			const order = new Order(record, payment, shipment);
+			this.#loaded.set(record.id, { order, record, payment, shipment });
+			orders.set(record.id, order);
+		}
+		return orders;
+	}
+}

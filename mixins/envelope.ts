@@ -1,0 +1,44 @@
+import type { Instant } from '../domain/time.ts';
+
+/** What an envelope is made of. */
+export interface Envelope {
+	readonly id: string;
+	readonly type: string;
+	readonly order_id: string;
+	/** null for a wake-up */
+	readonly sequence: number | null;
+	readonly occurred_at: Instant | null;
+	/** the event as JSON; null for a wake-up */
+	readonly data: string | null;
+	readonly traceparent: string | null;
+	readonly deliver_at: Instant | null;
+}
+
+const SOURCE = '/protected-payment/orders';
+
+/** CloudEvents 1.0 in JSON, with the extensions `sequence` and `traceparent`. */
+export function toEnvelope(message: Envelope): string {
+	const { id, type, order_id: subject, sequence, occurred_at, data, traceparent, deliver_at } = message;
+	const attributes = {
+		specversion: '1.0',
+		id,
+		source: SOURCE,
+		type,
+		subject,
+		datacontenttype: 'application/json',
+		...(occurred_at === null ? {} : { time: new Date(occurred_at).toISOString() }),
+		...(sequence === null ? {} : { sequence }),
+		...(traceparent === null ? {} : { traceparent }),
+	};
+	const body = data ?? JSON.stringify({ version: 1, at: new Date(deliver_at ?? 0).toISOString() });
+	// The data is JSON already, as it was stored; it goes in as it is.
+	return `${JSON.stringify(attributes).slice(0, -1)},"data":${body}}`;
+}
+
+/** The trace that a message belongs to, or null. A body that is not an envelope throws. */
+export function traceOf(body: string): string | null {
+	const parsed: unknown = JSON.parse(body);
+	if (typeof parsed !== 'object' || parsed === null || !('specversion' in parsed))
+		throw new Error('not a CloudEvents envelope');
+	return 'traceparent' in parsed && typeof parsed.traceparent === 'string' ? parsed.traceparent : null;
+}

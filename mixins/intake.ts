@@ -1,0 +1,184 @@
+import { setTimeout as pause } from 'node:timers/promises';
+import { Order, type PlaceOrder } from '../domain/order.ts';
+import { type Duration, SECOND } from '../domain/time.ts';
+import { Batcher } from './batcher.ts';
+import { instants, plainArray, textArray } from './database/arrays.ts';
+import { type Database, isTransient, type Transaction } from './database/database.ts';
+import { UnitOfWork } from './database/unit-of-work.ts';
+import { isolate } from './isolate.ts';
+
+export interface IdempotencyKey {
+	readonly key: string;
+	/** tells one request body from another */
+	readonly fingerprint: string;
+}
+
+export interface PlaceRequest {
+	readonly command: PlaceOrder;
+	readonly idempotency: IdempotencyKey | null;
+	readonly traceparent: string | null;
+	/** the answer to the caller, as text, to be kept with the key */
+	readonly answer: (order: Order) => string;
+}
+
+export type Placed =
+	| { readonly kind: 'created'; readonly answer: string }
+	/** the key is known, and so is the answer */
+	| { readonly kind: 'replayed'; readonly answer: string }
+	/** the key is known, with another body */
+	| { readonly kind: 'key-reused' }
+	/** a request with this key is still running */
+	| { readonly kind: 'in-progress' }
+	| { readonly kind: 'failed'; readonly error: unknown };
+
+/** One group is one transaction; more than this at once would only wait for the disk. */
+const GROUP = { size: 200, inFlight: 2 };
+/** How long a request waits for another with the same key. */
+const LONGEST_WAIT: Duration = 5 * SECOND;
+const WAIT_STEP: Duration = 25;
+
+/**
+ * Takes orders in. Requests that arrive together share one transaction, so that the disk is waited for once. A bad one
+ * never harms its neighbours, and one whose key somebody else holds leaves the group and waits alone.
+ */
+export class Intake {
+	readonly #batcher: Batcher<PlaceRequest, Placed>;
+
+	constructor(database: Database, onStored: () => void) {
+		this.#batcher = new Batcher(GROUP, (requests) => storeApart(database, onStored, requests));
+	}
+
+	async place(request: PlaceRequest): Promise<Placed> {
+		for (let waited = 0; ; waited += WAIT_STEP) {
+			const placed = await this.#batcher.add(request);
+			if (placed.kind !== 'in-progress' || waited >= LONGEST_WAIT) return placed;
+			await pause(WAIT_STEP);
+		}
+	}
+
+	/** Resolves once every request that was taken has its answer. */
+	drained(): Promise<void> {
+		return this.#batcher.drained();
+	}
+}
+
+async function storeApart(
+	database: Database,
+	onStored: () => void,
+	requests: readonly PlaceRequest[],
+): Promise<readonly Placed[]> {
+	const answers = new Map<PlaceRequest, Placed>();
+	await isolate(
+		requests,
+		async (group) => {
+			const placed = await database.transaction('orders.create', (tx) =>
+				store(tx, new UnitOfWork(tx, onStored), group),
+			);
+			for (const [request, answer] of placed) answers.set(request, answer);
+		},
+		(request, error) => answers.set(request, { kind: 'failed', error }),
+		isTransient,
+	);
+	return requests.map((request) => answers.get(request) ?? { kind: 'in-progress' });
+}
+
+async function store(
+	tx: Transaction,
+	work: UnitOfWork,
+	group: readonly PlaceRequest[],
+): Promise<Map<PlaceRequest, Placed>> {
+	const placed = new Map<PlaceRequest, Placed>();
+	const held = await takeKeys(tx, group);
+	// In a statement of its own: its snapshot is fresher than the locks.
+	const known = await readAnswers(tx, held);
+	const moment = await work.readClock();
+	const keys: StoredKey[] = [];
+	for (const request of group) {
+		const { idempotency, command } = request;
+		if (idempotency !== null) {
+			const earlier = known.get(nameOf(request));
+			if (!held.includes(request)) {
+				placed.set(request, { kind: 'in-progress' });
+				continue;
+			}
+			if (earlier !== undefined) {
+				const same = earlier.fingerprint === idempotency.fingerprint;
+				placed.set(request, same ? { kind: 'replayed', answer: earlier.answer } : { kind: 'key-reused' });
+				continue;
+			}
+		}
+		const order = Order.place(command, moment);
+		const answer = request.answer(order);
+		work.add(order);
+		work.trace(order.record.id, request.traceparent);
+		placed.set(request, { kind: 'created', answer });
+		if (idempotency !== null) {
+			const { id, owner, createdAt } = order.record;
+			keys.push({ ...idempotency, caller: owner, orderId: id, answer, createdAt });
+		}
+	}
+	await work.save();
+	if (keys.length > 0) await storeKeys(tx, keys);
+	return placed;
+}
+
+interface StoredKey extends IdempotencyKey {
+	readonly caller: string;
+	readonly orderId: string;
+	readonly answer: string;
+	readonly createdAt: number;
+}
+
+const nameOf = ({ command, idempotency }: PlaceRequest): string => `${command.owner}\n${idempotency?.key}`;
+
+/** Locks the keys until the commit; answers the requests that got theirs. Of two with the same key only the first does. */
+async function takeKeys(tx: Transaction, group: readonly PlaceRequest[]): Promise<readonly PlaceRequest[]> {
+	const first = new Map<string, PlaceRequest>();
+	for (const request of group) {
+		if (request.idempotency !== null && !first.has(nameOf(request))) first.set(nameOf(request), request);
+	}
+	if (first.size === 0) return [];
+	const rows = await tx.query<{ taken: boolean }>({
+		name: 'take-keys',
+		text: `SELECT pg_try_advisory_xact_lock(hashtextextended(name, 5300)) AS taken
+			FROM unnest($1::text[]) WITH ORDINALITY AS k (name, place) ORDER BY place`,
+		values: [textArray([...first.keys()])],
+	});
+	return [...first.values()].filter((_, place) => rows[place]?.taken === true);
+}
+
+async function readAnswers(
+	tx: Transaction,
+	held: readonly PlaceRequest[],
+): Promise<Map<string, { fingerprint: string; answer: string }>> {
+	if (held.length === 0) return new Map();
+	const rows = await tx.query<{ name: string; fingerprint: string; answer: string }>({
+		name: 'read-answers',
+		text: `SELECT i.caller || E'\\n' || i.key AS name, i.fingerprint, i.answer
+			FROM unnest($1::text[], $2::text[]) AS k (caller, key)
+			JOIN idempotency_keys i ON i.caller = k.caller AND i.key = k.key`,
+		values: [
+			textArray(held.map(({ command }) => command.owner)),
+			textArray(held.map(({ idempotency }) => idempotency?.key ?? null)),
+		],
+	});
+	return new Map(rows.map(({ name, ...answer }) => [name, answer]));
+}
+
+async function storeKeys(tx: Transaction, keys: readonly StoredKey[]): Promise<void> {
+	await tx.query({
+		name: 'store-keys',
+		text: `INSERT INTO idempotency_keys (caller, key, fingerprint, order_id, answer, created_at)
+			SELECT caller, key, fingerprint, order_id, answer, to_timestamp(created_at)
+			FROM unnest($1::text[], $2::text[], $3::text[], $4::uuid[], $5::text[], $6::float8[])
+				AS k (caller, key, fingerprint, order_id, answer, created_at)`,
+		values: [
+			textArray(keys.map(({ caller }) => caller)),
+			textArray(keys.map(({ key }) => key)),
+			textArray(keys.map(({ fingerprint }) => fingerprint)),
+			plainArray(keys.map(({ orderId }) => orderId)),
+			textArray(keys.map(({ answer }) => answer)),
+			instants(keys.map(({ createdAt }) => createdAt)),
+		],
+	});
+}

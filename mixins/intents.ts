@@ -1,0 +1,38 @@
+import type { BatchHandler, Failure } from './brokers/carrier.ts';
+import type { Calls } from './calls.ts';
+import type { TransactionName } from './crash-points.ts';
+import type { Decide, Inbox } from './inbox.ts';
+
+export interface IntentHandlerOptions<C> {
+	readonly inbox: Inbox;
+	readonly transaction: TransactionName;
+	readonly consumer: string;
+	/** stores the intent of a call with the order, and answers with the call; null if there is none to make */
+	readonly decide: Decide<C>;
+}
+
+/**
+ * Handles messages that lead to calls. Intents are committed only for as many messages as there are free call slots,
+ * so a batch goes in parts if need be; each call begins after its intent's commit.
+ */
+export function intentHandler<C, O>(calls: Calls<C, O>, options: IntentHandlerOptions<C>): BatchHandler {
+	const { inbox, transaction, consumer, decide } = options;
+	return async (deliveries) => {
+		const failures: Failure[] = [];
+		for (let done = 0; done < deliveries.length; ) {
+			const slots = await calls.slots.take(deliveries.length - done);
+			let intended: readonly C[] = [];
+			try {
+				const part = deliveries.slice(done, done + slots);
+				const handled = await inbox.handle(transaction, consumer, part, decide);
+				intended = handled.results;
+				failures.push(...handled.failures);
+			} finally {
+				calls.slots.give(slots - intended.length);
+				for (const call of intended) calls.start(call);
+			}
+			done += slots;
+		}
+		return failures;
+	};
+}

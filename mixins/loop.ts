@@ -1,0 +1,106 @@
+import { performance } from 'node:perf_hooks';
+import { backOff, type Duration } from '../domain/time.ts';
+
+/** What a loop, a pool or a supervisor tells the operator. */
+export interface Log {
+	debug(message: string): void;
+	info(message: string): void;
+	warn(message: string): void;
+	error(message: string): void;
+}
+
+/** After a step that failed, the next one waits this long, doubling. */
+const FIRST_PAUSE: Duration = 100;
+const LONGEST_PAUSE: Duration = 1_000;
+/** The first failures may pass by themselves; after that one line a minute says what is wrong. */
+const QUIET_FAILURES = 3;
+const SAY_EVERY: Duration = 60_000;
+
+/**
+ * Repeats a step until it is stopped. A step answers how many milliseconds the next one may wait; `wake` ends the
+ * wait. An exception never ends the loop: it is logged, and the next step waits longer.
+ */
+export class Loop {
+	readonly name: string;
+	readonly #step: () => Promise<Duration>;
+	readonly #log: Log;
+	#running: Promise<void> | undefined;
+	#stopping = false;
+	#woken = false;
+	#wake: (() => void) | undefined;
+	#failures = 0;
+	#saidAt = Number.NEGATIVE_INFINITY;
+	#lastBeat = performance.now();
+
+	constructor(name: string, log: Log, step: () => Promise<Duration>) {
+		this.name = name;
+		this.#log = log;
+		this.#step = step;
+	}
+
+	/** Milliseconds since a step last ended well. */
+	get sinceLastBeat(): Duration {
+		return performance.now() - this.#lastBeat;
+	}
+
+	start(): void {
+		this.#running ??= this.#run();
+	}
+
+	/** Lets the next step begin at once, also when one is under way. */
+	wake(): void {
+		this.#woken = true;
+		this.#wake?.();
+	}
+
+	/** Resolves once the step under way has ended; no other begins. */
+	async stop(): Promise<void> {
+		this.#stopping = true;
+		this.wake();
+		await this.#running;
+	}
+
+	async #run(): Promise<void> {
+		while (!this.#stopping) {
+			this.#woken = false;
+			const pause = await this.#attempt();
+			if (pause > 0 && !this.#woken && !this.#stopping) await this.#sleep(pause);
+		}
+	}
+
+	async #attempt(): Promise<Duration> {
+		try {
+			const pause = await this.#step();
+			this.#failures = 0;
+			this.#lastBeat = performance.now();
+			return pause;
+		} catch (error) {
+			this.#failures += 1;
+			this.#say(error instanceof Error ? error.message : String(error));
+			this.#woken = false;
+			return backOff(this.#failures, FIRST_PAUSE, LONGEST_PAUSE);
+		}
+	}
+
+	#say(reason: string): void {
+		const now = performance.now();
+		if (this.#stopping || this.#failures <= QUIET_FAILURES || now - this.#saidAt < SAY_EVERY) {
+			this.#log.debug(`${this.name}: ${reason}`);
+			return;
+		}
+		this.#saidAt = now;
+		this.#log.warn(`${this.name} has failed ${this.#failures} times: ${reason}`);
+	}
+
+	#sleep(pause: Duration): Promise<void> {
+		return new Promise((resolve) => {
+			const done = (): void => {
+				clearTimeout(timer);
+				this.#wake = undefined;
+				resolve();
+			};
+			const timer = setTimeout(done, Math.ceil(pause));
+			this.#wake = done;
+		});
+	}
+}

@@ -1,0 +1,246 @@
+import type { EventType } from '../domain/events.ts';
+import { backOff, type Duration, type Instant, SECOND } from '../domain/time.ts';
+import type { Carrier, CarrierMessage, Failure } from './brokers/carrier.ts';
+import { crashPoint } from './crash-points.ts';
+import { plainArray, textArray } from './database/arrays.ts';
+import { type Database, isTransient, type Statement, type Transaction } from './database/database.ts';
+import { type Envelope, toEnvelope } from './envelope.ts';
+import { isolate } from './isolate.ts';
+
+/** At most so many messages in one batch. */
+const BATCH = 500;
+/** How long a relay has for publishing what it leased; a dead one's messages are free after that. */
+const LEASE: Duration = 30 * SECOND;
+const FIRST_RETRY: Duration = SECOND / 4;
+const LONGEST_RETRY: Duration = 30 * SECOND;
+/** The slow poll beside the wake-up. */
+const SLOW_POLL: Duration = SECOND / 2;
+
+interface OutboxRow extends Envelope {
+	position: bigint;
+	attempts: number;
+	delay: number;
+	deliver_at: Instant | null;
+}
+
+/**
+ * Carries the outbox to the carrier. Any number may run at once: each claims rows that no other holds. Where the
+ * carrier shares the database, claim, publish and mark are one transaction; otherwise a lease is committed first, and
+ * no row is locked while a broker is waited for.
+ */
+export class OutboxRelay {
+	readonly #database: Database;
+	readonly #carrier: Carrier;
+
+	constructor(database: Database, carrier: Carrier) {
+		this.#database = database;
+		this.#carrier = carrier;
+	}
+
+	/** Sends one batch; answers how long the next may wait. */
+	async step(): Promise<Duration> {
+		const sent = await (this.#carrier.publishIn === undefined ? this.#sendByLease() : this.#sendInOneTransaction());
+		return sent === BATCH ? 0 : SLOW_POLL;
+	}
+
+	async #sendInOneTransaction(): Promise<number> {
+		try {
+			return await this.#forward(claim(BATCH));
+		} catch (error) {
+			if (isTransient(error)) throw error;
+			return this.#forwardApart();
+		}
+	}
+
+	async #forward(statement: Statement): Promise<number> {
+		return this.#database.transaction('outbox.forward', async (tx) => {
+			const rows = await tx.query<OutboxRow>(statement);
+			if (rows.length === 0) return 0;
+			const failures = (await this.#carrier.publishIn?.(tx, rows.map(toMessage))) ?? [];
+			await mark(tx, rows, failures);
+			return rows.length;
+		});
+	}
+
+	/** A batch failed as a whole: finds the row that is to blame, so that it cannot hold up the others. */
+	async #forwardApart(): Promise<number> {
+		const rows = await this.#database.query<{ position: bigint }>(peek(BATCH));
+		const blamed: { position: bigint; error: unknown }[] = [];
+		await isolate(
+			rows.map(({ position }) => position),
+			async (positions) => {
+				await this.#forward(claimThese(positions));
+			},
+			(position, error) => blamed.push({ position, error }),
+			isTransient,
+		);
+		for (const { position, error } of blamed) {
+			await this.#database.transaction('outbox.postpone', (tx) =>
+				tx.query(postponeThese([position], [sentence(error)])),
+			);
+		}
+		return rows.length;
+	}
+
+	async #sendByLease(): Promise<number> {
+		const rows = await this.#database.transaction('outbox.lease', async (tx) => {
+			const claimed = await tx.query<OutboxRow>(claim(BATCH));
+			if (claimed.length > 0) await tx.query(lease(claimed.map(({ position }) => position)));
+			return claimed;
+		});
+		if (rows.length === 0) return 0;
+		crashPoint('before:outbox.publish');
+		let failures: readonly Failure[];
+		try {
+			failures = await this.#carrier.publish(rows.map(toMessage));
+		} catch (error) {
+			// Nobody knows what arrived. All go again; the inbox drops what comes twice.
+			failures = rows.map(({ id }) => ({ id, error: sentence(error) }));
+		}
+		crashPoint('after:outbox.publish');
+		await this.#database.transaction('outbox.sent', (tx) => mark(tx, rows, failures));
+		return rows.length;
+	}
+}
+
+const sentence = (error: unknown): string => (error instanceof Error ? error.message : String(error));
+
+const toMessage = (row: OutboxRow): CarrierMessage => ({
+	id: row.id,
+	type: row.type,
+	key: row.order_id,
+	body: toEnvelope(row),
+	deliverAt: row.deliver_at,
+	delay: row.delay,
+});
+
+async function mark(tx: Transaction, rows: readonly OutboxRow[], failures: readonly Failure[]): Promise<void> {
+	const errors = new Map(failures.map(({ id, error }) => [id, error]));
+	const sent = rows.filter(({ id }) => !errors.has(id)).map(({ position }) => position);
+	const failed = rows.filter(({ id }) => errors.has(id));
+	if (sent.length > 0) await tx.query(markSent(sent));
+	if (failed.length > 0) {
+		await tx.query(
+			postponeThese(
+				failed.map(({ position }) => position),
+				failed.map(({ id }) => errors.get(id) ?? ''),
+				failed.map(({ attempts }) => backOff(attempts + 1, FIRST_RETRY, LONGEST_RETRY)),
+			),
+		);
+	}
+}
+
+const UNSENT = 'sent_at IS NULL AND available_at <= statement_timestamp()';
+
+const claimed = (where: string): string => `SELECT m.position, m.message_id AS id, m.type, m.order_id, m.sequence,
+		m.attempts, m.deliver_at, e.occurred_at, e.data, e.traceparent,
+		coalesce(greatest(0, extract(epoch FROM m.deliver_at - clock_timestamp()) * 1000), 0)::float8 AS delay
+	FROM (SELECT * FROM outbox_messages WHERE ${where} FOR UPDATE SKIP LOCKED) AS m
+	LEFT JOIN order_events e ON e.order_id = m.order_id AND e.sequence = m.sequence`;
+
+const claim = (most: number): Statement => ({
+	name: 'claim-outbox',
+	text: claimed(`${UNSENT} ORDER BY available_at, position LIMIT $1`),
+	values: [most],
+});
+
+const claimThese = (positions: readonly bigint[]): Statement => ({
+	name: 'claim-these',
+	text: claimed('sent_at IS NULL AND position = ANY($1::bigint[])'),
+	values: [plainArray(positions)],
+});
+
+const peek = (most: number): Statement => ({
+	name: 'peek-outbox',
+	text: `SELECT position FROM outbox_messages WHERE ${UNSENT} ORDER BY available_at, position LIMIT $1`,
+	values: [most],
+});
+
+const lease = (positions: readonly bigint[]): Statement => ({
+	name: 'lease-outbox',
+	text: `UPDATE outbox_messages SET available_at = statement_timestamp() + $2::float8 * interval '1 millisecond'
+		WHERE position = ANY($1::bigint[])`,
+	values: [plainArray(positions), LEASE],
+});
+
+const markSent = (positions: readonly bigint[]): Statement => ({
+	name: 'mark-sent',
+	text: 'UPDATE outbox_messages SET sent_at = statement_timestamp() WHERE position = ANY($1::bigint[])',
+	values: [plainArray(positions)],
+});
+
+const postponeThese = (
+	positions: readonly bigint[],
+	errors: readonly string[],
+	delays: readonly Duration[] = positions.map(() => LONGEST_RETRY),
+): Statement => ({
+	name: 'postpone-outbox',
+	text: `UPDATE outbox_messages m SET attempts = m.attempts + 1, last_error = left(f.error, 1000),
+			available_at = statement_timestamp() + f.delay * interval '1 millisecond'
+		FROM unnest($1::bigint[], $2::text[], $3::float8[]) AS f (position, error, delay) WHERE m.position = f.position`,
+	values: [plainArray(positions), textArray(errors), plainArray(delays)],
+});
+
+export interface OutboxStats {
+	/** rows that wait to be sent */
+	readonly unsent: number;
+	/** of those, the ones that failed at least once, and some of their errors */
+	readonly failing: number;
+	readonly errors: readonly {
+		readonly id: string;
+		readonly type: string;
+		readonly attempts: number;
+		readonly error: string;
+	}[];
+	/** how long the oldest unsent row has waited, in milliseconds */
+	readonly oldest: Duration;
+}
+
+/** What waits in the outbox. */
+export async function outboxStats(database: Database): Promise<OutboxStats> {
+	const [totals] = await database.query<{ unsent: number; failing: number; oldest: number }>({
+		name: 'outbox-totals',
+		text: `SELECT count(*)::int AS unsent, (count(*) FILTER (WHERE m.attempts > 0))::int AS failing,
+				coalesce(max(extract(epoch FROM clock_timestamp() - coalesce(e.occurred_at, m.available_at))) * 1000, 0)::float8 AS oldest
+			FROM outbox_messages m LEFT JOIN order_events e ON e.order_id = m.order_id AND e.sequence = m.sequence
+			WHERE m.sent_at IS NULL`,
+		values: [],
+	});
+	const errors = await database.query<{ id: string; type: string; attempts: number; error: string }>({
+		name: 'outbox-errors',
+		text: `SELECT message_id AS id, type, attempts, last_error AS error FROM outbox_messages
+			WHERE sent_at IS NULL AND attempts > 0 ORDER BY attempts DESC LIMIT 20`,
+		values: [],
+	});
+	return {
+		unsent: totals?.unsent ?? 0,
+		failing: totals?.failing ?? 0,
+		oldest: Math.max(0, totals?.oldest ?? 0),
+		errors,
+	};
+}
+
+/** Puts stored events into the outbox again, under the ids that they have; answers how many. */
+export async function replayEvents(
+	database: Database,
+	range: {
+		readonly since: Instant;
+		readonly until?: Instant | undefined;
+		readonly types?: readonly EventType[] | undefined;
+	},
+): Promise<number> {
+	const rows = await database.query<{ position: bigint }>({
+		name: 'replay-events',
+		text: `INSERT INTO outbox_messages (message_id, type, order_id, sequence)
+			SELECT id, type, order_id, sequence FROM order_events
+			WHERE occurred_at >= to_timestamp($1::float8) AND occurred_at <= to_timestamp($2::float8)
+				AND ($3::text[] IS NULL OR type = ANY($3::text[]))
+			ORDER BY order_id, sequence RETURNING position`,
+		values: [
+			range.since / 1_000,
+			(range.until ?? 32_503_680_000_000) / 1_000,
+			range.types === undefined ? null : plainArray(range.types),
+		],
+	});
+	return rows.length;
+}

@@ -1,0 +1,25 @@
+import type { EventEmitter } from 'node:events';
+import type { ParcelService, PaymentProvider } from '../domain/ports.ts';
+import type { Carrier } from './brokers/carrier.ts';
+import type { Database } from './database/database.ts';
+import type { Health } from './health.ts';
+import type { Log } from './loop.ts';
+import type { Settings } from './settings.ts';
+
+/** Said within the process; for speed only, a slow poll stands beside each. */
+export interface Signals {
+	/** a committed transaction has left something in the outbox */
+	'outbox.stored': [];
+}
+
+/** What the composition root gives to the services. */
+export interface Platform {
+	readonly settings: Settings;
+	readonly database: Database;
+	readonly carrier: Carrier;
+	readonly health: Health;
+	readonly signals: EventEmitter<Signals>;
+	readonly provider: PaymentProvider;
+	readonly parcels: ParcelService;
+	readonly log: (name: string) => Log;
+}

@@ -1,0 +1,67 @@
+import type { Duration } from '../domain/time.ts';
+import type { Database, Statement } from './database/database.ts';
+
+/** Rows deleted by one statement. */
+const BATCH = 5_000;
+
+/** How many rows of each kind went. */
+export interface Purged {
+	readonly outbox: number;
+	readonly inbox: number;
+	readonly keys: number;
+}
+
+/**
+ * Deletes what has been kept for the retention: sent outbox rows, idempotency keys, and inbox rows of orders that have
+ * ended so long ago. Small statements, the oldest rows first, so that nobody waits for it. Orders and their history
+ * are kept for ever.
+ */
+export async function purge(database: Database, retention: Duration): Promise<Purged> {
+	return {
+		outbox: await repeat(database, purgeOutbox(retention)),
+		inbox: await repeat(database, purgeInbox(retention)),
+		keys: await repeat(database, purgeKeys(retention)),
+	};
+}
+
+async function repeat(database: Database, statement: Statement): Promise<number> {
+	for (let total = 0; ; ) {
+		const rows = await database.query(statement);
+		total += rows.length;
+		if (rows.length < BATCH) return total;
+	}
+}
+
+const CUTOFF = `statement_timestamp() - $1::float8 * interval '1 millisecond'`;
+
+/** Rows are sent nearly in the order of their positions, so the old ones are at the low end of the primary key. */
+const purgeOutbox = (retention: Duration): Statement => ({
+	name: 'purge-outbox',
+	text: `DELETE FROM outbox_messages WHERE position IN (
+			SELECT position FROM outbox_messages
+			WHERE sent_at < ${CUTOFF}
+				AND position < coalesce(
+					(SELECT position FROM outbox_messages WHERE sent_at >= ${CUTOFF} ORDER BY position LIMIT 1), 9223372036854775807)
+			ORDER BY position LIMIT ${BATCH})
+		RETURNING position`,
+	values: [retention],
+});
+
+const purgeInbox = (retention: Duration): Statement => ({
+	name: 'purge-inbox',
+	text: `DELETE FROM inbox_messages WHERE ctid = ANY (ARRAY(
+			SELECT i.ctid FROM inbox_messages i JOIN orders o ON o.id = i.order_id
+			WHERE i.handled_at < ${CUTOFF} AND o.sweep_at IS NULL
+				AND greatest(o.shipped_at, o.cancelled_at, o.failed_at) < ${CUTOFF}
+			LIMIT ${BATCH}))
+		RETURNING message_id`,
+	values: [retention],
+});
+
+const purgeKeys = (retention: Duration): Statement => ({
+	name: 'purge-keys',
+	text: `DELETE FROM idempotency_keys WHERE ctid = ANY (ARRAY(
+			SELECT ctid FROM idempotency_keys WHERE created_at < ${CUTOFF} LIMIT ${BATCH}))
+		RETURNING key`,
+	values: [retention],
+});

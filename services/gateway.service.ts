@@ -1,0 +1,227 @@
+/**
+ * HTTP ⇄ actions: the order routes of the contract, and this process's health.
+ *
+ * moleculer-web resolves and calls the actions. Left to itself it is open (every action reachable, requests with OPTIONS
+ * carried out, `If-None-Match: *` answered 304 after the action has run, errors sent as they are), so that everything a
+ * client can see is written here and in `gateway/`.
+ */
+import type { IncomingMessage, ServerResponse } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import type { Context, Service, ServiceBroker, ServiceSchema } from 'moleculer';
+import ApiGateway from 'moleculer-web';
+import { encodeResult, SUCCESS, send, sendProblem } from './gateway/answer.ts';
+import { type FailedCall, toProblem } from './gateway/errors.ts';
+import { ALIVE, type Health, readiness } from './gateway/health.ts';
+import { paramsOf } from './gateway/params.ts';
+import { ProblemError, unavailable } from './gateway/problem.ts';
+import { ALIASES, matchRoute, type OrderAction, splitTarget, type Target } from './gateway/routes.ts';
+import { GatewayServer, LIMITS, type Limits } from './gateway/server.ts';
+import { traceOf } from './gateway/trace.ts';
+
+export interface GatewayDeps {
+	readonly host: string;
+	/** 0: any free port, see `boundAddress`. */
+	readonly port: number;
+	/** What is not ready; empty when ready. `degraded` does not make it unready. */
+	health(): Promise<Health>;
+	/** Other than `LIMITS`; for tests. */
+	readonly limits?: Partial<Limits>;
+}
+
+/** Who asks, as every action of orders finds it in `ctx.meta.caller`. */
+export interface Caller {
+	readonly subject: string;
+	readonly scopes: readonly string[];
+}
+
+interface Meta {
+	caller?: Caller;
+	traceparent?: string;
+	$statusCode?: number;
+	$location?: string;
+	$responseHeaders?: Record<string, string>;
+}
+
+interface Alias {
+	readonly action: OrderAction;
+}
+
+/** What moleculer-web and this service hang on a request. */
+interface Request extends IncomingMessage {
+	$target: Target;
+	$params: unknown;
+	$ctx: Context<unknown, Meta>;
+	$alias?: Alias;
+}
+
+interface RootCallOptions {
+	requestID?: string;
+	meta?: Meta;
+	tracking?: boolean;
+}
+
+interface Gateway extends Service {
+	server: GatewayServer;
+	/** The broker has been seen running: from then on "not started" means "stopping". */
+	up: boolean;
+	aliases: Alias[];
+	regenerateAllAutoAliases: () => void;
+	httpHandler(req: IncomingMessage, res: ServerResponse): Promise<void>;
+	dispatch(req: Request, res: ServerResponse): Promise<void>;
+	phase(): 'starting' | 'running' | 'stopping';
+	errorHandler(req: Request, res: ServerResponse, err: unknown): void;
+	encodeResponse(req: Request, res: ServerResponse, data: unknown): string;
+	address(): AddressInfo;
+}
+
+/** Where the gateway of this broker listens. */
+export function boundAddress(broker: ServiceBroker): AddressInfo {
+	return (broker.getLocalService('gateway') as Gateway).address();
+}
+
+/** Everybody may everything: `AUTH=off`, the only mode so far. */
+async function authenticate(_req: IncomingMessage): Promise<Caller> {
+	return ANYBODY;
+}
+
+const ANYBODY: Caller = Object.freeze({ subject: 'anonymous', scopes: Object.freeze(['orders:admin']) });
+
+const ROUTE = {
+	path: '/',
+	mappingPolicy: 'restrict',
+	aliases: ALIASES,
+	whitelist: Object.values(ALIASES),
+	autoAliases: false,
+	mergeParams: false,
+	bodyParsers: false,
+	authentication: false,
+	authorization: false,
+	etag: false,
+	logging: false,
+	async onBeforeCall(ctx: Context<unknown, Meta>, _route: unknown, req: Request, _res: ServerResponse, alias: Alias) {
+		ctx.meta.caller = await authenticate(req);
+		const { id } = (req.$params as { params: { id: string } }).params;
+		req.$params = await paramsOf(alias.action, req, id, req.$target.query);
+	},
+};
+
+export function gatewayService(deps: GatewayDeps): ServiceSchema {
+	const schema: ServiceSchema<object, object, object, Gateway> = {
+		name: 'gateway',
+		mixins: [ApiGateway],
+		settings: {
+			server: false,
+			routes: [ROUTE],
+			logRequest: null,
+			logRequestParams: null,
+			logResponse: null,
+			logRouteRegistration: null,
+			/** Request ids from outside are not taken over: the trace's id is the request's. */
+			rootCallOptions(options: RootCallOptions, req: IncomingMessage) {
+				const trace = traceOf(req.headers.traceparent);
+				options.requestID = trace.id;
+				options.meta = { traceparent: trace.parent };
+				// Requests under way are waited for by `drain`; the broker's wait for a slow client would come before it.
+				options.tracking = false;
+			},
+		},
+		actions: { rest: { tracing: false }, listAliases: false, addRoute: false, removeRoute: false },
+		events: {
+			'$broker.started'(this: Gateway) {
+				this.up = true;
+			},
+		},
+		methods: {
+			address(this: Gateway) {
+				return this.server.address();
+			},
+
+			phase(this: Gateway) {
+				if (this.broker.stopping || this.server.draining) return 'stopping';
+				if (this.broker.started) this.up = true;
+				else if (this.up) return 'stopping';
+				return this.up ? 'running' : 'starting';
+			},
+
+			/** The way of every request: refused, answered here, or handed to moleculer-web. */
+			async dispatch(this: Gateway, req: Request, res: ServerResponse) {
+				try {
+					const phase = this.phase();
+					req.$target = splitTarget(req.url ?? '');
+					const { destination } = matchRoute(req.method ?? '', req.$target.path);
+					if (destination === 'health/live' || destination === 'health/ready') {
+						const halt = phase === 'running' ? undefined : phase;
+						const { status, body } = destination === 'health/live' ? ALIVE : await readiness(() => deps.health(), halt);
+						if (this.phase() === 'stopping') res.shouldKeepAlive = false;
+						const retry = status === 503 ? { 'Retry-After': '1' } : {};
+						send(res, status, { 'Content-Type': 'application/json', 'Cache-Control': 'no-store', ...retry }, body);
+						return;
+					}
+					if (phase === 'stopping') throw new ProblemError(unavailable('The service is stopping.'));
+					await this.httpHandler(req, res);
+				} catch (err) {
+					this.errorHandler(req, res, err);
+				}
+			},
+
+			parseQueryString(req: Request) {
+				return { url: req.$target.path, query: {} };
+			},
+
+			resolveAlias(this: Gateway, path: string, method: string) {
+				const { destination, id } = matchRoute(method, path);
+				const alias = this.aliases.find(({ action }) => action === destination);
+				return alias ? { alias, params: { id } } : false;
+			},
+
+			encodeResponse(req: Request, _res: ServerResponse, data: unknown) {
+				return encodeResult(req.$alias?.action ?? '', data);
+			},
+
+			sendResponse(this: Gateway, req: Request, res: ServerResponse, data: unknown) {
+				const { $statusCode, $location, $responseHeaders } = req.$ctx.meta;
+				const status = $statusCode ?? (req.$alias ? SUCCESS[req.$alias.action] : 200);
+				const headers = { 'Content-Type': 'application/json', ...($location ? { Location: $location } : {}) };
+				const body = this.encodeResponse(req, res, data);
+				if (this.phase() === 'stopping') res.shouldKeepAlive = false;
+				send(res, status, { ...headers, ...$responseHeaders }, body);
+			},
+
+			errorHandler(this: Gateway, req: Request, res: ServerResponse, err: unknown) {
+				const call: FailedCall = { fromQuery: req.$alias?.action === 'orders.list', params: req.$params };
+				const problem = toProblem(err, call);
+				const what = `${req.method} ${req.$target?.path ?? ''}`;
+				if (problem.status === 500) this.logger.error(`${what} failed`, err);
+				else if (problem.status === 503 && !(err instanceof ProblemError))
+					this.logger.warn(`${what} unavailable:`, String(err));
+				if (this.phase() === 'stopping') res.shouldKeepAlive = false;
+				sendProblem(res, problem);
+			},
+
+			sendError(this: Gateway, req: Request, res: ServerResponse, err: unknown) {
+				this.errorHandler(req, res, err);
+			},
+		},
+
+		created() {
+			this.up = false;
+			this.server = new GatewayServer((req, res) => void this.dispatch(req as Request, res), {
+				...LIMITS,
+				...deps.limits,
+			});
+			// No alias is generated here, so there is nothing to regenerate and to announce when services come and go.
+			this.regenerateAllAutoAliases = () => undefined;
+			// The broker stops its services side by side: requests under way need the others until they have their answer.
+			this.broker.middlewares.add({ name: 'GatewayDrain', stopping: () => this.server.drain() });
+		},
+
+		async started() {
+			await this.server.listen(deps.host, deps.port);
+		},
+
+		async stopped() {
+			await this.server.drain();
+		},
+	};
+	return schema as unknown as ServiceSchema;
+}

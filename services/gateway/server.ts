@@ -1,0 +1,150 @@
+/**
+ * Node's HTTP server: listening, limits, requests that cannot be read, and an end that loses nobody's answer.
+ * moleculer-web runs without a server of its own, since its answer to a port in use is to end the process.
+ */
+import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import type { Duplex } from 'node:stream';
+import { sendProblem } from './answer.ts';
+import { malformed, type Problem, rawAnswer } from './problem.ts';
+
+export interface Limits {
+	/** For the header of a request, in ms; a connection that says nothing ends with it too. */
+	readonly headersTimeout: number;
+	/** For a whole request with its body. */
+	readonly requestTimeout: number;
+	/** For an idle connection; longer than the usual 60 s of a proxy, so that the proxy closes first. */
+	readonly keepAliveTimeout: number;
+	/** For requests under way when the stop begins. */
+	readonly stopTimeout: number;
+}
+
+export const LIMITS: Limits = {
+	headersTimeout: 10_000,
+	requestTimeout: 15_000,
+	keepAliveTimeout: 65_000,
+	stopTimeout: 8_000,
+};
+
+/** How long a refused connection may take to read its answer. */
+const LINGER = 1_000;
+
+export type Handler = (req: IncomingMessage, res: ServerResponse) => void;
+
+export class GatewayServer {
+	readonly #server: Server;
+	readonly #limits: Limits;
+	readonly #sockets = new Set<Duplex & { readonly bytesRead: number }>();
+	/** The latest response of each connection. */
+	readonly #latest = new WeakMap<Duplex, ServerResponse>();
+	readonly #refused = new WeakSet<Duplex>();
+	#drained: Promise<void> | undefined;
+
+	constructor(handler: Handler, limits: Limits) {
+		this.#limits = limits;
+		const { headersTimeout, requestTimeout, keepAliveTimeout } = limits;
+		const options = { headersTimeout, requestTimeout, keepAliveTimeout, connectionsCheckingInterval: 500 };
+		// Node would answer a missing Host with an empty 400; the handler does it with a problem.
+		this.#server = createServer({ ...options, requireHostHeader: false }, (req, res) => {
+			this.#latest.set(req.socket, res);
+			if (req.headers.host === undefined && req.httpVersion === '1.1') sendProblem(res, malformed('Host is missing.'));
+			else handler(req, res);
+		});
+		this.#server.on('connection', (socket) => {
+			this.#sockets.add(socket);
+			socket.once('close', () => this.#sockets.delete(socket));
+		});
+		this.#server.on('clientError', (err: NodeJS.ErrnoException, socket) => this.#unreadable(err.code, socket));
+		this.#server.on('connect', (_req, socket) => this.#refuse(socket, malformed('This is not a proxy.')));
+		this.#server.on('checkExpectation', (_req, res) => sendProblem(res, UNEXPECTED));
+	}
+
+	/** Rejects with a message of one line. */
+	listen(host: string, port: number): Promise<void> {
+		return new Promise((resolve, reject) => {
+			const failed = (err: NodeJS.ErrnoException) => reject(cannotListen(host, port, err));
+			this.#server.once('error', failed);
+			this.#server.listen(port, host, () => {
+				this.#server.removeListener('error', failed);
+				resolve();
+			});
+		});
+	}
+
+	/** Where it listens, for `port: 0` above all. */
+	address(): AddressInfo {
+		const address = this.#server.address();
+		if (address === null || typeof address === 'string') throw new Error('The gateway does not listen.');
+		return address;
+	}
+
+	get draining(): boolean {
+		return this.#drained !== undefined;
+	}
+
+	/** Accepts no more, lets the requests under way end, and closes what is left when their time is up. */
+	drain(): Promise<void> {
+		this.#drained ??= this.#drain();
+		return this.#drained;
+	}
+
+	async #drain(): Promise<void> {
+		if (!this.#server.listening) return;
+		// Closes idle connections as well, but to Node one that never said a word is not idle.
+		const closed = new Promise<void>((resolve) => this.#server.close(() => resolve()));
+		for (const socket of this.#sockets) if (socket.bytesRead === 0) socket.destroy();
+		const timer = setTimeout(() => this.#server.closeAllConnections(), this.#limits.stopTimeout);
+		await closed;
+		clearTimeout(timer);
+	}
+
+	/** Node gave up on what a connection sent. */
+	#unreadable(code: string | undefined, socket: Duplex): void {
+		if (this.#refused.has(socket)) return;
+		const latest = this.#latest.get(socket);
+		const answered = latest?.headersSent && !latest.req.complete;
+		if (code === 'ECONNRESET' || !socket.writable || answered) {
+			socket.destroy();
+		} else if (latest && !latest.headersSent && latest.req.complete) {
+			// Pipelined behind a request still at work: that one gets its answer, and the connection ends with it.
+			latest.shouldKeepAlive = false;
+		} else {
+			this.#refuse(socket, unreadable(code));
+		}
+	}
+
+	#refuse(socket: Duplex, problem: Problem): void {
+		this.#refused.add(socket);
+		socket.end(rawAnswer(problem));
+		// Not at once: a reset would overtake the answer.
+		const timer = setTimeout(() => socket.destroy(), LINGER);
+		socket.once('close', () => clearTimeout(timer));
+	}
+}
+
+const UNEXPECTED: Problem = {
+	status: 417,
+	code: 'Request.ExpectationFailed',
+	detail: 'The only expectation that is understood is 100-continue.',
+};
+
+function unreadable(code: string | undefined): Problem {
+	switch (code) {
+		case 'HPE_HEADER_OVERFLOW':
+			return { status: 431, code: 'Request.HeadersTooLarge', detail: 'The header fields are too large.' };
+		case 'HPE_CHUNK_EXTENSIONS_OVERFLOW':
+			return { status: 413, code: 'Request.TooLarge', detail: 'The chunk extensions are too large.' };
+		case 'ERR_HTTP_REQUEST_TIMEOUT':
+			return { status: 408, code: 'Request.Timeout', detail: 'The request did not arrive in time.' };
+		default:
+			return malformed('This is not a valid HTTP request.');
+	}
+}
+
+function cannotListen(host: string, port: number, err: NodeJS.ErrnoException): Error {
+	const why = err.code === 'EADDRINUSE' ? 'the port is in use' : (err.code ?? err.message);
+	const error = new Error(`The gateway cannot listen on ${host}:${port}: ${why}`);
+	// A setting to change, not a bug to find: whoever logs it logs one line.
+	error.stack = error.message;
+	return error;
+}

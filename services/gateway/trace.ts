@@ -1,0 +1,47 @@
+/**
+ * W3C Trace Context: joins the trace that the caller began, or begins one.
+ * https://www.w3.org/TR/trace-context/#traceparent-header
+ */
+import { randomFillSync } from 'node:crypto';
+
+export interface Trace {
+	/** 32 hexadecimal digits. */
+	readonly id: string;
+	/** The `traceparent` for whatever this request causes: the trace's id and a span id of our own. */
+	readonly parent: string;
+}
+
+/** The flags stand in the last two digits; of a version above 00 more may follow. */
+const TRACEPARENT = /^([0-9a-f]{2})-([0-9a-f]{32})-([0-9a-f]{16})-([0-9a-f]{2})($|-)/;
+const SAMPLED = 1;
+
+/** A header that is not valid is treated as absent, as the specification asks. */
+export function traceOf(header: string | string[] | undefined): Trace {
+	if (typeof header === 'string') {
+		const [, version, id, span, flags] = TRACEPARENT.exec(header) ?? [];
+		const length = version === '00' ? header.length === 55 : version !== 'ff';
+		if (id && span && flags && length && !isZero(id) && !isZero(span)) {
+			return { id, parent: `00-${id}-${randomHex(8)}-0${Number.parseInt(flags, 16) & SAMPLED}` };
+		}
+	}
+	const id = randomHex(16);
+	return { id, parent: `00-${id}-${randomHex(8)}-00` };
+}
+
+function isZero(hex: string): boolean {
+	return hex === '0'.repeat(hex.length);
+}
+
+/** Ids are no secrets: one call of the system's generator is shared out over many of them. */
+const pool = Buffer.alloc(4096);
+let used = pool.length;
+
+function randomHex(bytes: number): string {
+	if (used + bytes > pool.length) {
+		randomFillSync(pool);
+		used = 0;
+	}
+	const hex = pool.toString('hex', used, used + bytes);
+	used += bytes;
+	return hex;
+}

@@ -1,0 +1,197 @@
+import { hash } from 'node:crypto';
+import { type Context, Errors, type Service, type ServiceSchema } from 'moleculer';
+import { Op } from 'sequelize';
+import type { Refusal } from '../domain/errors.ts';
+import { formatAmount } from '../domain/money.ts';
+import type { Moment, Order, OrderStatus } from '../domain/order.ts';
+import type { Result } from '../domain/result.ts';
+import { minorUnits } from '../mixins/currencies.ts';
+import type { Models, OrderRow } from '../mixins/database/models.ts';
+import { type Reads, reading, readMixin } from '../mixins/database/read-adapter.ts';
+import { UnitOfWork } from '../mixins/database/unit-of-work.ts';
+import { type IdempotencyKey, Intake } from '../mixins/intake.ts';
+import type { Platform } from '../mixins/platform.ts';
+import { parseDuration } from '../mixins/settings.ts';
+import { callerOf, isAdmin, type Meta, maySee } from './orders/caller.ts';
+import { type OrderDto, orderToDto, rowToDto } from './orders/order-dto.ts';
+import {
+	amountOf,
+	CREATE_PARAMS,
+	type CreateParams,
+	cursorOfId,
+	ID_PARAMS,
+	idOfCursor,
+	LIST_PARAMS,
+	type ListParams,
+} from './orders/params.ts';
+
+/** What `this` is in the handlers, beside a Moleculer service. */
+interface Self extends Service {
+	readonly adapter: Reads<OrderRow>;
+}
+
+type IdContext = Context<{ id: string }, Meta>;
+
+/** Creates, reads, and takes the buyer's word: cancel, hold, resume. */
+export function ordersService(platform: Platform, models: Models): ServiceSchema {
+	const { database, settings } = platform;
+	const stored = (): void => {
+		platform.signals.emit('outbox.stored');
+	};
+	const intake = new Intake(database, stored);
+
+	async function read(self: Self, ctx: IdContext): Promise<OrderDto> {
+		const caller = callerOf(ctx.meta);
+		const row = (await reading(database, () => self.adapter.findById(ctx.params.id)))?.get({ plain: true });
+		if (row === undefined || !maySee(caller, row.owner)) throw notFound();
+		return rowToDto(row);
+	}
+
+	/** One command on one order: lock, decide, save. */
+	async function change(
+		ctx: IdContext,
+		command: (order: Order, moment: Moment) => Result<void, Refusal>,
+	): Promise<OrderDto> {
+		const caller = callerOf(ctx.meta);
+		const { id } = ctx.params;
+		const { order, result } = await database.transaction('orders.change', async (tx) => {
+			const work = new UnitOfWork(tx, stored);
+			const found = (await work.lock([id])).get(id);
+			if (found === undefined || !maySee(caller, found.record.owner)) throw notFound();
+			work.trace(id, ctx.meta.traceparent ?? null);
+			const outcome = command(found, work.moment);
+			await work.save();
+			return { order: found, result: outcome };
+		});
+		if (!result.ok) throw new Errors.MoleculerClientError(result.error.message, 409, result.error.code);
+		return orderToDto(order);
+	}
+
+	const schema: ServiceSchema<object, object, object, Self> = {
+		name: 'orders',
+		mixins: [readMixin(models.orders)],
+		actions: {
+			create: {
+				params: CREATE_PARAMS,
+				async handler(ctx: Context<CreateParams, Meta>): Promise<OrderDto> {
+					const { params, meta } = ctx;
+					const caller = callerOf(meta);
+					const amount = amountOf(params.amount, params.currency ?? settings.defaultCurrency);
+					const placed = await intake.place({
+						command: {
+							owner: caller.subject,
+							productName: params.productName,
+							amount,
+							paymentMethod: params.paymentMethod ?? 'card_ok',
+							cancellationWindow: parseDuration(params.cancellationWindow ?? '') ?? settings.cancellationWindow,
+						},
+						idempotency: idempotencyOf(params, formatAmount(amount, minorUnits)),
+						traceparent: meta.traceparent ?? null,
+						answer: (order) => JSON.stringify(orderToDto(order)),
+					});
+					switch (placed.kind) {
+						case 'failed':
+							throw placed.error;
+						case 'key-reused':
+							throw new Errors.MoleculerClientError(
+								'This Idempotency-Key was used for another request.',
+								422,
+								'Idempotency.KeyReused',
+							);
+						case 'in-progress':
+							throw new Errors.MoleculerClientError(
+								'A request with this Idempotency-Key is still running.',
+								409,
+								'Idempotency.InProgress',
+							);
+						default: {
+							const order: OrderDto = JSON.parse(placed.answer);
+							meta.$statusCode = 201;
+							meta.$location = `/orders/${order.id}`;
+							if (placed.kind === 'replayed') meta.$responseHeaders = { 'Idempotent-Replayed': 'true' };
+							return order;
+						}
+					}
+				},
+			},
+			get: {
+				params: ID_PARAMS,
+				handler(this: Self, ctx: IdContext): Promise<OrderDto> {
+					return read(this, ctx);
+				},
+			},
+			list: {
+				params: LIST_PARAMS,
+				async handler(this: Self, ctx: Context<ListParams, Meta>) {
+					const caller = callerOf(ctx.meta);
+					const { status, limit, cursor } = ctx.params;
+					const before = cursor === undefined ? undefined : idOfCursor(cursor);
+					const rows = await reading(database, () =>
+						this.adapter.find({
+							query: {
+								...(status === undefined ? {} : { status }),
+								// Lets the small index of unfinished orders serve, where they are few among many.
+								...(status !== undefined && UNFINISHED.has(status) ? { sweepAt: { [Op.ne]: null } } : {}),
+								...(before === undefined ? {} : { id: { [Op.lt]: before } }),
+								...(isAdmin(caller) ? {} : { owner: caller.subject }),
+							},
+							sort: '-id',
+							limit: limit + 1,
+						}),
+					);
+					const data = rows.slice(0, limit).map((row) => rowToDto(row.get({ plain: true })));
+					const last = data.at(-1);
+					return { data, nextCursor: rows.length > limit && last !== undefined ? cursorOfId(last.id) : null };
+				},
+			},
+			history: {
+				params: ID_PARAMS,
+				async handler(this: Self, ctx: IdContext) {
+					await read(this, ctx);
+					const rows = await reading(database, () =>
+						models.events.findAll({ where: { orderId: ctx.params.id }, order: [['sequence', 'ASC']] }),
+					);
+					const data = rows.map((row) => {
+						const { id, type, occurredAt, sequence, data: event } = row.get({ plain: true });
+						return { id, type, occurredAt: occurredAt.toISOString(), sequence, data: event };
+					});
+					return { data };
+				},
+			},
+			cancel: {
+				params: ID_PARAMS,
+				async handler(ctx: IdContext): Promise<OrderDto> {
+					const order = await change(ctx, (found, moment) => found.cancel(moment));
+					ctx.meta.$statusCode = 202;
+					return order;
+				},
+			},
+			hold: {
+				params: ID_PARAMS,
+				handler: (ctx: IdContext): Promise<OrderDto> =>
+					change(ctx, (found, moment) => found.hold(moment, settings.holdLimit)),
+			},
+			resume: {
+				params: ID_PARAMS,
+				handler: (ctx: IdContext): Promise<OrderDto> => change(ctx, (found, moment) => found.resume(moment)),
+			},
+		},
+		async stopped() {
+			await intake.drained();
+		},
+	};
+	return schema as unknown as ServiceSchema;
+}
+
+const UNFINISHED: ReadonlySet<OrderStatus> = new Set(['Pending', 'OnHold', 'CancelRequested', 'Confirmed']);
+
+const notFound = (): Error => new Errors.MoleculerClientError('There is no such order.', 404, 'Orders.NotFound');
+
+/** Bodies are compared as validated, before any default that a setting could change. */
+function idempotencyOf(params: CreateParams, amount: string): IdempotencyKey | null {
+	const { idempotencyKey: key, productName, currency, cancellationWindow, paymentMethod } = params;
+	if (key === undefined) return null;
+	const window = cancellationWindow === undefined ? null : (parseDuration(cancellationWindow) ?? null);
+	const body = JSON.stringify([productName, amount, currency ?? null, window, paymentMethod ?? null]);
+	return { key, fingerprint: hash('sha256', body, 'base64') };
+}

@@ -1,0 +1,33 @@
+import { Errors } from 'moleculer';
+
+/** Who asks. The gateway or the REPL says so in `ctx.meta.caller`; the rule what they may do stands here. */
+export interface Caller {
+	/** the token's `sub` */
+	readonly subject: string;
+	readonly scopes: readonly string[];
+}
+
+/** What travels with a call beside its parameters. */
+export interface Meta {
+	caller?: Caller;
+	traceparent?: string;
+	$statusCode?: number;
+	$location?: string;
+	$responseHeaders?: Record<string, string>;
+}
+
+/** May see and change every order. */
+export const ADMIN_SCOPE = 'orders:admin';
+
+/** The caller of an action; a call without one is refused. */
+export function callerOf({ caller }: Meta): Caller {
+	if (typeof caller?.subject !== 'string' || !Array.isArray(caller.scopes)) {
+		throw new Errors.MoleculerClientError('The call does not say who makes it.', 401, 'Auth.CallerMissing');
+	}
+	return caller;
+}
+
+export const isAdmin = ({ scopes }: Caller): boolean => scopes.includes(ADMIN_SCOPE);
+
+/** Another's order is as good as none. */
+export const maySee = (caller: Caller, owner: string): boolean => caller.subject === owner || isAdmin(caller);

@@ -1,0 +1,72 @@
+import { formatAmount } from '../../domain/money.ts';
+import type { Order, OrderRecord, OrderStatus } from '../../domain/order.ts';
+import type { PaymentStatus } from '../../domain/payment.ts';
+import { minorUnits } from '../../mixins/currencies.ts';
+import type { OrderRow } from '../../mixins/database/models.ts';
+import { orderNumber } from '../../mixins/ids.ts';
+
+/** An order as actions answer with it. Times are RFC 3339; what has not happened is null. */
+export interface OrderDto {
+	readonly id: string;
+	readonly orderNumber: string;
+	readonly productName: string;
+	/** major units as an exact decimal; over HTTP a JSON number with these digits */
+	readonly amount: string;
+	readonly currency: string;
+	readonly status: OrderStatus;
+	readonly paymentStatus: PaymentStatus;
+	readonly createdAt: string;
+	readonly pendingUntil: string;
+	readonly heldUntil: string | null;
+	readonly confirmedAt: string | null;
+	readonly cancelledAt: string | null;
+	readonly shippedAt: string | null;
+	readonly failedAt: string | null;
+	readonly failureReason: string | null;
+}
+
+type Fields = Pick<OrderRecord, 'id' | 'productName' | 'amount' | 'status' | 'failureReason'>;
+
+interface Times<T> {
+	readonly createdAt: T;
+	readonly pendingUntil: T;
+	readonly holdExpiresAt: T | null;
+	readonly confirmedAt: T | null;
+	readonly cancelledAt: T | null;
+	readonly shippedAt: T | null;
+	readonly failedAt: T | null;
+}
+
+function toDto(order: Fields, times: Times<number | Date>, paymentStatus: PaymentStatus): OrderDto {
+	return {
+		id: order.id,
+		orderNumber: orderNumber(order.id),
+		productName: order.productName,
+		amount: formatAmount(order.amount, minorUnits),
+		currency: order.amount.currency,
+		status: order.status,
+		paymentStatus,
+		createdAt: iso(times.createdAt),
+		pendingUntil: iso(times.pendingUntil),
+		heldUntil: order.status === 'OnHold' ? isoOrNull(times.holdExpiresAt) : null,
+		confirmedAt: isoOrNull(times.confirmedAt),
+		cancelledAt: isoOrNull(times.cancelledAt),
+		shippedAt: isoOrNull(times.shippedAt),
+		failedAt: isoOrNull(times.failedAt),
+		failureReason: order.failureReason,
+	};
+}
+
+const iso = (time: number | Date): string => new Date(time).toISOString();
+const isoOrNull = (time: number | Date | null): string | null => (time === null ? null : iso(time));
+
+/** From the aggregate, as it will be once it is stored. */
+export const orderToDto = ({ record, payment }: Order): OrderDto => toDto(record, record, payment.status);
+
+/** From a stored row. */
+export const rowToDto = (row: OrderRow): OrderDto =>
+	toDto(
+		{ ...row, amount: { minor: BigInt(row.amount), currency: row.currency } },
+		row,
+		row.payment?.status ?? 'Requested',
+	);

@@ -1,0 +1,101 @@
+import { type Context, Errors, type ServiceSchema } from 'moleculer';
+import { EVENT_TYPES, type EventType } from '../domain/events.ts';
+import { type Duration, MINUTE, SECOND } from '../domain/time.ts';
+import { Loop } from '../mixins/loop.ts';
+import { OutboxRelay, outboxStats, replayEvents } from '../mixins/outbox-relay.ts';
+import type { Platform } from '../mixins/platform.ts';
+import { purge } from '../mixins/retention.ts';
+
+const LONGEST_PURGE_PAUSE: Duration = MINUTE;
+const INBOX_CONSUMERS =
+	'SELECT consumer, count(*)::int AS handled, max(handled_at) AS last FROM inbox_messages GROUP BY consumer';
+
+interface ReplayParams {
+	since: string;
+	until?: string;
+	types?: EventType[];
+}
+
+/** Sends the outbox, purges what was kept long enough, and lets operators look and repeat. */
+export function outboxRelayService(platform: Platform): ServiceSchema {
+	const { carrier, database, health, settings, signals } = platform;
+	const log = platform.log('outbox-relay');
+	const relay = new OutboxRelay(database, carrier);
+	const relaying = new Loop('outbox relay', log, () => relay.step());
+	const purging = new Loop('purge', log, async () => {
+		await purge(database, settings.retention);
+		return Math.max(SECOND, Math.min(settings.retention / 10, LONGEST_PURGE_PAUSE));
+	});
+	const wake = (): void => relaying.wake();
+
+	return {
+		name: 'outbox-relay',
+		// The operators' actions are named after what they are about.
+		settings: { $noServiceNamePrefix: true },
+		actions: {
+			'outbox.stats': { handler: () => outboxStats(database) },
+			'outbox.replay': {
+				params: {
+					$$strict: true,
+					since: { type: 'string' },
+					until: { type: 'string', optional: true },
+					types: { type: 'array', optional: true, min: 1, items: { type: 'enum', values: [...EVENT_TYPES] } },
+				},
+				async handler(ctx: Context<ReplayParams>) {
+					const { since, until, types } = ctx.params;
+					const replayed = await replayEvents(database, {
+						since: momentOf('since', since),
+						until: until === undefined ? undefined : momentOf('until', until),
+						types,
+					});
+					wake();
+					return { replayed };
+				},
+			},
+			'inbox.stats': {
+				async handler() {
+					const rows = await database.query<{ consumer: string; handled: number; last: number }>({
+						name: 'inbox-stats',
+						text: INBOX_CONSUMERS,
+						values: [],
+					});
+					return { consumers: rows.map((row) => ({ ...row, last: new Date(row.last).toISOString() })) };
+				},
+			},
+			'deadletters.list': {
+				params: {
+					$$strict: true,
+					limit: { type: 'number', integer: true, min: 1, max: 1000, convert: true, default: 100 },
+				},
+				handler: async (ctx: Context<{ limit: number }>) => ({ data: await carrier.deadLetters(ctx.params.limit) }),
+			},
+			'deadletters.replay': {
+				params: { $$strict: true, ids: { type: 'array', optional: true, min: 1, items: 'uuid' } },
+				handler: async (ctx: Context<{ ids?: string[] }>) => ({
+					replayed: await carrier.replayDeadLetters(ctx.params.ids),
+				}),
+			},
+		},
+		async started() {
+			signals.on('outbox.stored', wake);
+			relaying.start();
+			purging.start();
+			health.watch('outbox relay', relaying);
+		},
+		async stopped() {
+			signals.off('outbox.stored', wake);
+			await Promise.all([relaying.stop(), purging.stop()]);
+		},
+	};
+}
+
+/** A moment in RFC 3339; throws a validation error. */
+function momentOf(field: string, text: string): number {
+	const moment = Date.parse(text);
+	if (Number.isNaN(moment)) {
+		throw new Errors.ValidationError('Parameters validation error!', 'VALIDATION_ERROR', [
+			{ field, type: 'date', message: `The '${field}' field must be a time such as 2026-01-31T12:00:00Z.` },
+		]);
+	}
+	return moment;
+}

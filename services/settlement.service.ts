@@ -1,0 +1,84 @@
+import { performance } from 'node:perf_hooks';
+import { setTimeout as pause } from 'node:timers/promises';
+import type { ServiceSchema } from 'moleculer';
+import { type Duration, type Instant, SECOND } from '../domain/time.ts';
+import type { BatchHandler, Delivery, Subscription } from '../mixins/brokers/carrier.ts';
+import { STOP_PATIENCE } from '../mixins/calls.ts';
+import { CLOCK } from '../mixins/database/orders-store.ts';
+import { Inbox } from '../mixins/inbox.ts';
+import { intentHandler } from '../mixins/intents.ts';
+import { Loop } from '../mixins/loop.ts';
+import type { Platform } from '../mixins/platform.ts';
+import { paymentCalls } from './settlement/payment-calls.ts';
+import { SWEEP_EVERY, Sweeper } from './settlement/sweeper.ts';
+
+/** A carrier may deliver so much early; the rest is waited out. */
+const EARLY: Duration = SECOND;
+/** A wake-up that comes later than this tells that the carrier is working off a backlog. */
+const BEHIND: Duration = SECOND;
+/** How long that is believed after the last such wake-up. */
+const BEHIND_FOR: Duration = 2 * SECOND;
+
+/** Authorises, confirms when due, captures or voids, and sweeps up what nobody woke. */
+export function settlementService(platform: Platform): ServiceSchema {
+	const { carrier, database, health, settings } = platform;
+	const log = platform.log('settlement');
+	const inbox = new Inbox(database, () => platform.signals.emit('outbox.stored'));
+	const calls = paymentCalls(platform, log);
+	let lastBehind = Number.NEGATIVE_INFINITY;
+	const sweeper = new Sweeper(platform, calls, log, () => performance.now() - lastBehind < BEHIND_FOR);
+	const sweeping = new Loop('sweeper', log, async () => {
+		const { found } = await sweeper.sweep();
+		return found > 0 ? 0 : SWEEP_EVERY;
+	});
+	let subscriptions: Subscription[] = [];
+
+	/** Waits until what came a moment early is due, before any transaction: locked orders would refuse cancels. */
+	async function waitUntilDue(deliveries: readonly Delivery[]): Promise<void> {
+		const moments = deliveries.flatMap(({ deliverAt }) => (deliverAt === null ? [] : [deliverAt]));
+		const [row] = await database.query<{ now: Instant }>(CLOCK);
+		const now = row?.now ?? Number.NaN;
+		const early = moments.map((moment) => moment - now).filter((left) => left > 0 && left <= EARLY);
+		if (now - Math.min(...moments) > BEHIND) lastBehind = performance.now();
+		if (early.length > 0) await pause(Math.max(...early));
+	}
+
+	const handleDeadlines: BatchHandler = async (deliveries) => {
+		await waitUntilDue(deliveries);
+		const { failures } = await inbox.handle('deadlines.handle', 'deadlines', deliveries, (order, delivery, moment) => {
+			if (delivery.deliverAt === null) throw new Error('a wake-up without its moment');
+			if (delivery.type === 'OrderDue') order.wakeAtDue(delivery.deliverAt, moment);
+			else order.wakeAtHoldLimit(delivery.deliverAt, moment);
+			return null;
+		});
+		return failures;
+	};
+
+	const handlePayments = intentHandler(calls, {
+		inbox,
+		transaction: 'settlement.handle',
+		consumer: 'settlement',
+		decide: (order, _delivery, moment) => order.pay(moment, settings.providerTimeout),
+	});
+
+	return {
+		name: 'settlement',
+		actions: {
+			sweep: { visibility: 'public', handler: () => sweeper.sweep() },
+		},
+		async started() {
+			subscriptions = [
+				carrier.subscribe('deadlines', handleDeadlines, { concurrency: 2 }),
+				carrier.subscribe('settlement', handlePayments),
+			];
+			sweeping.start();
+			for (const [index, subscription] of subscriptions.entries())
+				health.watch(`settlement consumer ${index + 1}`, subscription);
+			health.watch('sweeper', sweeping);
+		},
+		async stopped() {
+			await Promise.all([sweeping.stop(), ...subscriptions.map((subscription) => subscription.close())]);
+			await calls.idle(STOP_PATIENCE);
+		},
+	};
+}

@@ -1,0 +1,98 @@
+import type { PaymentCall } from '../../domain/order.ts';
+import type { ProviderOutcome } from '../../domain/payment.ts';
+import type { PaymentProvider, PaymentRequest } from '../../domain/ports.ts';
+import { Calls, type Done } from '../../mixins/calls.ts';
+import { crashPoint } from '../../mixins/crash-points.ts';
+import { isTransient } from '../../mixins/database/database.ts';
+import { UnitOfWork } from '../../mixins/database/unit-of-work.ts';
+import { isolate } from '../../mixins/isolate.ts';
+import type { Log } from '../../mixins/loop.ts';
+import type { Platform } from '../../mixins/platform.ts';
+
+/** The most provider calls at once in one process. */
+const SLOTS = 500;
+
+export type PaymentCalls = Calls<PaymentCall, ProviderOutcome>;
+
+/** Calls to the payment provider, and the storing of what became of them. */
+export function paymentCalls(platform: Platform, log: Log): PaymentCalls {
+	const { database, provider, settings, signals } = platform;
+	return new Calls<PaymentCall, ProviderOutcome>({
+		slots: SLOTS,
+		timeout: settings.providerTimeout,
+		perform: (call) => perform(provider, call, log),
+		unknown: (reason) => ({ kind: 'unknown', reason }),
+		store: (done) => storeApart(done),
+		log,
+	});
+
+	async function storeApart(
+		done: readonly Done<PaymentCall, ProviderOutcome>[],
+	): Promise<readonly (PaymentCall | null)[]> {
+		const next = new Map<string, PaymentCall>();
+		await isolate(
+			done,
+			async (group) => {
+				for (const call of await store(group)) next.set(call.orderId, call);
+			},
+			({ call }, error) =>
+				log.error(`the outcome of ${call.operation} ${call.orderId} was not stored: ${String(error)}`),
+			isTransient,
+		);
+		return done.map(({ call }) => {
+			const following = next.get(call.orderId) ?? null;
+			next.delete(call.orderId);
+			return following;
+		});
+	}
+
+	/** Stores outcomes, and starts in the same transaction what each order's state asks for now. */
+	function store(group: readonly Done<PaymentCall, ProviderOutcome>[]): Promise<PaymentCall[]> {
+		return database.transaction('settlement.outcome', async (tx) => {
+			const work = new UnitOfWork(tx, () => signals.emit('outbox.stored'));
+			const orders = await work.lock(group.map(({ call }) => call.orderId));
+			const calls: PaymentCall[] = [];
+			for (const { call, outcome } of group) {
+				const order = orders.get(call.orderId);
+				if (order === undefined) continue;
+				const counted = order.paid(call.operation, call.attempt, outcome, work.moment);
+				if (counted) warnOfRefusal(call, outcome, log);
+				// The slot of the call that has ended serves for the next one of that order.
+				const next = counted ? order.pay(work.moment, settings.providerTimeout) : null;
+				if (next !== null) calls.push(next);
+			}
+			await work.save();
+			return calls;
+		});
+	}
+}
+
+function warnOfRefusal({ operation, orderId }: PaymentCall, outcome: ProviderOutcome, log: Log): void {
+	if (operation === 'void' && outcome.kind === 'refused') {
+		log.error(`the provider refuses to void order ${orderId} (${outcome.reason}); it is asked again`);
+	}
+}
+
+async function perform(provider: PaymentProvider, call: PaymentCall, log: Log): Promise<ProviderOutcome> {
+	const request: PaymentRequest = {
+		orderId: call.orderId,
+		idempotencyKey: `${call.orderId}:${call.operation}`,
+		amount: call.amount,
+		paymentMethod: call.paymentMethod,
+		reference: call.reference,
+	};
+	if (call.keyAged) {
+		const found = await provider.find(call.operation, request);
+		if (found !== undefined) return found;
+		if (call.operation === 'authorize') {
+			log.error(
+				`order ${call.orderId}: the provider knows nothing of an authorisation asked for long ago; a person must decide`,
+			);
+			return { kind: 'unknown', reason: 'not found at the provider under a key that has aged' };
+		}
+	}
+	crashPoint('before:provider.call');
+	const outcome = await provider[call.operation](request);
+	crashPoint('after:provider.call');
+	return outcome;
+}

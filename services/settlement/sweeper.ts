@@ -1,0 +1,76 @@
+import type { Order, PaymentCall } from '../../domain/order.ts';
+import { type Duration, SECOND } from '../../domain/time.ts';
+import { UnitOfWork } from '../../mixins/database/unit-of-work.ts';
+import type { Log } from '../../mixins/loop.ts';
+import type { Platform } from '../../mixins/platform.ts';
+import type { PaymentCalls } from './payment-calls.ts';
+
+/** The most orders in one look. */
+const BATCH = 200;
+/** How often it looks. */
+export const SWEEP_EVERY: Duration = SECOND;
+
+export interface Swept {
+	/** orders that had waited too long */
+	readonly found: number;
+	/** provider calls started or repeated for them */
+	readonly calls: number;
+}
+
+/** Finds orders that nobody woke, in every unfinished state, and does for them what should have been done. */
+export class Sweeper {
+	readonly #platform: Platform;
+	readonly #calls: PaymentCalls;
+	readonly #log: Log;
+	readonly #carrierIsBehind: () => boolean;
+
+	/** `carrierIsBehind` tells that the carrier works off a backlog: due orders are left to it then. */
+	constructor(platform: Platform, calls: PaymentCalls, log: Log, carrierIsBehind: () => boolean) {
+		this.#platform = platform;
+		this.#calls = calls;
+		this.#log = log;
+		this.#carrierIsBehind = carrierIsBehind;
+	}
+
+	/** One look, at most one batch. */
+	async sweep(): Promise<Swept> {
+		const { database, signals } = this.#platform;
+		const slots = this.#calls.slots.tryTake(BATCH);
+		let calls: PaymentCall[] = [];
+		try {
+			const swept = await database.transaction('settlement.sweep', async (tx) => {
+				const work = new UnitOfWork(tx, () => signals.emit('outbox.stored'));
+				const orders = await work.lockOverdue(BATCH);
+				const started: PaymentCall[] = [];
+				for (const [id, order] of orders) this.#tend(work, id, order, started, slots);
+				await work.save();
+				return { found: orders.size, started };
+			});
+			calls = swept.started;
+			if (swept.found > 0) this.#log.debug(`${swept.found} orders had waited too long`);
+			return { found: swept.found, calls: calls.length };
+		} finally {
+			this.#calls.slots.give(slots - calls.length);
+			for (const call of calls) this.#calls.start(call);
+		}
+	}
+
+	/** An order whose handling fails harms no other; its next look moves on all the same. */
+	#tend(work: UnitOfWork, id: string, order: Order, started: PaymentCall[], slots: number): void {
+		try {
+			order.found(work.moment.now);
+			const call = this.#step(work, order, started.length < slots);
+			if (call !== null) started.push(call);
+		} catch (error) {
+			this.#log.error(`order ${id} could not be swept: ${String(error)}`);
+			work.reset(id)?.found(work.moment.now);
+		}
+	}
+
+	#step(work: UnitOfWork, order: Order, hasSlot: boolean): PaymentCall | null {
+		const { moment } = work;
+		if (!this.#carrierIsBehind()) order.wakeWithoutMessage(moment);
+		if (order.awaitsShipment(moment.now)) order.askForShipment(moment);
+		return hasSlot || !order.needsCall(moment.now) ? order.pay(moment, this.#platform.settings.providerTimeout) : null;
+	}
+}

@@ -1,0 +1,76 @@
+import type { ServiceSchema } from 'moleculer';
+import type { HandOverCall } from '../domain/order.ts';
+import type { HandOverOutcome } from '../domain/shipment.ts';
+import type { Subscription } from '../mixins/brokers/carrier.ts';
+import { Calls, type Done, STOP_PATIENCE } from '../mixins/calls.ts';
+import { crashPoint } from '../mixins/crash-points.ts';
+import { isTransient } from '../mixins/database/database.ts';
+import { UnitOfWork } from '../mixins/database/unit-of-work.ts';
+import { Inbox } from '../mixins/inbox.ts';
+import { intentHandler } from '../mixins/intents.ts';
+import { isolate } from '../mixins/isolate.ts';
+import type { Platform } from '../mixins/platform.ts';
+
+/** The most calls to the parcel service at once in one process. */
+const SLOTS = 500;
+
+/** Hands over what was paid: by intent and key, like the money. */
+export function shippingService(platform: Platform): ServiceSchema {
+	const { carrier, database, health, parcels, settings, signals } = platform;
+	const log = platform.log('shipping');
+	const stored = (): void => {
+		signals.emit('outbox.stored');
+	};
+	const inbox = new Inbox(database, stored);
+	let subscription: Subscription | undefined;
+
+	const calls = new Calls<HandOverCall, HandOverOutcome>({
+		slots: SLOTS,
+		timeout: settings.providerTimeout,
+		perform: async ({ orderId }) => {
+			crashPoint('before:parcel.call');
+			const outcome = await parcels.handOver({ orderId, idempotencyKey: `${orderId}:hand-over` });
+			crashPoint('after:parcel.call');
+			return outcome;
+		},
+		unknown: (reason) => ({ kind: 'unknown', reason }),
+		store: async (done) => {
+			await isolate(
+				done,
+				store,
+				({ call }, error) => log.error(`the hand-over of ${call.orderId} was not stored: ${String(error)}`),
+				isTransient,
+			);
+			return done.map(() => null);
+		},
+		log,
+	});
+
+	function store(group: readonly Done<HandOverCall, HandOverOutcome>[]): Promise<void> {
+		return database.transaction('shipping.outcome', async (tx) => {
+			const work = new UnitOfWork(tx, stored);
+			const orders = await work.lock(group.map(({ call }) => call.orderId));
+			for (const { call, outcome } of group) orders.get(call.orderId)?.handedOver(call.attempt, outcome, work.moment);
+			await work.save();
+		});
+	}
+
+	const handle = intentHandler(calls, {
+		inbox,
+		transaction: 'shipping.handle',
+		consumer: 'shipping',
+		decide: (order, _delivery, moment) => order.handOver(moment, settings.providerTimeout),
+	});
+
+	return {
+		name: 'shipping',
+		async started() {
+			subscription = carrier.subscribe('shipping', handle);
+			health.watch('shipping consumer', subscription);
+		},
+		async stopped() {
+			await subscription?.close();
+			await calls.idle(STOP_PATIENCE);
+		},
+	};
+}

@@ -1,0 +1,15 @@
+import { EVENT_TYPES, type MessageType, WAKE_UP_TYPES } from '../domain/events.ts';
+import type { Topology } from '../mixins/brokers/carrier.ts';
+
+/**
+ * Which messages each consumer group takes. The deadlines have a group of their own, so that a slow provider never
+ * delays the end of a window.
+ */
+export const CONSUMERS = {
+	deadlines: ['OrderDue', 'HoldExpired'],
+	settlement: ['OrderPending', 'OrderConfirmed', 'OrderCancelRequested'],
+	shipping: ['PaymentCaptured', 'ShipmentDue'],
+} as const satisfies Record<string, readonly MessageType[]>;
+
+/** The same for the carrier, with the events that only others listen to. */
+export const TOPOLOGY: Topology = { consumers: CONSUMERS, types: [...EVENT_TYPES, ...WAKE_UP_TYPES] };
