@@ -45,7 +45,7 @@ export class OutboxRelay {
 
 	async #sendInOneTransaction(): Promise<number> {
 		try {
-			return await this.#forward(claim(BATCH));
+			return await this.#forward(take(BATCH));
 		} catch (error) {
 			if (isTransient(error)) throw error;
 			return this.#forwardApart();
@@ -57,7 +57,7 @@ export class OutboxRelay {
 			const rows = await tx.query<OutboxRow>(statement);
 			if (rows.length === 0) return 0;
 			const failures = (await this.#carrier.publishIn?.(tx, rows.map(toMessage))) ?? [];
-			await mark(tx, rows, failures);
+			await postpone(tx, rows, failures);
 			return rows.length;
 		});
 	}
@@ -69,7 +69,7 @@ export class OutboxRelay {
 		await isolate(
 			rows.map(({ position }) => position),
 			async (positions) => {
-				await this.#forward(claimThese(positions));
+				await this.#forward(takeThese(positions));
 			},
 			(position, error) => blamed.push({ position, error }),
 			isTransient,
@@ -114,40 +114,59 @@ const toMessage = (row: OutboxRow): CarrierMessage => ({
 	delay: row.delay,
 });
 
+/** Marks what was sent by lease, and puts the rest off. */
 async function mark(tx: Transaction, rows: readonly OutboxRow[], failures: readonly Failure[]): Promise<void> {
-	const errors = new Map(failures.map(({ id, error }) => [id, error]));
-	const sent = rows.filter(({ id }) => !errors.has(id)).map(({ position }) => position);
-	const failed = rows.filter(({ id }) => errors.has(id));
+	const failed = new Set(failures.map(({ id }) => id));
+	const sent = rows.filter(({ id }) => !failed.has(id)).map(({ position }) => position);
 	if (sent.length > 0) await tx.query(markSent(sent));
-	if (failed.length > 0) {
-		await tx.query(
-			postponeThese(
-				failed.map(({ position }) => position),
-				failed.map(({ id }) => errors.get(id) ?? ''),
-				failed.map(({ attempts }) => backOff(attempts + 1, FIRST_RETRY, LONGEST_RETRY)),
-			),
-		);
-	}
+	await postpone(tx, rows, failures);
+}
+
+/** What the carrier did not take is not sent; it goes again later. */
+async function postpone(tx: Transaction, rows: readonly OutboxRow[], failures: readonly Failure[]): Promise<void> {
+	if (failures.length === 0) return;
+	const errors = new Map(failures.map(({ id, error }) => [id, error]));
+	const failed = rows.filter(({ id }) => errors.has(id));
+	await tx.query(
+		postponeThese(
+			failed.map(({ position }) => position),
+			failed.map(({ id }) => errors.get(id) ?? ''),
+			failed.map(({ attempts }) => backOff(attempts + 1, FIRST_RETRY, LONGEST_RETRY)),
+		),
+	);
 }
 
 const UNSENT = 'sent_at IS NULL AND available_at <= statement_timestamp()';
 
-const claimed = (where: string): string => `SELECT m.position, m.message_id AS id, m.type, m.order_id, m.sequence,
-		m.attempts, m.deliver_at, e.occurred_at, e.data, e.traceparent,
-		coalesce(greatest(0, extract(epoch FROM m.deliver_at - clock_timestamp()) * 1000), 0)::float8 AS delay
-	FROM (SELECT * FROM outbox_messages WHERE ${where} FOR UPDATE SKIP LOCKED) AS m
-	LEFT JOIN order_events e ON e.order_id = m.order_id AND e.sequence = m.sequence`;
+const ENVELOPED = `m.position, m.message_id AS id, m.type, m.order_id, m.sequence, m.attempts, m.deliver_at,
+		e.occurred_at, e.data, e.traceparent,
+		coalesce(greatest(0, extract(epoch FROM m.deliver_at - clock_timestamp()) * 1000), 0)::float8 AS delay`;
+
+const WITH_EVENTS = 'AS m LEFT JOIN order_events e ON e.order_id = m.order_id AND e.sequence = m.sequence';
+
+const OLDEST = `SELECT position FROM outbox_messages WHERE ${UNSENT} ORDER BY available_at, position LIMIT $1
+	FOR UPDATE SKIP LOCKED`;
+
+const THESE = `SELECT position FROM outbox_messages WHERE sent_at IS NULL AND position = ANY($1::bigint[])
+	FOR UPDATE SKIP LOCKED`;
+
+/** Claims rows and marks them as sent, which holds if the transaction does. */
+const taken = (positions: string): string => `WITH taken AS (
+		UPDATE outbox_messages SET sent_at = statement_timestamp() WHERE position = ANY (ARRAY(${positions})) RETURNING *)
+	SELECT ${ENVELOPED} FROM taken ${WITH_EVENTS}`;
+
+const take = (most: number): Statement => ({ name: 'take-outbox', text: taken(OLDEST), values: [most] });
+
+const takeThese = (positions: readonly bigint[]): Statement => ({
+	name: 'take-these',
+	text: taken(THESE),
+	values: [plainArray(positions)],
+});
 
 const claim = (most: number): Statement => ({
 	name: 'claim-outbox',
-	text: claimed(`${UNSENT} ORDER BY available_at, position LIMIT $1`),
+	text: `SELECT ${ENVELOPED} FROM (SELECT * FROM outbox_messages WHERE position = ANY (ARRAY(${OLDEST}))) ${WITH_EVENTS}`,
 	values: [most],
-});
-
-const claimThese = (positions: readonly bigint[]): Statement => ({
-	name: 'claim-these',
-	text: claimed('sent_at IS NULL AND position = ANY($1::bigint[])'),
-	values: [plainArray(positions)],
 });
 
 const peek = (most: number): Statement => ({
@@ -175,7 +194,7 @@ const postponeThese = (
 	delays: readonly Duration[] = positions.map(() => LONGEST_RETRY),
 ): Statement => ({
 	name: 'postpone-outbox',
-	text: `UPDATE outbox_messages m SET attempts = m.attempts + 1, last_error = left(f.error, 1000),
+	text: `UPDATE outbox_messages m SET sent_at = NULL, attempts = m.attempts + 1, last_error = left(f.error, 1000),
 			available_at = statement_timestamp() + f.delay * interval '1 millisecond'
 		FROM unnest($1::bigint[], $2::text[], $3::float8[]) AS f (position, error, delay) WHERE m.position = f.position`,
 	values: [plainArray(positions), textArray(errors), plainArray(delays)],

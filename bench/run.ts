@@ -1,0 +1,198 @@
+/**
+ * npm run bench -- [--only accept,http,drain,lateness,pending,finished] [--pairs 5] [--finished 1000000]
+ *
+ * Every figure is a ratio to a floor measured beside it, in alternating pairs; the median counts, the spread is printed.
+ */
+import { mkdir, writeFile } from 'node:fs/promises';
+import { cpus } from 'node:os';
+import { parseArgs } from 'node:util';
+import { Floor } from './floor.ts';
+import { preloadFinished, preloadPending } from './history.ts';
+import { Door } from './http.ts';
+import { accept, forSeconds } from './orders.ts';
+import { drain, lateness } from './settle.ts';
+import { Stage } from './stage.ts';
+
+const MEASURES = ['accept', 'http', 'drain', 'lateness', 'pending', 'finished'] as const;
+
+const { values } = parseArgs({
+	options: {
+		only: { type: 'string', default: MEASURES.join(',') },
+		pairs: { type: 'string', default: '5' },
+		finished: { type: 'string', default: '1000000' },
+		pending: { type: 'string', default: '200000' },
+		orders: { type: 'string', default: '10000' },
+	},
+});
+const pairs = Number(values.pairs);
+const chosen = new Set(values.only.split(','));
+
+interface Row {
+	readonly measure: string;
+	readonly value: string;
+	readonly floor: string;
+	readonly ratio: string;
+	readonly reach: string;
+}
+
+const rows: Row[] = [];
+const say = (line: string): void => {
+	process.stdout.write(`${line}\n`);
+};
+
+const sorted = (numbers: readonly number[]): number[] => [...numbers].sort((a, b) => a - b);
+const median = (numbers: readonly number[]): number => sorted(numbers)[Math.floor(numbers.length / 2)] ?? Number.NaN;
+const spread = (numbers: readonly number[], digits: number): string =>
+	`${median(numbers).toFixed(digits)} (${sorted(numbers)[0]?.toFixed(digits)}–${sorted(numbers).at(-1)?.toFixed(digits)})`;
+
+/** Measures floor and subject in turn; records the median of the ratios, pair by pair. */
+async function compare(
+	measure: string,
+	reach: string,
+	floor: () => Promise<number>,
+	subject: () => Promise<number>,
+): Promise<void> {
+	const floors: number[] = [];
+	const subjects: number[] = [];
+	for (let pair = 0; pair < pairs; pair += 1) {
+		floors.push(await floor());
+		subjects.push(await subject());
+	}
+	const ratios = subjects.map((value, pair) => value / (floors[pair] ?? Number.NaN));
+	rows.push({
+		measure,
+		value: `${spread(subjects, 0)}/s`,
+		floor: `${spread(floors, 0)}/s`,
+		ratio: spread(ratios, 2),
+		reach,
+	});
+	say(`${measure}: ${spread(subjects, 0)}/s, floor ${spread(floors, 0)}/s, ratio ${spread(ratios, 2)}; reach ${reach}`);
+}
+
+const stage = await Stage.open();
+try {
+	if (chosen.has('accept')) {
+		const application = await stage.start(['orders']);
+		const floor = await Floor.open(stage.postgres.connection);
+		for (const [atOnce, reach] of [
+			[256, '≥ 2.0'],
+			[64, '≥ 1.5'],
+		] as const) {
+			await accept(application.broker, atOnce, forSeconds(1));
+			await compare(
+				`accepted in process, ${atOnce} at once`,
+				reach,
+				() => floor.measure(1.5),
+				() => accept(application.broker, atOnce, forSeconds(3)),
+			);
+		}
+		await application.stop();
+		await stage.empty();
+	}
+	if (chosen.has('http')) {
+		const starter = await stage.start(['orders']);
+		await starter.stop();
+		const floor = await Floor.open(stage.postgres.connection);
+		const door = await Door.open(stage);
+		await door.measure(2);
+		await compare(
+			'accepted over HTTP',
+			'≥ 0.7',
+			() => floor.measure(1.5),
+			() => door.measure(4),
+		);
+		await door.close();
+		await stage.empty();
+	}
+	if (chosen.has('drain')) {
+		const floor = await Floor.open(stage.postgres.connection);
+		const once = async (): Promise<number> => {
+			const application = await stage.start();
+			const rate = await drain(stage, application, Number(values.orders));
+			await application.stop();
+			await stage.empty();
+			return rate;
+		};
+		await once();
+		await compare('due at one moment → Shipped', '≥ 0.4', () => floor.measure(1.5), once);
+	}
+	if (chosen.has('lateness')) {
+		const application = await stage.start();
+		await lateness(stage, application, 200, 2);
+		await application.stop();
+		await stage.empty();
+		const second = await stage.start();
+		const late = await lateness(stage, second, 200, 20);
+		await second.stop();
+		await stage.empty();
+		const value = `p50 ${late.p50.toFixed(1)} ms, p99 ${late.p99.toFixed(1)} ms, max ${late.max.toFixed(1)} ms; ${(late.wokenByCarrier * 100).toFixed(2)} % by the carrier`;
+		rows.push({ measure: 'lateness at 200/s, due → Confirmed', value, floor: '–', ratio: '–', reach: 'p99 ≤ 16 ms' });
+		say(`lateness: ${value}`);
+	}
+	if (chosen.has('pending')) {
+		const accepting = async (waiting: number): Promise<number> => {
+			const application = await stage.start();
+			if (waiting > 0) await preloadPending(stage, waiting);
+			await application.stop();
+			const orders = await stage.start(['orders']);
+			await accept(orders.broker, 256, forSeconds(1));
+			const rate = await accept(orders.broker, 256, forSeconds(3));
+			await orders.stop();
+			await stage.empty();
+			return rate;
+		};
+		await compare(
+			`accepting with ${values.pending} pending / none`,
+			'≥ 0.97',
+			() => accepting(0),
+			() => accepting(Number(values.pending)),
+		);
+	}
+	if (chosen.has('finished')) {
+		const draining = async (): Promise<number> => {
+			const application = await stage.start();
+			const rate = await drain(stage, application, Number(values.orders));
+			await application.stop();
+			return rate;
+		};
+		await draining();
+		const without: number[] = [];
+		for (let pair = 0; pair < pairs; pair += 1) {
+			await stage.empty();
+			without.push(await draining());
+		}
+		await stage.empty();
+		await preloadFinished(stage, Number(values.finished));
+		const withFinished: number[] = [];
+		for (let pair = 0; pair < pairs; pair += 1) withFinished.push(await draining());
+		const ratio = median(withFinished) / median(without);
+		rows.push({
+			measure: `settling with ${values.finished} finished / none`,
+			value: `${spread(withFinished, 0)}/s`,
+			floor: `${spread(without, 0)}/s`,
+			ratio: ratio.toFixed(2),
+			reach: '≥ 0.95',
+		});
+		say(`finished: ${spread(withFinished, 0)}/s against ${spread(without, 0)}/s: ${ratio.toFixed(2)}`);
+	}
+} finally {
+	await stage.close();
+}
+
+const table = [
+	`${new Date().toISOString().slice(0, 10)}, Node ${process.version}, ${cpus().length} × ${cpus()[0]?.model ?? 'unknown'}, median of ${pairs} pairs (least–most)`,
+	'',
+	'| measure | value | floor | ratio | to reach |',
+	'|---|---|---|---|---|',
+	...rows.map(
+		({ measure, value, floor, ratio, reach }) => `| ${measure} | ${value} | ${floor} | ${ratio} | ${reach} |`,
+	),
+	'',
+].join('\n');
+await mkdir(new URL('results/', import.meta.url), { recursive: true });
+await writeFile(
+	new URL(`results/${new Date().toISOString().replaceAll(':', '-').slice(0, 19)}.md`, import.meta.url),
+	table,
+);
+say(table);
+process.exit(0);

@@ -1,0 +1,84 @@
+import { setTimeout as pause } from 'node:timers/promises';
+import { newId } from '../mixins/ids.ts';
+import type { Application } from '../moleculer.config.ts';
+import { accept, place } from './orders.ts';
+import type { Stage } from './stage.ts';
+
+async function until(condition: () => Promise<boolean>, what: string, seconds = 120): Promise<void> {
+	const end = performance.now() + seconds * 1_000;
+	while (!(await condition())) {
+		if (performance.now() > end) throw new Error(`gave up waiting until ${what}`);
+		await pause(20);
+	}
+}
+
+/** Orders that are all due at one moment, until the last has shipped: orders a second. */
+export async function drain(stage: Stage, application: Application, orders: number): Promise<number> {
+	const { rows } = await stage.pool.query<{ now: Date }>('SELECT clock_timestamp() AS now');
+	const ahead = (rows[0]?.now.getTime() ?? Date.now()) - Date.now();
+	const lead = 10_000 + 4 * orders;
+	const due = Date.now() + ahead + lead;
+	// Ids sort by time: only this run's orders count, whatever else is in the tables.
+	const since = newId(Date.now() + ahead);
+	const left = (): number => Math.max(1_000, Math.round(due - Date.now() - ahead));
+	await accept(
+		application.broker,
+		64,
+		(placed) => placed < orders,
+		() => `${left()}ms`,
+	);
+	await until(
+		async () => (await stage.count(`payments WHERE order_id >= '${since}' AND status = 'Authorized'`)) >= orders,
+		'all are authorised',
+	);
+	await stage.pool.query('ANALYZE');
+	if (left() <= 1_000) throw new Error('the orders were not all there before they were due');
+	await until(
+		async () => (await stage.count(`order_events WHERE type = 'OrderShipped'`)) >= orders,
+		'all have shipped',
+	);
+	const { rows: ends } = await stage.pool.query<{ seconds: number }>(
+		`SELECT extract(epoch FROM max(pg_xact_commit_timestamp(e.xmin)) - min(o.pending_until))::float8 AS seconds
+		FROM order_events e JOIN orders o ON o.id = e.order_id WHERE e.order_id >= $1 AND e.type = 'OrderShipped'`,
+		[since],
+	);
+	return orders / (ends[0]?.seconds ?? Number.NaN);
+}
+
+export interface Lateness {
+	readonly orders: number;
+	readonly p50: number;
+	readonly p99: number;
+	readonly max: number;
+	/** of all orders, those that the carrier woke and not the sweeper */
+	readonly wokenByCarrier: number;
+}
+
+/** From due to the commit of the row that says Confirmed, in milliseconds, with a steady stream of orders. */
+export async function lateness(
+	stage: Stage,
+	application: Application,
+	perSecond: number,
+	seconds: number,
+): Promise<Lateness> {
+	const start = performance.now();
+	const placed: Promise<unknown>[] = [];
+	for (let order = 0; order < perSecond * seconds; order += 1) {
+		const wait = start + (order * 1_000) / perSecond - performance.now();
+		if (wait > 0.5) await pause(wait);
+		placed.push(place(application.broker, '5s'));
+	}
+	await Promise.all(placed);
+	const confirmed = `order_events WHERE type = 'OrderConfirmed'`;
+	await until(async () => (await stage.count(confirmed)) >= placed.length, 'all are confirmed');
+	const { rows } = await stage.pool.query<{ p50: number; p99: number; max: number; woken: number }>(
+		`SELECT percentile_disc(0.5) WITHIN GROUP (ORDER BY late) AS p50, percentile_disc(0.99) WITHIN GROUP (ORDER BY late) AS p99,
+			max(late) AS max, avg((woken_by = 'OrderDue')::int)::float8 AS woken
+		FROM (SELECT extract(epoch FROM pg_xact_commit_timestamp(e.xmin) - o.pending_until)::float8 * 1000 AS late,
+				e.data ->> 'wokenBy' AS woken_by
+			FROM order_events e JOIN orders o ON o.id = e.order_id WHERE e.type = 'OrderConfirmed') AS l`,
+	);
+	const [row] = rows;
+	if (row === undefined) throw new Error('no order was confirmed');
+	return { orders: placed.length, p50: row.p50, p99: row.p99, max: row.max, wokenByCarrier: row.woken };
+}
