@@ -26,7 +26,10 @@ export interface PaymentProvider {
 	find(operation: PaymentOperation, request: PaymentRequest): Promise<ProviderOutcome | undefined>;
 }
 
-/** A company that carries parcels. A call that throws has an unknown outcome and is repeated under the same key. */
+/**
+ * A company that carries parcels. A call that throws has an unknown outcome and is repeated under the same key, without
+ * end: a service that forgets keys must be asked first whether it has the parcel.
+ */
 export interface ParcelService {
 	handOver(request: { readonly orderId: string; readonly idempotencyKey: string }): Promise<HandOverOutcome>;
 }

@@ -4,6 +4,20 @@ import { Batcher } from './batcher.ts';
 import type { Log } from './loop.ts';
 import { Slots } from './slots.ts';
 
+/**
+ * When something happened, on two clocks of this process: one that never jumps, and one that goes on while the machine
+ * is suspended.
+ */
+export interface Stamp {
+	readonly monotonic: number;
+	readonly wall: number;
+}
+
+export const stamp = (): Stamp => ({ monotonic: performance.now(), wall: Date.now() });
+
+/** How much time has passed since then, by the clock that says more. */
+const since = ({ monotonic, wall }: Stamp): Duration => Math.max(performance.now() - monotonic, Date.now() - wall);
+
 /** A call and what became of it. */
 export interface Done<C, O> {
 	readonly call: C;
@@ -13,7 +27,7 @@ export interface Done<C, O> {
 export interface CallsOptions<C, O> {
 	/** the most calls at once */
 	readonly slots: number;
-	/** how long one call may take */
+	/** how long one call may take, counted from its intent */
 	readonly timeout: Duration;
 	/** makes the call; to throw means that the outcome is not known */
 	readonly perform: (call: C) => Promise<O>;
@@ -38,17 +52,23 @@ const GROUP = { size: 500, inFlight: 2 };
 export class Calls<C, O> {
 	readonly slots: Slots;
 	readonly #options: CallsOptions<C, O>;
-	readonly #outcomes: Batcher<Done<C, O>, { readonly next: C | null }>;
+	readonly #outcomes: Batcher<Done<C, O>, { readonly next: C | null; readonly intended: Stamp }>;
 
 	constructor(options: CallsOptions<C, O>) {
 		this.#options = options;
 		this.slots = new Slots(options.slots);
-		this.#outcomes = new Batcher(GROUP, async (done) => (await options.store(done)).map((next) => ({ next })));
+		this.#outcomes = new Batcher(GROUP, async (done) => {
+			const intended = stamp();
+			return (await options.store(done)).map((next) => ({ next, intended }));
+		});
 	}
 
-	/** Makes a call for which the caller has taken a slot; the slot is given back in the end. */
-	start(call: C): void {
-		void this.#run(call);
+	/**
+	 * Makes a call for which the caller has taken a slot; the slot is given back in the end. `intended` was taken before
+	 * the transaction that stored the intent: after its time-out others may repeat the call, so it is not begun then.
+	 */
+	start(call: C, intended: Stamp): void {
+		void this.#run(call, intended);
 	}
 
 	/**
@@ -62,11 +82,12 @@ export class Calls<C, O> {
 		giveUp.abort();
 	}
 
-	async #run(first: C): Promise<void> {
+	async #run(first: C, firstIntended: Stamp): Promise<void> {
+		let intended = firstIntended;
 		try {
 			for (let call: C | null = first; call !== null; ) {
-				const outcome: O = await this.#perform(call);
-				({ next: call } = await this.#outcomes.add({ call, outcome }));
+				const outcome: O = await this.#perform(call, intended);
+				({ next: call, intended } = await this.#outcomes.add({ call, outcome }));
 			}
 		} catch (error) {
 			this.#options.log.warn(`an outcome was not stored: ${error instanceof Error ? error.message : String(error)}`);
@@ -75,12 +96,14 @@ export class Calls<C, O> {
 		}
 	}
 
-	async #perform(call: C): Promise<O> {
+	async #perform(call: C, intended: Stamp): Promise<O> {
 		const { perform, timeout, unknown } = this.#options;
+		const left = timeout - since(intended);
+		if (left <= 0) return unknown('not begun in time');
 		let timer: NodeJS.Timeout | undefined;
 		try {
 			const tooLate = new Promise<O>((resolve) => {
-				timer = setTimeout(() => resolve(unknown('no answer in time')), timeout);
+				timer = setTimeout(() => resolve(unknown('no answer in time')), left);
 			});
 			return await Promise.race([perform(call), tooLate]);
 		} catch (error) {

@@ -1,5 +1,5 @@
 import type { BatchHandler, Failure } from './brokers/carrier.ts';
-import type { Calls } from './calls.ts';
+import { type Calls, stamp } from './calls.ts';
 import type { TransactionName } from './crash-points.ts';
 import type { Decide, Inbox } from './inbox.ts';
 
@@ -21,6 +21,7 @@ export function intentHandler<C, O>(calls: Calls<C, O>, options: IntentHandlerOp
 		const failures: Failure[] = [];
 		for (let done = 0; done < deliveries.length; ) {
 			const slots = await calls.slots.take(deliveries.length - done);
+			const since = stamp();
 			let intended: readonly C[] = [];
 			try {
 				const part = deliveries.slice(done, done + slots);
@@ -29,7 +30,7 @@ export function intentHandler<C, O>(calls: Calls<C, O>, options: IntentHandlerOp
 				failures.push(...handled.failures);
 			} finally {
 				calls.slots.give(slots - intended.length);
-				for (const call of intended) calls.start(call);
+				for (const call of intended) calls.start(call, since);
 			}
 			done += slots;
 		}

@@ -11,7 +11,7 @@ import type { Context, Service, ServiceBroker, ServiceSchema } from 'moleculer';
 import ApiGateway from 'moleculer-web';
 import { encodeResult, SUCCESS, send, sendProblem } from './gateway/answer.ts';
 import { type FailedCall, toProblem } from './gateway/errors.ts';
-import { ALIVE, type Health, readiness } from './gateway/health.ts';
+import { ALIVE, type Health, type HealthAnswer, readiness } from './gateway/health.ts';
 import { paramsOf } from './gateway/params.ts';
 import { ProblemError, unavailable } from './gateway/problem.ts';
 import { ALIASES, matchRoute, type OrderAction, splitTarget, type Target } from './gateway/routes.ts';
@@ -50,7 +50,7 @@ interface Alias {
 interface Request extends IncomingMessage {
 	$target: Target;
 	$params: unknown;
-	$ctx: Context<unknown, Meta>;
+	$ctx?: Context<unknown, Meta>;
 	$alias?: Alias;
 }
 
@@ -68,6 +68,7 @@ interface Gateway extends Service {
 	regenerateAllAutoAliases: () => void;
 	httpHandler(req: IncomingMessage, res: ServerResponse): Promise<void>;
 	dispatch(req: Request, res: ServerResponse): Promise<void>;
+	answerHealth(res: ServerResponse, answer: HealthAnswer): void;
 	phase(): 'starting' | 'running' | 'stopping';
 	errorHandler(req: Request, res: ServerResponse, err: unknown): void;
 	encodeResponse(req: Request, res: ServerResponse, data: unknown): string;
@@ -121,7 +122,7 @@ export function gatewayService(deps: GatewayDeps): ServiceSchema {
 				const trace = traceOf(req.headers.traceparent);
 				options.requestID = trace.id;
 				options.meta = { traceparent: trace.parent };
-				// Requests under way are waited for by `drain`; the broker's wait for a slow client would come before it.
+				// `drain` waits for requests under way; the broker's own wait would come before it, and costs a search each.
 				options.tracking = false;
 			},
 		},
@@ -146,22 +147,25 @@ export function gatewayService(deps: GatewayDeps): ServiceSchema {
 			/** The way of every request: refused, answered here, or handed to moleculer-web. */
 			async dispatch(this: Gateway, req: Request, res: ServerResponse) {
 				try {
-					const phase = this.phase();
 					req.$target = splitTarget(req.url ?? '');
 					const { destination } = matchRoute(req.method ?? '', req.$target.path);
-					if (destination === 'health/live' || destination === 'health/ready') {
+					if (destination === 'health/live') return this.answerHealth(res, ALIVE);
+					const phase = this.phase();
+					if (destination === 'health/ready') {
 						const halt = phase === 'running' ? undefined : phase;
-						const { status, body } = destination === 'health/live' ? ALIVE : await readiness(() => deps.health(), halt);
-						if (this.phase() === 'stopping') res.shouldKeepAlive = false;
-						const retry = status === 503 ? { 'Retry-After': '1' } : {};
-						send(res, status, { 'Content-Type': 'application/json', 'Cache-Control': 'no-store', ...retry }, body);
-						return;
+						return this.answerHealth(res, await readiness(() => deps.health(), halt));
 					}
 					if (phase === 'stopping') throw new ProblemError(unavailable('The service is stopping.'));
 					await this.httpHandler(req, res);
 				} catch (err) {
 					this.errorHandler(req, res, err);
 				}
+			},
+
+			answerHealth(this: Gateway, res: ServerResponse, { status, body }: HealthAnswer) {
+				const headers = { 'Content-Type': 'application/json', 'Cache-Control': 'no-store' };
+				if (this.phase() === 'stopping') res.shouldKeepAlive = false;
+				send(res, status, status === 503 ? { ...headers, 'Retry-After': '1' } : headers, body);
 			},
 
 			parseQueryString(req: Request) {
@@ -179,7 +183,7 @@ export function gatewayService(deps: GatewayDeps): ServiceSchema {
 			},
 
 			sendResponse(this: Gateway, req: Request, res: ServerResponse, data: unknown) {
-				const { $statusCode, $location, $responseHeaders } = req.$ctx.meta;
+				const { $statusCode, $location, $responseHeaders } = req.$ctx?.meta ?? {};
 				const status = $statusCode ?? (req.$alias ? SUCCESS[req.$alias.action] : 200);
 				const headers = { 'Content-Type': 'application/json', ...($location ? { Location: $location } : {}) };
 				const body = this.encodeResponse(req, res, data);
@@ -190,10 +194,12 @@ export function gatewayService(deps: GatewayDeps): ServiceSchema {
 			errorHandler(this: Gateway, req: Request, res: ServerResponse, err: unknown) {
 				const call: FailedCall = { fromQuery: req.$alias?.action === 'orders.list', params: req.$params };
 				const problem = toProblem(err, call);
-				const what = `${req.method} ${req.$target?.path ?? ''}`;
-				if (problem.status === 500) this.logger.error(`${what} failed`, err);
-				else if (problem.status === 503 && !(err instanceof ProblemError))
+				// Nothing of the request itself: a path can hold line breaks.
+				const what = `${req.$alias?.action ?? 'Request'} (${req.$ctx?.requestID ?? 'no trace'})`;
+				if (problem.status === 500) this.logger.error(`${what} failed:`, err);
+				else if (problem.status === 503 && !(err instanceof ProblemError)) {
 					this.logger.warn(`${what} unavailable:`, String(err));
+				}
 				if (this.phase() === 'stopping') res.shouldKeepAlive = false;
 				sendProblem(res, problem);
 			},

@@ -27,7 +27,6 @@ export async function readJson(req: IncomingMessage): Promise<Body> {
 	if (!hasBody(req)) throw new ProblemError(malformed('The request needs a JSON body.'));
 	requireJson(req);
 	const bytes = await readBytes(req);
-	if (bytes.length === 0) throw new ProblemError(malformed('The request needs a JSON body.'));
 	if (!isUtf8(bytes)) throw new ProblemError(malformed('The body is not valid UTF-8.'));
 	return parseExact(bytes.toString());
 }

@@ -1,5 +1,6 @@
 import type { Order, PaymentCall } from '../../domain/order.ts';
 import { type Duration, SECOND } from '../../domain/time.ts';
+import { stamp } from '../../mixins/calls.ts';
 import { UnitOfWork } from '../../mixins/database/unit-of-work.ts';
 import type { Log } from '../../mixins/loop.ts';
 import type { Platform } from '../../mixins/platform.ts';
@@ -36,6 +37,7 @@ export class Sweeper {
 	async sweep(): Promise<Swept> {
 		const { database, signals } = this.#platform;
 		const slots = this.#calls.slots.tryTake(BATCH);
+		const since = stamp();
 		let calls: PaymentCall[] = [];
 		try {
 			const swept = await database.transaction('settlement.sweep', async (tx) => {
@@ -51,7 +53,7 @@ export class Sweeper {
 			return { found: swept.found, calls: calls.length };
 		} finally {
 			this.#calls.slots.give(slots - calls.length);
-			for (const call of calls) this.#calls.start(call);
+			for (const call of calls) this.#calls.start(call, since);
 		}
 	}
 
