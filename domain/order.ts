@@ -15,7 +15,7 @@ import {
 } from './payment.ts';
 import { ok, type Result, refuse } from './result.ts';
 import { failedAttempt, type HandOverOutcome, nextAttempt, type Shipment } from './shipment.ts';
-import { firstLook, laterLook } from './sweeping.ts';
+import { firstLook, GRACE, isUnderWay, laterLook } from './sweeping.ts';
 import { type Duration, type Instant, MINUTE } from './time.ts';
 
 export const ORDER_STATUSES = [
@@ -256,7 +256,7 @@ export class Order {
 		const { open, reference } = this.#payment;
 		if (open === null) return null;
 		// The first call of an operation needs no new look: the sweeper leaves alone what is under way.
-		if (open.attempts > 1) this.#lookAgain(moment.now);
+		if (open.attempts > 1) this.#change({ sweepAt: open.attemptUntil + GRACE, sweeps: 0 });
 		const { id, amount, paymentMethod } = this.#record;
 		return {
 			orderId: id,
@@ -314,7 +314,9 @@ export class Order {
 	handedOver(attempt: number, outcome: HandOverOutcome, moment: Moment): boolean {
 		if (this.#record.status !== 'Confirmed' || this.#shipment === null) return false;
 		if (outcome.kind === 'unknown') {
-			this.#shipment = failedAttempt(this.#shipment, attempt, moment.now);
+			const before = this.#shipment;
+			this.#shipment = failedAttempt(before, attempt, moment.now);
+			if (this.#shipment === before) return false;
 			this.#lookAgain(moment.now);
 			return true;
 		}
@@ -330,10 +332,22 @@ export class Order {
 		return paid && nextAttempt(this.#shipment, now, 0) !== undefined;
 	}
 
-	/** The sweeper has found this order: its next look moves on, later with each find. */
-	found(now: Instant): void {
+	/**
+	 * The sweeper has come to this order: its next look moves on, later with each find. Answers whether it is a find; an
+	 * order whose call is under way is none.
+	 */
+	found(now: Instant): boolean {
+		if (this.#record.sweepAt === null) return false;
+		if (isUnderWay(this.#record, this.#payment, this.#shipment, now)) {
+			const look = firstLook(this.#record, this.#payment, this.#shipment, now);
+			if (look !== null && look > now) {
+				this.#change({ sweepAt: look });
+				return false;
+			}
+		}
 		const sweeps = this.#record.sweeps + 1;
-		this.#record = { ...this.#record, sweeps, sweepAt: laterLook(sweeps, now) };
+		this.#change({ sweeps, sweepAt: laterLook({ ...this.#record, sweeps }, now) });
+		return true;
 	}
 
 	/** Asks shipping to look at a paid order that has not shipped. */

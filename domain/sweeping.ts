@@ -36,5 +36,29 @@ function paymentLook(payment: Payment, now: Instant): Instant {
 	return payment.status === 'Unknown' ? payment.open.attemptUntil : payment.open.attemptUntil + GRACE;
 }
 
-/** When the sweeper looks again at an order that it has found `sweeps` times: 3 s, doubling to 60 s. */
-export const laterLook = (sweeps: number, now: Instant): Instant => now + backOff(sweeps, GRACE, LONGEST_LOOK);
+/**
+ * When the sweeper looks again at an order that it has found `sweeps` times: 3 s later, doubling to 60 s, but never
+ * past the moment that the order itself waits for.
+ */
+export function laterLook(
+	order: Pick<OrderRecord, 'status' | 'pendingUntil' | 'holdExpiresAt' | 'sweeps'>,
+	now: Instant,
+): Instant {
+	const later = now + backOff(order.sweeps, GRACE, LONGEST_LOOK);
+	const awaited =
+		order.status === 'Pending' ? order.pendingUntil : order.status === 'OnHold' ? order.holdExpiresAt : null;
+	return awaited !== null && awaited + GRACE > now ? Math.min(later, awaited + GRACE) : later;
+}
+
+/** True while somebody's call for the order has not had its time yet. */
+export function isUnderWay(
+	order: Pick<OrderRecord, 'status'>,
+	payment: Payment,
+	shipment: Shipment | null,
+	now: Instant,
+): boolean {
+	if (payment.open !== null) return now < payment.open.attemptUntil;
+	return (
+		order.status === 'Confirmed' && payment.status === 'Captured' && shipment !== null && now < shipment.attemptUntil
+	);
+}

@@ -60,7 +60,9 @@ export class Database {
 		});
 		this.#pool.on('error', (error) => log.debug(`an idle connection ended: ${error.message}`));
 		// One that ends while in use says so here as well as to its user; without a listener the process would end.
-		this.#pool.on('connect', (client) => client.on('error', (error) => log.debug(`a connection ended: ${error.message}`)));
+		this.#pool.on('connect', (client) =>
+			client.on('error', (error) => log.debug(`a connection ended: ${error.message}`)),
+		);
 	}
 
 	/** False until the schema is known to be right; until then every use is refused. */

@@ -68,7 +68,10 @@ export function defineModels(connection: PoolConfig): Models {
 	const text = () => ({ type: DataTypes.TEXT, allowNull: false });
 	const moment = () => ({ type: DataTypes.DATE, allowNull: false });
 	const maybe = () => ({ type: DataTypes.DATE });
-	const payments = sequelize.define('payments', { orderId: { type: DataTypes.UUID, primaryKey: true }, status: text() });
+	const payments = sequelize.define('payments', {
+		orderId: { type: DataTypes.UUID, primaryKey: true },
+		status: text(),
+	});
 	const orders = sequelize.define<Model<OrderRow>>('orders', {
 		id: { type: DataTypes.UUID, primaryKey: true },
 		owner: text(),

@@ -71,12 +71,16 @@ export async function lockOrders(tx: Transaction, ids: readonly string[]): Promi
 }
 
 /** Locks orders that have waited too long, the longest first; passes over those that somebody works on. */
-export async function lockOverdueOrders(tx: Transaction, most: number): Promise<OrderRecord[]> {
+export async function lockOverdueOrders(
+	tx: Transaction,
+	most: number,
+	which: 'all' | 'not pending',
+): Promise<OrderRecord[]> {
 	const rows = await tx.query<OrderRow>({
 		name: 'lock-overdue-orders',
-		text: `SELECT ${ORDER_COLUMNS} FROM orders WHERE sweep_at <= statement_timestamp()
+		text: `SELECT ${ORDER_COLUMNS} FROM orders WHERE sweep_at <= statement_timestamp() AND status <> $2
 			ORDER BY sweep_at LIMIT $1 FOR UPDATE SKIP LOCKED`,
-		values: [most],
+		values: [most, which === 'all' ? '' : 'Pending'],
 	});
 	return rows.map(toRecord);
 }

@@ -62,8 +62,8 @@ export class UnitOfWork {
 	}
 
 	/** The same for orders that have waited too long; those that are locked are passed over. */
-	async lockOverdue(most: number): Promise<ReadonlyMap<string, Order>> {
-		return this.#load(await lockOverdueOrders(this.#tx, most));
+	async lockOverdue(most: number, which: 'all' | 'not pending'): Promise<ReadonlyMap<string, Order>> {
+		return this.#load(await lockOverdueOrders(this.#tx, most, which));
 	}
 
 	/** A new order, to be stored with the rest. */

@@ -42,11 +42,12 @@ export class Sweeper {
 		try {
 			const swept = await database.transaction('settlement.sweep', async (tx) => {
 				const work = new UnitOfWork(tx, () => signals.emit('outbox.stored'));
-				const orders = await work.lockOverdue(BATCH);
+				const orders = await work.lockOverdue(BATCH, this.#carrierIsBehind() ? 'not pending' : 'all');
 				const started: PaymentCall[] = [];
-				for (const [id, order] of orders) this.#tend(work, id, order, started, slots);
+				let found = 0;
+				for (const [id, order] of orders) if (this.#tend(work, id, order, started, slots)) found += 1;
 				await work.save();
-				return { found: orders.size, started };
+				return { found, started };
 			});
 			calls = swept.started;
 			if (swept.found > 0) this.#log.debug(`${swept.found} orders had waited too long`);
@@ -58,20 +59,21 @@ export class Sweeper {
 	}
 
 	/** An order whose handling fails harms no other; its next look moves on all the same. */
-	#tend(work: UnitOfWork, id: string, order: Order, started: PaymentCall[], slots: number): void {
+	#tend(work: UnitOfWork, id: string, order: Order, started: PaymentCall[], slots: number): boolean {
 		try {
-			order.found(work.moment.now);
+			if (!order.found(work.moment.now)) return false;
 			const call = this.#step(work, order, started.length < slots);
 			if (call !== null) started.push(call);
 		} catch (error) {
 			this.#log.error(`order ${id} could not be swept: ${String(error)}`);
 			work.reset(id)?.found(work.moment.now);
 		}
+		return true;
 	}
 
 	#step(work: UnitOfWork, order: Order, hasSlot: boolean): PaymentCall | null {
 		const { moment } = work;
-		if (!this.#carrierIsBehind()) order.wakeWithoutMessage(moment);
+		order.wakeWithoutMessage(moment);
 		if (order.awaitsShipment(moment.now)) order.askForShipment(moment);
 		return hasSlot || !order.needsCall(moment.now) ? order.pay(moment, this.#platform.settings.providerTimeout) : null;
 	}

@@ -1,0 +1,191 @@
+/** A broker with the gateway on a free port, an orders service in memory, and a way to speak HTTP without a client. */
+
+import { connect, type Socket } from 'node:net';
+import { expect } from '@jest/globals';
+import { type ActionHandler, type Context, Loggers, type LogLevels, ServiceBroker } from 'moleculer';
+import type { Health } from '../../services/gateway/health.ts';
+import type { Limits } from '../../services/gateway/server.ts';
+import { boundAddress, gatewayService } from '../../services/gateway.service.ts';
+
+export const ID = '0198c0de-0000-7000-8000-000000000001';
+export const HEALTHY: Health = { ready: true, failing: [], degraded: [] };
+
+export interface Call {
+	readonly action: string;
+	readonly params: Readonly<Record<string, unknown>>;
+	readonly meta: Readonly<Record<string, unknown>>;
+}
+
+type Answer = (ctx: Context<Record<string, unknown>, Record<string, unknown>>) => unknown;
+
+export interface Stage {
+	readonly broker: ServiceBroker;
+	readonly port: number;
+	readonly url: string;
+	/** What reached the orders service, its own end included. */
+	readonly calls: Call[];
+	/** What the next call answers instead of its usual result. */
+	once(answer: Answer): void;
+	health: () => Promise<Health>;
+	/** Everything that was logged, as text. */
+	readonly log: string[];
+}
+
+export function orderDto(amount = '12.50') {
+	return {
+		id: ID,
+		orderNumber: 'PP-1',
+		productName: 'Lamp',
+		amount,
+		currency: 'EUR',
+		status: 'Pending',
+		heldUntil: null,
+	};
+}
+
+const CREATE = {
+	$$strict: true,
+	productName: { type: 'string', min: 1, max: 255 },
+	amount: 'string',
+	currency: 'string|optional',
+	cancellationWindow: 'number|optional',
+	paymentMethod: 'string|optional',
+	idempotencyKey: 'string|optional',
+};
+
+const LIST = {
+	$$strict: true,
+	status: 'string|optional',
+	limit: { type: 'number', convert: true, integer: true, min: 1, max: 100, optional: true },
+	cursor: 'string|optional',
+};
+
+export async function stage(limits: Partial<Limits> = {}, options: { readonly orders?: boolean } = {}): Promise<Stage> {
+	const log: string[] = [];
+	class Log extends Loggers.Base<{ level?: LogLevels }> {
+		override getLogHandler() {
+			return (type: string, args: unknown[]) => {
+				if (type === 'warn' || type === 'error') log.push(`${type} ${args.map(text).join(' ')}`);
+			};
+		}
+	}
+	const broker = new ServiceBroker({
+		logger: new Log(),
+		validator: true,
+		tracking: { enabled: true, shutdownTimeout: 500 },
+		requestTimeout: 400,
+		registry: { stopDelay: 0 },
+	});
+	const calls: Call[] = [];
+	let next: Answer | undefined;
+	const act =
+		(usual: Answer): ActionHandler =>
+		(ctx) => {
+			calls.push({ action: ctx.action?.name ?? '', params: { ...ctx.params }, meta: { ...ctx.meta } });
+			const answer = next ?? usual;
+			next = undefined;
+			return answer(ctx);
+		};
+	const byId = { $$strict: true, id: 'uuid' };
+	if (options.orders !== false) {
+		broker.createService({
+			name: 'orders',
+			stopped() {
+				calls.push({ action: 'stopped', params: {}, meta: {} });
+			},
+			actions: {
+				create: {
+					params: CREATE,
+					handler: act((ctx) => {
+						ctx.meta.$statusCode = 201;
+						ctx.meta.$location = `/orders/${ID}`;
+						return orderDto(ctx.params.amount as string);
+					}),
+				},
+				list: { params: LIST, handler: act(() => ({ data: [orderDto('0.10'), orderDto('7')], nextCursor: null })) },
+				get: { params: byId, handler: act(() => orderDto()) },
+				history: {
+					params: byId,
+					handler: act(() => ({ data: [{ id: ID, type: 'OrderPending', data: { amount: '12.50' } }] })),
+				},
+				cancel: { params: byId, handler: act(() => orderDto()) },
+				hold: { params: byId, handler: act(() => orderDto()) },
+				resume: { params: byId, handler: act(() => orderDto()) },
+				secret: () => 'never reached',
+			},
+		});
+	}
+	const self = { health: async () => HEALTHY };
+	broker.createService(gatewayService({ host: '127.0.0.1', port: 0, health: () => self.health(), limits }));
+	await broker.start();
+	const { port } = boundAddress(broker);
+	return Object.assign(self, {
+		broker,
+		port,
+		url: `http://127.0.0.1:${port}`,
+		calls,
+		log,
+		once: (answer: Answer) => {
+			next = answer;
+		},
+	});
+}
+
+function text(value: unknown): string {
+	return value instanceof Error ? (value.stack ?? value.message) : String(value);
+}
+
+export interface Wire {
+	readonly socket: Socket;
+	/** Resolves with all that came once the other side has closed. */
+	readonly closed: Promise<string>;
+	/** Resolves with what has come so far as soon as it contains `text`. */
+	until(text: string): Promise<string>;
+}
+
+export function wire(port: number): Wire {
+	const socket = connect(port, '127.0.0.1');
+	let received = '';
+	socket.setEncoding('utf8').on('data', (chunk) => {
+		received += chunk;
+	});
+	socket.on('error', () => undefined);
+	const closed = new Promise<string>((resolve) => socket.on('close', () => resolve(received)));
+	const until = (wanted: string) =>
+		new Promise<string>((resolve, reject) => {
+			const look = () => received.includes(wanted) && resolve(received);
+			look();
+			socket.on('data', look);
+			socket.on('close', () => reject(new Error(`closed before ${wanted}: ${received}`)));
+		});
+	return { socket, closed, until };
+}
+
+/** Sends bytes as they are; the whole answer up to the end of the connection. */
+export async function speak(port: number, bytes: string | Buffer): Promise<string> {
+	const { socket, closed } = wire(port);
+	socket.write(bytes);
+	return closed;
+}
+
+/** Problem details as they came (RFC 9457). */
+export interface ProblemBody {
+	readonly type: string;
+	readonly title: string;
+	readonly status: number;
+	readonly detail: string;
+	readonly code: string;
+	readonly errors?: readonly { readonly pointer?: string; readonly parameter?: string; readonly detail: string }[];
+}
+
+/** Expects an answer to be this problem. */
+export async function problem(res: Response, status: number, code: string): Promise<ProblemBody> {
+	const body = (await res.json()) as ProblemBody;
+	expect({ status: res.status, type: res.headers.get('content-type') }).toEqual({
+		status,
+		type: 'application/problem+json',
+	});
+	expect(body).toMatchObject({ status, code, title: expect.any(String), detail: expect.any(String) });
+	expect(body.type).toMatch(/^\/problems\/[a-z.-]+$/);
+	return body;
+}

@@ -1,0 +1,256 @@
+import fc from 'fast-check';
+import type { Refusal } from '../../domain/errors.ts';
+import type { WakeUp } from '../../domain/events.ts';
+import type { HandOverCall, Order, PaymentCall } from '../../domain/order.ts';
+import { PAYMENT_OPERATIONS, type PaymentOperation, type ProviderOutcome } from '../../domain/payment.ts';
+import type { Result } from '../../domain/result.ts';
+import { DAY, type Duration, HOUR, type Instant, MINUTE, SECOND } from '../../domain/time.ts';
+import { at, outcome, place, START, TIMEOUT } from './order.fixtures.ts';
+
+export type Kind = ProviderOutcome['kind'];
+const KINDS: readonly Kind[] = ['succeeded', 'declined', 'refused', 'gone', 'unknown'];
+
+/** One thing that happens to an order. `pick` chooses, newest first, among what there is by then. */
+export type Step =
+	| { readonly do: 'hold' | 'resume' | 'cancel' | 'pay' | 'sweep' | 'handOver' }
+	/** a wake-up that was raised arrives, perhaps not for the first time */
+	| { readonly do: 'wake'; readonly pick: number }
+	/** a wake-up arrives that nobody armed for that moment */
+	| { readonly do: 'stray'; readonly type: 'OrderDue' | 'HoldExpired'; readonly off: number }
+	/** a call reaches the provider; its answer comes, comes later, is lost, or the caller has died */
+	| {
+			readonly do: 'answer';
+			readonly pick: number;
+			readonly kind: Kind;
+			readonly how: 'now' | 'later' | 'lost' | 'died';
+	  }
+	/** an answer that was late arrives, perhaps not for the first time */
+	| { readonly do: 'deliver'; readonly pick: number }
+	/** an outcome arrives that no call explains */
+	| { readonly do: 'forge'; readonly operation: PaymentOperation; readonly attempt: number; readonly kind: Kind }
+	| { readonly do: 'parcel'; readonly pick: number; readonly kind: 'succeeded' | 'unknown' }
+	| { readonly do: 'clock'; readonly by: Duration }
+	| { readonly do: 'until'; readonly what: 'due' | 'limit' | 'attempt' | 'look'; readonly off: number };
+
+/** What a step came to. */
+export type Did =
+	| { readonly on: 'hold' | 'resume' | 'cancel'; readonly answer: Result<void, Refusal> }
+	| { readonly on: 'wake'; readonly type: string; readonly at: Instant }
+	| { readonly on: 'pay'; readonly call: PaymentCall | null }
+	| {
+			readonly on: 'paid';
+			readonly operation: PaymentOperation;
+			readonly attempt: number;
+			readonly kind: Kind;
+			readonly counted: boolean;
+	  }
+	| { readonly on: 'handOver'; readonly call: HandOverCall | null }
+	| {
+			readonly on: 'parcel';
+			readonly attempt: number;
+			readonly kind: 'succeeded' | 'unknown';
+			readonly counted: boolean;
+	  }
+	| { readonly on: 'sweep' | 'nothing' };
+
+export interface Plan {
+	readonly window: Duration;
+	readonly limit: Duration;
+	readonly steps: readonly Step[];
+}
+
+const just = <T extends Step['do']>(...names: T[]) => fc.constantFrom(...names).map((name) => ({ do: name }));
+const pick = fc.oneof({ weight: 3, arbitrary: fc.constant(0) }, fc.nat(7));
+const off = fc.constantFrom(-1, 0, 0, 1);
+const kind = fc.oneof({ weight: 3, arbitrary: fc.constant<Kind>('succeeded') }, fc.constantFrom(...KINDS));
+const how = fc.constantFrom('now', 'now', 'now', 'later', 'lost', 'died');
+const step: fc.Arbitrary<Step> = fc.oneof(
+	{
+		weight: 6,
+		arbitrary: just(
+			'hold',
+			'hold',
+			'resume',
+			'resume',
+			'resume',
+			'cancel',
+			'sweep',
+			'sweep',
+			'sweep',
+		) as fc.Arbitrary<Step>,
+	},
+	{ weight: 6, arbitrary: just('pay', 'pay', 'pay', 'handOver', 'handOver') as fc.Arbitrary<Step> },
+	{ weight: 2, arbitrary: fc.record({ do: fc.constant('wake'), pick }) },
+	{
+		weight: 1,
+		arbitrary: fc.record({ do: fc.constant('stray'), type: fc.constantFrom('OrderDue', 'HoldExpired'), off }),
+	},
+	{ weight: 6, arbitrary: fc.record({ do: fc.constant('answer'), pick, kind, how }) },
+	{ weight: 2, arbitrary: fc.record({ do: fc.constant('deliver'), pick }) },
+	{
+		weight: 1,
+		arbitrary: fc.record({
+			do: fc.constant('forge'),
+			operation: fc.constantFrom(...PAYMENT_OPERATIONS),
+			attempt: fc.integer({ min: 1, max: 3 }),
+			kind,
+		}),
+	},
+	{
+		weight: 2,
+		arbitrary: fc.record({ do: fc.constant('parcel'), pick, kind: fc.constantFrom('succeeded', 'unknown') }),
+	},
+	{
+		weight: 2,
+		arbitrary: fc.record({
+			do: fc.constant('clock'),
+			by: fc.oneof(fc.nat(10 * SECOND), fc.nat(10 * MINUTE), fc.nat(30 * HOUR)),
+		}),
+	},
+	{
+		weight: 4,
+		arbitrary: fc.record({ do: fc.constant('until'), what: fc.constantFrom('due', 'limit', 'attempt', 'look'), off }),
+	},
+);
+
+export const plans: fc.Arbitrary<Plan> = fc.record({
+	window: fc.constantFrom(SECOND, 45 * SECOND, 10 * MINUTE, 10 * MINUTE, 7 * DAY),
+	limit: fc.constantFrom(SECOND, 5 * MINUTE, DAY),
+	steps: fc.array(step, { minLength: 1, maxLength: 80, size: 'max' }),
+});
+
+/** A provider that does what it is told, once per key, forgets keys after a day, and never forgets what it did. */
+export class Provider {
+	readonly performed: PaymentOperation[] = [];
+	readonly #keys = new Map<PaymentOperation, { readonly answer: ProviderOutcome; readonly since: Instant }>();
+
+	find(operation: PaymentOperation): ProviderOutcome | undefined {
+		return this.#keys.get(operation)?.answer;
+	}
+
+	answer(operation: PaymentOperation, wish: Kind, now: Instant): ProviderOutcome {
+		const known = this.#keys.get(operation);
+		if (known !== undefined && now - known.since < DAY) return known.answer;
+		const answer = outcome(operation !== 'void' && wish === 'gone' ? 'refused' : wish);
+		const refused = answer.kind === 'refused' || answer.kind === 'declined';
+		const final = answer.kind !== 'unknown' && !(operation === 'void' && refused);
+		if (answer.kind === 'succeeded') this.performed.push(operation);
+		if (final) this.#keys.set(operation, { answer, since: now });
+		return answer;
+	}
+}
+
+/** An order, its clock, and everything that is under way for it. */
+export class World {
+	readonly provider = new Provider();
+	readonly calls: { readonly call: PaymentCall; readonly at: Instant }[] = [];
+	readonly parcelCalls: HandOverCall[] = [];
+	readonly delivered = new Set<string>();
+	readonly order: Order;
+	readonly #late: { readonly call: PaymentCall; readonly answer: ProviderOutcome }[] = [];
+	readonly #limit: Duration;
+	now: Instant = START;
+
+	constructor({ window, limit }: Plan) {
+		this.order = place({ cancellationWindow: window });
+		this.#limit = limit;
+	}
+
+	do(step: Step): Did {
+		const { order } = this;
+		const moment = at(this.now);
+		switch (step.do) {
+			case 'hold':
+				return { on: step.do, answer: order.hold(moment, this.#limit) };
+			case 'resume':
+				return { on: step.do, answer: order.resume(moment) };
+			case 'cancel':
+				return { on: step.do, answer: order.cancel(moment) };
+			case 'wake': {
+				const armed = order.raised.filter((message) => message.kind === 'wake-up');
+				return this.#wake(choose(armed, step.pick));
+			}
+			case 'stray': {
+				const armed = step.type === 'OrderDue' ? order.record.pendingUntil : order.record.holdExpiresAt;
+				return this.#wake({ type: step.type, at: (armed ?? this.now) + step.off });
+			}
+			case 'sweep':
+				if (order.record.sweepAt !== null && order.record.sweepAt <= this.now) order.found(this.now);
+				order.wakeWithoutMessage(moment);
+				return { on: 'sweep' };
+			case 'pay':
+				return this.pay();
+			case 'answer':
+				return this.#answer(step.pick, step.kind, step.how);
+			case 'deliver': {
+				const late = choose(this.#late, step.pick);
+				return late === undefined ? { on: 'nothing' } : this.paid(late.call, late.answer);
+			}
+			case 'forge':
+				return this.paid(step, outcome(step.kind));
+			case 'handOver': {
+				const call = order.handOver(moment, TIMEOUT);
+				if (call !== null) this.parcelCalls.push(call);
+				return { on: 'handOver', call };
+			}
+			case 'parcel': {
+				const { attempt } = choose(this.parcelCalls, step.pick) ?? { attempt: 1 };
+				const known =
+					step.kind === 'succeeded' ? { kind: step.kind, parcel: 'P1' } : { kind: step.kind, reason: 'late' };
+				return { on: 'parcel', attempt, kind: step.kind, counted: order.handedOver(attempt, known, moment) };
+			}
+			case 'clock':
+				this.now += step.by;
+				return { on: 'nothing' };
+			case 'until': {
+				const { pendingUntil, holdExpiresAt, sweepAt } = order.record;
+				const attempt = order.payment.open?.attemptUntil ?? order.shipment?.attemptUntil;
+				const moments = { due: pendingUntil, limit: holdExpiresAt, attempt, look: sweepAt };
+				this.now = Math.max(this.now, (moments[step.what] ?? this.now) + step.off);
+				return { on: 'nothing' };
+			}
+		}
+	}
+
+	pay(): Did & { readonly on: 'pay' } {
+		const call = this.order.pay(at(this.now), TIMEOUT);
+		if (call !== null) this.calls.push({ call, at: this.now });
+		return { on: 'pay', call };
+	}
+
+	paid({ operation, attempt }: Pick<PaymentCall, 'operation' | 'attempt'>, answer: ProviderOutcome): Did {
+		const counted = this.order.paid(operation, attempt, answer, at(this.now));
+		return { on: 'paid', operation, attempt, kind: answer.kind, counted };
+	}
+
+	/** What the provider says to a call, by the rules for keys that have aged: `find` first, no second authorise. */
+	ask(call: PaymentCall, wish: Kind): ProviderOutcome {
+		if (!call.keyAged) return this.provider.answer(call.operation, wish, this.now);
+		const found = this.provider.find(call.operation);
+		if (found !== undefined) return found;
+		return call.operation === 'authorize' ? outcome('unknown') : this.provider.answer(call.operation, wish, this.now);
+	}
+
+	#answer(pick: number, wish: Kind, how: 'now' | 'later' | 'lost' | 'died'): Did {
+		const made = choose(this.calls, pick);
+		// No request is under way for longer than a minute.
+		if (made === undefined || this.now > made.at + MINUTE) return { on: 'nothing' };
+		const answer = this.ask(made.call, wish);
+		if (how === 'later') this.#late.push({ call: made.call, answer });
+		if (how === 'later' || how === 'died') return { on: 'nothing' };
+		return this.paid(made.call, how === 'now' ? answer : outcome('unknown'));
+	}
+
+	#wake(wakeUp: (Pick<WakeUp, 'type' | 'at'> & { readonly id?: string }) | undefined): Did {
+		if (wakeUp === undefined) return { on: 'nothing' };
+		if (wakeUp.id !== undefined) this.delivered.add(wakeUp.id);
+		if (wakeUp.type === 'OrderDue') this.order.wakeAtDue(wakeUp.at, at(this.now));
+		else this.order.wakeAtHoldLimit(wakeUp.at, at(this.now));
+		return { on: 'wake', type: wakeUp.type, at: wakeUp.at };
+	}
+}
+
+/** Newest first; past the end, the oldest. */
+function choose<T>(among: readonly T[], pick: number): T | undefined {
+	return among.at(-1 - Math.min(pick, among.length - 1));
+}

@@ -1,0 +1,423 @@
+import { readFileSync } from 'node:fs';
+import { createRequire } from 'node:module';
+import { resolve } from 'node:path';
+import { inspect } from 'node:util';
+import { describe, expect, it } from '@jest/globals';
+import fc from 'fast-check';
+import { minorUnits } from '../../mixins/currencies.ts';
+import {
+	formatDuration,
+	parseDuration,
+	parseSettings,
+	SERVICE_NAMES,
+	type Settings,
+	SettingsError,
+} from '../../mixins/settings.ts';
+
+type Env = Readonly<Record<string, string>>;
+
+const URL_TEXT = 'postgres://app:s3cret@db.example:5432/orders?sslmode=require';
+const FILES: Readonly<Record<string, string>> = {
+	'/run/url': URL_TEXT,
+	'/run/url-newline': `${URL_TEXT}\n`,
+	'/run/url-crlf': `${URL_TEXT}\r\n`,
+	'/run/not-a-url': 'hunter2\n',
+	'/run/empty': '\n',
+};
+
+function readFile(path: string): string {
+	const content = FILES[path];
+	if (content === undefined) throw Object.assign(new Error(`no such file: ${path}`), { code: 'ENOENT' });
+	return content;
+}
+
+const parse = (env: Env): Settings => parseSettings(env, readFile);
+
+function failure(env: Env, read = readFile): SettingsError {
+	try {
+		parseSettings(env, read);
+	} catch (error) {
+		if (error instanceof SettingsError) return error;
+		throw error;
+	}
+	throw new Error(`accepted: ${inspect(env)}`);
+}
+
+const SECOND = 1000;
+const HOUR = 3600 * SECOND;
+const DAY = 24 * HOUR;
+
+const DEFAULTS: Settings = {
+	services: ['gateway', 'orders', 'outbox-relay', 'settlement', 'shipping'],
+	database: { kind: 'embedded', dataDir: resolve('.data') },
+	dataDir: resolve('.data'),
+	migrate: true,
+	cancellationWindow: 600 * SECOND,
+	holdLimit: 24 * HOUR,
+	http: { host: '127.0.0.1', port: 5300 },
+	defaultCurrency: 'USD',
+	retention: 7 * DAY,
+	logLevel: 'info',
+	paymentProvider: 'sandbox',
+	providerTimeout: 5 * SECOND,
+	sandboxLatency: 0,
+};
+
+/** Every variable of the contract, and both of this project's own. */
+const VARIABLES = [
+	...['SERVICES', 'DATABASE_URL', 'DATABASE_URL_FILE', 'DATA_DIR', 'MIGRATE', 'BROKER_URL', 'BROKER_URL_FILE'],
+	...['CANCELLATION_WINDOW', 'HOLD_LIMIT', 'HOST', 'PORT', 'PAYMENT_PROVIDER', 'STRIPE_API_KEY', 'STRIPE_API_KEY_FILE'],
+	...['STRIPE_API_BASE', 'AUTH', 'AUTH_JWKS_URL', 'AUTH_JWT_SECRET', 'AUTH_JWT_SECRET_FILE', 'AUTH_ISSUER'],
+	...['AUTH_AUDIENCE', 'RATE_LIMIT', 'TRUST_PROXY', 'DEFAULT_CURRENCY', 'METRICS_PORT', 'RETENTION', 'LOG_LEVEL'],
+	...['PROVIDER_TIMEOUT', 'SANDBOX_LATENCY'],
+];
+
+describe('defaults', () => {
+	it('apply where nothing is set', () => expect(parse({})).toEqual(DEFAULTS));
+
+	it.each(VARIABLES)('apply where %s is empty', (name) => expect(parse({ [name]: '' })).toEqual(DEFAULTS));
+
+	it('are the same for a variable that is there but undefined', () => {
+		expect(parseSettings(Object.fromEntries(VARIABLES.map((name) => [name, undefined])))).toEqual(DEFAULTS);
+	});
+
+	it('ignore what is not ours', () => expect(parse({ PATH: '/bin', STRIPE_CLI: 'x', port: '1' })).toEqual(DEFAULTS));
+});
+
+describe('good values', () => {
+	const open = { AUTH: 'off', RATE_LIMIT: 'off' };
+	const http = (host: string, port = 5300): Partial<Settings> => ({ http: { host, port } });
+	const embedded = (dir: string): Partial<Settings> => ({ dataDir: dir, database: { kind: 'embedded', dataDir: dir } });
+	const database: Partial<Settings> = { database: { kind: 'url', url: URL_TEXT } };
+
+	it.each<[Env, Partial<Settings>]>([
+		[{ SERVICES: 'orders' }, { services: ['orders'], migrate: false }],
+		[{ SERVICES: 'shipping, gateway' }, { services: ['shipping', 'gateway'], migrate: false }],
+		[{ SERVICES: [...SERVICE_NAMES].reverse().join() }, { services: [...SERVICE_NAMES].reverse(), migrate: true }],
+		[
+			{ SERVICES: 'orders', MIGRATE: 'on' },
+			{ services: ['orders'], migrate: true },
+		],
+		[{ MIGRATE: 'on' }, { migrate: true }],
+		[{ MIGRATE: 'off' }, { migrate: false }],
+		[{ DATABASE_URL: URL_TEXT }, database],
+		[{ DATABASE_URL: 'postgresql://h/d' }, { database: { kind: 'url', url: 'postgresql://h/d' } }],
+		[
+			{ DATABASE_URL: 'postgres:///d?host=/run/postgresql' },
+			{ database: { kind: 'url', url: 'postgres:///d?host=/run/postgresql' } },
+		],
+		[{ DATABASE_URL_FILE: '/run/url' }, database],
+		[{ DATABASE_URL_FILE: '/run/url-newline' }, database],
+		[{ DATABASE_URL_FILE: '/run/url-crlf' }, database],
+		[{ DATABASE_URL_FILE: '/run/url', DATABASE_URL: '' }, database],
+		[{ DATA_DIR: 'var/db' }, embedded(resolve('var/db'))],
+		[{ DATA_DIR: '/srv/../srv/db/' }, embedded('/srv/db')],
+		[
+			{ DATA_DIR: '/srv/db', DATABASE_URL: URL_TEXT },
+			{ dataDir: '/srv/db', ...database },
+		],
+		[{ CANCELLATION_WINDOW: '1s' }, { cancellationWindow: SECOND }],
+		[{ CANCELLATION_WINDOW: '90s' }, { cancellationWindow: 90 * SECOND }],
+		[{ CANCELLATION_WINDOW: '7d' }, { cancellationWindow: 7 * DAY }],
+		[{ HOLD_LIMIT: '1000ms' }, { holdLimit: SECOND }],
+		[{ HOLD_LIMIT: '168h' }, { holdLimit: 7 * DAY }],
+		[{ RETENTION: '1s' }, { retention: SECOND }],
+		[{ RETENTION: '3650d' }, { retention: 3650 * DAY }],
+		[{ PROVIDER_TIMEOUT: '100ms' }, { providerTimeout: 100 }],
+		[{ PROVIDER_TIMEOUT: '1m' }, { providerTimeout: 60 * SECOND }],
+		[{ SANDBOX_LATENCY: '0s' }, { sandboxLatency: 0 }],
+		[{ SANDBOX_LATENCY: '60s' }, { sandboxLatency: 60 * SECOND }],
+		[{ PORT: '0' }, http('127.0.0.1', 0)],
+		[{ PORT: '65535' }, http('127.0.0.1', 65_535)],
+		[{ HOST: '127.255.0.9' }, http('127.255.0.9')],
+		[{ HOST: '::1' }, http('::1')],
+		[{ HOST: '0:0:0:0:0:0:0:1' }, http('0:0:0:0:0:0:0:1')],
+		[{ HOST: 'localhost' }, http('localhost')],
+		[{ HOST: 'LocalHost' }, http('LocalHost')],
+		[{ HOST: '0.0.0.0', ...open }, http('0.0.0.0')],
+		[{ HOST: '::', ...open }, http('::')],
+		[{ HOST: 'fe80::1%eth0', ...open }, http('fe80::1%eth0')],
+		[{ HOST: 'api-1.example.com', ...open }, http('api-1.example.com')],
+		[open, {}],
+		[{ DEFAULT_CURRENCY: 'JPY' }, { defaultCurrency: 'JPY' }],
+		[{ LOG_LEVEL: 'fatal' }, { logLevel: 'fatal' }],
+		[{ LOG_LEVEL: 'error' }, { logLevel: 'error' }],
+		[{ LOG_LEVEL: 'warn' }, { logLevel: 'warn' }],
+		[{ LOG_LEVEL: 'info' }, { logLevel: 'info' }],
+		[{ LOG_LEVEL: 'debug' }, { logLevel: 'debug' }],
+		[{ LOG_LEVEL: 'trace' }, { logLevel: 'trace' }],
+		[{ PAYMENT_PROVIDER: 'sandbox' }, { paymentProvider: 'sandbox' }],
+	])('%j', (env, expected) => expect(parse(env)).toEqual({ ...DEFAULTS, ...expected }));
+
+	it('are deeply frozen', () => {
+		const deeplyFrozen = (value: unknown): boolean =>
+			typeof value !== 'object' ||
+			value === null ||
+			(Object.isFrozen(value) && Object.values(value).every((inner) => deeplyFrozen(inner)));
+		for (const env of [{}, { DATABASE_URL: URL_TEXT }, { SERVICES: 'orders' }]) {
+			expect(deeplyFrozen(parse(env))).toBe(true);
+		}
+	});
+
+	it('come from real files too', () => {
+		const { url } = import.meta;
+		expect(() => parseSettings({ DATABASE_URL_FILE: '/nonexistent/url' })).toThrow(/ENOENT/);
+		expect(() => parseSettings({ DATABASE_URL_FILE: new URL('.', url).pathname })).toThrow(/EISDIR/);
+		expect(() => parseSettings({ DATABASE_URL_FILE: new URL(url).pathname })).toThrow(/\(hidden\)/);
+	});
+});
+
+describe('bad values: one line that names the variable, the value and what is accepted', () => {
+	const services = /a comma list, each at most once, of gateway, orders, outbox-relay, settlement, shipping$/;
+	const week = /1s to 7d, in whole milliseconds/;
+	const url = /accepted: .*postgres:\/\/… or postgresql:\/\/…$/;
+	const host = /an IP address or a host name, without a port$/;
+
+	it.each<[string, readonly string[], RegExp]>([
+		[
+			'SERVICES',
+			['order', 'Orders', ',', ' ', 'orders,', 'orders,,gateway', 'orders,orders', 'orders;gateway'],
+			services,
+		],
+		['MIGRATE', ['ON', 'true', '1', ' on'], /accepted: on, off$/],
+		['CANCELLATION_WINDOW', ['0s', '999ms', '7.1d', '604800001ms', '600', '10min', '10 m', '-1s', '1.0005s'], week],
+		['HOLD_LIMIT', ['0s', '999ms', '169h', 'forever', '1d12h'], week],
+		['RETENTION', ['0d', '999ms', '3651d', '7w'], /1s to 3650d/],
+		['PROVIDER_TIMEOUT', ['99ms', '0s', '60001ms', '5'], /100ms to 1m/],
+		['SANDBOX_LATENCY', ['0', '-1ms', '61s', '1,5s'], /0ms to 1m/],
+		[
+			'HOST',
+			['http://localhost', 'localhost:80', '[::1]', '*', 'a b', '127.1', '1.2.3.4.5', '256.0.0.1', 'a..b'],
+			host,
+		],
+		[
+			'PORT',
+			['-1', '65536', '99999999', '80.0', '1e3', '0x50', '080', ' 80', 'http'],
+			/from 0 \(any free port\) to 65535$/,
+		],
+		['DEFAULT_CURRENCY', ['usd', 'US', 'EURO', 'XXX', 'XAU', 'ZZZ', '840', ' USD'], /ISO 4217 code/],
+		['LOG_LEVEL', ['INFO', 'silent', 'warning'], /accepted: fatal, error, warn, info, debug, trace$/],
+		['PAYMENT_PROVIDER', ['paypal', 'Stripe'], /accepted: sandbox$/],
+		['AUTH', ['none', 'OFF', 'JWT'], /accepted: off$/],
+		['RATE_LIMIT', ['none', '0', '100', '100/h', '-1/s'], /accepted: off$/],
+	])('%s', (name, values, accepted) => {
+		for (const value of values) {
+			const { message } = failure({ [name]: value });
+			expect(message).toMatch(accepted);
+			expect(message.startsWith(`${name}=${JSON.stringify(value)} is not understood; accepted: `)).toBe(true);
+		}
+	});
+
+	it.each(['postgres', 'postgres:', 'postgres://', 'mysql://h/d', 'h/d', 'postgres://h:port/d', 'postgres://h/d\n'])(
+		'DATABASE_URL %j',
+		(value) => {
+			const { message } = failure({ DATABASE_URL: value });
+			expect(message).toMatch(url);
+			expect(message.startsWith('DATABASE_URL=(hidden) is not understood; ')).toBe(true);
+		},
+	);
+
+	it.each<[Env, string]>([
+		[
+			{ DATABASE_URL_FILE: '/run/none' },
+			'DATABASE_URL_FILE="/run/none" cannot be read (ENOENT); accepted: the path of a readable file',
+		],
+		[
+			{ DATABASE_URL_FILE: '/run/not-a-url' },
+			'DATABASE_URL_FILE="/run/not-a-url" with content (hidden) is not understood; ' +
+				'accepted: a file with a URL postgres://… or postgresql://…',
+		],
+		[
+			{ DATABASE_URL_FILE: '/run/empty' },
+			'DATABASE_URL_FILE="/run/empty" with content (hidden) is not understood; ' +
+				'accepted: a file with a URL postgres://… or postgresql://…',
+		],
+		[
+			{ DATABASE_URL_FILE: '/run/url', DATABASE_URL: URL_TEXT },
+			'DATABASE_URL=(hidden) and DATABASE_URL_FILE="/run/url" are both set; accepted: one of them',
+		],
+		[
+			{ DATABASE_URL_FILE: URL_TEXT },
+			'DATABASE_URL_FILE="postgres://(hidden)@db.example:5432/orders?sslmode=require" cannot be read (ENOENT); ' +
+				'accepted: the path of a readable file',
+		],
+	])('%j', (env, message) => expect(failure(env).message).toBe(message));
+
+	it('shows a value shortened and on one line', () => {
+		expect(failure({ PORT: 'a\r\n\u2028\u0085"' }).message).toContain('PORT="a\\r\\n\\u2028\\u0085\\""');
+		expect(failure({ PORT: 'x'.repeat(5000) }).message.length).toBeLessThan(250);
+	});
+});
+
+describe('what later versions bring stops the start', () => {
+	it.each<[string, string, string]>([
+		['BROKER_URL', 'amqp://u:s3cret@mq', '(hidden)'],
+		['BROKER_URL_FILE', '/run/broker', '"/run/broker"'],
+		['PAYMENT_PROVIDER', 'stripe', '"stripe"'],
+		['STRIPE_API_KEY', 'sk_live_1', '(hidden)'],
+		['STRIPE_API_KEY_FILE', '/run/key', '"/run/key"'],
+		['STRIPE_API_BASE', 'http://localhost:1', '"http://localhost:1"'],
+		['AUTH', 'jwt', '"jwt"'],
+		['AUTH_JWKS_URL', 'https://id/keys', '"https://id/keys"'],
+		['AUTH_JWT_SECRET', 's3cret', '(hidden)'],
+		['AUTH_JWT_SECRET_FILE', '/run/jwt', '"/run/jwt"'],
+		['AUTH_ISSUER', 'https://id', '"https://id"'],
+		['AUTH_AUDIENCE', 'orders', '"orders"'],
+		['RATE_LIMIT', '100/s', '"100/s"'],
+		['RATE_LIMIT', '3000/m', '"3000/m"'],
+		['TRUST_PROXY', '10.0.0.0/8', '"10.0.0.0/8"'],
+		['METRICS_PORT', '9100', '"9100"'],
+	])('%s=%s', (name, value, shown) => {
+		expect(failure({ [name]: value }).message).toBe(
+			`${name}=${shown} is not supported by this version; leave it unset`,
+		);
+	});
+
+	it.each(['0.0.0.0', '::', '10.0.0.1', '128.0.0.1', '::2', 'example.com', 'localhost.example.com'])(
+		'on HOST=%s AUTH and RATE_LIMIT must be spelt out',
+		(HOST) => {
+			const missing = (name: string, value: string): string =>
+				`HOST="${HOST}" is not loopback, where ${name} is ${value} unless set, and that is not supported by this ` +
+				`version; accepted: ${name}=off spelt out, or a loopback HOST`;
+			expect(failure({ HOST }).message).toBe(missing('AUTH', 'jwt'));
+			expect(failure({ HOST, RATE_LIMIT: 'off' }).message).toBe(missing('AUTH', 'jwt'));
+			expect(failure({ HOST, AUTH: 'off' }).message).toBe(missing('RATE_LIMIT', '100/s'));
+			expect(failure({ HOST, AUTH: 'off', RATE_LIMIT: '' }).message).toBe(missing('RATE_LIMIT', '100/s'));
+			expect(failure({ HOST, AUTH: 'jwt' }).message).toBe('AUTH="jwt" is not supported by this version; set AUTH=off');
+		},
+	);
+});
+
+describe('properties', () => {
+	/** Long and odd enough never to stand in a message by chance. */
+	const secret = fc.stringMatching(/^[A-Za-z0-9%#?&~/@:-]{16,40}$/);
+	const secretVariable = fc.constantFrom('DATABASE_URL', 'BROKER_URL', 'STRIPE_API_KEY', 'AUTH_JWT_SECRET');
+	const wrapped = fc.constantFrom('%', 'postgres://u:%@h:x/d', 'postgres://%', 'mysql://u:%@h/d', '%\n%', 'amqp://%@h');
+	const others = fc.dictionary(
+		fc.constantFrom(...VARIABLES),
+		fc.constantFrom('', 'off', 'nonsense', '0.0.0.0', '/run/url'),
+	);
+
+	it('no secret ever appears in an error', () => {
+		let errors = 0;
+		fc.assert(
+			fc.property(secret, secretVariable, wrapped, fc.constantFrom('env', 'file', 'thrown'), others, (...drawn) => {
+				const [text, name, wrap, where, rest] = drawn;
+				const value = wrap.replaceAll('%', () => text);
+				const env = where === 'env' ? { ...rest, [name]: value } : { ...rest, [`${name}_FILE`]: '/run/secret' };
+				try {
+					parseSettings(env, () => {
+						if (where === 'thrown') throw Object.assign(new Error(value), { code: value, cause: value });
+						return value;
+					});
+				} catch (error) {
+					errors += 1;
+					expect(error).toBeInstanceOf(SettingsError);
+					expect(inspect(error, { depth: Number.POSITIVE_INFINITY, showHidden: true })).not.toContain(text);
+				}
+			}),
+			{ numRuns: 2000 },
+		);
+		expect(errors).toBeGreaterThan(1000);
+	});
+
+	it('any text in any variable gives settings or one line that names a variable', () => {
+		const text = fc.oneof(fc.string({ unit: 'binary' }), fc.constantFrom('off', 'on', 'jwt', '::', '\n', '1s', '0'));
+		fc.assert(
+			fc.property(fc.dictionary(fc.constantFrom(...VARIABLES), text, { maxKeys: 4 }), (env) => {
+				try {
+					expect(Object.isFrozen(parse(env))).toBe(true);
+				} catch (error) {
+					if (!(error instanceof SettingsError)) throw error;
+					expect(error.message).toMatch(/^[A-Z_]+=[^\p{Cc}\p{Zl}\p{Zp}]+$/u);
+					expect(VARIABLES).toContain(error.message.split('=')[0]);
+				}
+			}),
+			{ numRuns: 2000 },
+		);
+	});
+});
+
+describe('durations', () => {
+	it.each<[string, number]>([
+		['0ms', 0],
+		['250ms', 250],
+		['90s', 90_000],
+		['10m', 600_000],
+		['2h', 7_200_000],
+		['1.5h', 5_400_000],
+		['1.1s', 1100],
+		['0.001s', 1],
+		['0.5d', 43_200_000],
+		['7d', 604_800_000],
+		['010m', 600_000],
+		['1.50s', 1500],
+	])('%s is %d ms', (text, ms) => expect(parseDuration(text)).toBe(ms));
+
+	it.each([
+		...['', '10', 'm', '10 m', ' 10m', '10m ', '10m\n', '10M', '10min', '10mss', '1h30m', '-1s', '+1s', '.5h', '5.h'],
+		...['1,5h', '1.5.5h', '1e3s', '0x1s', 'Infinitys', 'NaNs', '٣s', 'P1D', '0.5ms', '1.0005s', '9999999999999999d'],
+		...['9007199254740992ms', `${'9'.repeat(100_000)}s`, `0.${'0'.repeat(100_000)}s`],
+	])('%.30j is none', (text) => expect(parseDuration(text)).toBeUndefined());
+
+	it.each<[number, string]>([
+		[0, '0ms'],
+		[1, '1ms'],
+		[1500, '1500ms'],
+		[90_000, '90s'],
+		[600_000, '10m'],
+		[5_400_000, '90m'],
+		[86_400_000, '1d'],
+		[604_800_000, '7d'],
+	])('%d ms is written %s', (ms, text) => expect(formatDuration(ms)).toBe(text));
+
+	it.each([-1, 0.5, Number.NaN, Number.POSITIVE_INFINITY])('%d ms is not written', (ms) =>
+		expect(() => formatDuration(ms)).toThrow(RangeError),
+	);
+
+	it('is read as it was written', () => {
+		fc.assert(fc.property(fc.maxSafeNat(), (ms) => expect(parseDuration(formatDuration(ms))).toBe(ms)));
+	});
+});
+
+describe('minorUnits', () => {
+	/** ISO's own list as it was published; the package brings it along. Code → minor unit, "N.A." for none. */
+	const listOne = readFileSync(createRequire(import.meta.url).resolve('currency-codes/iso-4217-list-one.xml'), 'utf8');
+	const published = new Map(
+		[...listOne.matchAll(/<Ccy>(.*?)<\/Ccy>\s*<CcyNbr>.*?<\/CcyNbr>\s*<CcyMnrUnts>(.*?)<\/CcyMnrUnts>/g)].map(
+			([, code = '', units = '']) => [code, units],
+		),
+	);
+
+	it('is what ISO 4217 publishes, for every currency', () => {
+		expect(published.size).toBeGreaterThan(170);
+		const expected = [...published].map(([code, units]) => [code, units === 'N.A.' ? undefined : Number(units)]);
+		expect([...published.keys()].map((code) => [code, minorUnits(code)])).toEqual(expected);
+	});
+
+	it.each<[string, number]>([
+		...(['USD', 'EUR', 'HUF', 'IDR', 'COP', 'PKR'] as const).map((code): [string, number] => [code, 2]),
+		['JPY', 0],
+		['KRW', 0],
+		['CLP', 0],
+		['KWD', 3],
+		['BHD', 3],
+		['IQD', 3],
+		['UYW', 4],
+		['CLF', 4],
+	])('%s has %d decimals', (code, units) => expect(minorUnits(code)).toBe(units));
+
+	it('does not follow Intl, which has other decimals for 16 currencies', () => {
+		const intl = (currency: string): number | undefined =>
+			new Intl.NumberFormat('en', { style: 'currency', currency }).resolvedOptions().maximumFractionDigits;
+		for (const code of ['HUF', 'IDR', 'IQD', 'PKR']) expect(minorUnits(code)).not.toBe(intl(code));
+	});
+
+	it.each('XAU XAG XPT XPD XBA XBB XBC XBD XDR XSU XUA XTS XXX'.split(' '))('%s cannot be paid in', (code) =>
+		expect(minorUnits(code)).toBeUndefined(),
+	);
+
+	it.each(['usd', 'Usd', '', 'US', 'USD ', 'ZZZ', '840', '__proto__', 'constructor'])('%j is no currency', (code) =>
+		expect(minorUnits(code)).toBeUndefined(),
+	);
+});
