@@ -13,6 +13,7 @@ import { StandInParcels } from './mixins/parcels/stand-in.ts';
 import { SandboxProvider } from './mixins/payments/sandbox.ts';
 import type { Platform, Signals } from './mixins/platform.ts';
 import type { ServiceName, Settings } from './mixins/settings.ts';
+import { UnixSocketHub } from './mixins/unix-socket-transporter.ts';
 import { boundAddress, gatewayService } from './services/gateway.service.ts';
 import { ordersService } from './services/orders.service.ts';
 import { outboxRelayService } from './services/outbox-relay.service.ts';
@@ -62,7 +63,8 @@ export interface Application {
 
 /** The composition root: makes every part and starts the services that the settings name. */
 export async function startApplication(settings: Settings, onLost: () => void = () => {}): Promise<Application> {
-	const broker = new ServiceBroker(brokerOptions(settings));
+	const hub = new UnixSocketHub(settings.dataDir);
+	const broker = new ServiceBroker({ ...brokerOptions(settings), transporter: hub });
 	const log = (name: string): Log => broker.getLogger(name);
 	const postgres =
 		settings.database.kind === 'embedded'
@@ -92,6 +94,7 @@ export async function startApplication(settings: Settings, onLost: () => void = 
 		for (const name of settings.services) broker.createService(schemaOf(name, platform, models));
 		gate.start();
 		await broker.start();
+		await hub.open().catch((error: Error) => log('repl').warn(`npm run repl cannot join: ${error.message}`));
 	} catch (error) {
 		await stop();
 		throw error;

@@ -1,0 +1,28 @@
+import { mkdtemp } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { parseSettings } from '../../mixins/settings.ts';
+import { type Application, startApplication } from '../../moleculer.config.ts';
+import type { TestDatabase } from './database.ts';
+
+/** Who calls in a test that is not about callers. */
+export const META = { caller: { subject: 'tester', scopes: ['orders:admin'] } };
+
+/** The whole system in this process, on a test's database. */
+export async function startTestApplication(
+	database: TestDatabase,
+	env: Readonly<Record<string, string>> = {},
+): Promise<Application> {
+	const dataDir = await mkdtemp(join(tmpdir(), 'protected-payment-app-'));
+	const settings = parseSettings({
+		DATABASE_URL: database.url,
+		DATA_DIR: dataDir,
+		PORT: '0',
+		LOG_LEVEL: 'fatal',
+		CANCELLATION_WINDOW: '1s',
+		...env,
+	});
+	const application = await startApplication(settings);
+	await application.ready;
+	return application;
+}

@@ -1,0 +1,36 @@
+/** What must be true of the tables at any instant, so also at the one at which a process was killed. */
+import type { System } from './process.ts';
+
+/** Operations that the provider did though nobody had written down that it would be asked to. */
+const UNINTENDED_CALLS = `
+	SELECT s.operation || ' of ' || s.order_id AS what
+	FROM sandbox_operations s LEFT JOIN payments p ON p.order_id = s.order_id
+	WHERE p.operation IS DISTINCT FROM s.operation AND NOT coalesce(CASE s.operation
+		WHEN 'authorize' THEN p.status <> 'Requested'
+		WHEN 'capture' THEN p.status IN ('Captured', 'Failed')
+		ELSE p.status = 'Voided' END, false)`;
+
+const UNINTENDED_PARCELS = `
+	SELECT 'parcel of ' || order_id AS what FROM sandbox_parcels WHERE order_id NOT IN (SELECT order_id FROM shipments)`;
+
+/** Events that were stored without the message that tells of them. */
+const UNTOLD = `
+	SELECT e.type || ' of ' || e.order_id AS what FROM order_events e
+	WHERE NOT EXISTS (SELECT FROM outbox_messages m WHERE m.message_id = e.id)`;
+
+/** Orders that wait for a moment that no message was ever armed for. */
+const UNARMED = `
+	SELECT 'OrderDue of ' || o.id AS what FROM orders o
+	WHERE NOT EXISTS (SELECT FROM outbox_messages m WHERE m.order_id = o.id AND m.type = 'OrderDue')`;
+
+/** Each in words; empty when all is well. */
+export async function halfDone(system: System): Promise<string[]> {
+	const look = async (kind: string, sql: string): Promise<string[]> =>
+		(await system.sql<{ what: string }>(sql)).map(({ what }) => `${kind}: ${what}`);
+	return [
+		...(await look('a call without a stored intent', UNINTENDED_CALLS)),
+		...(await look('a hand-over without a stored intent', UNINTENDED_PARCELS)),
+		...(await look('an event without its message', UNTOLD)),
+		...(await look('an order without its wake-up', UNARMED)),
+	];
+}

@@ -1,0 +1,94 @@
+/** kill -9 under load, again and again, and PostgreSQL's own crashes in between; then the reckoning. */
+import { setTimeout as pause } from 'node:timers/promises';
+import { Client } from './client.ts';
+import { census, collect, laggards, strangeAnswers, unfinished } from './evidence.ts';
+import { violations } from './invariants.ts';
+import { Load } from './load.ts';
+import { type Running, System } from './process.ts';
+import { between, pick, seeded } from './random.ts';
+import { eventually, until } from './until.ts';
+
+export interface ChaosOptions {
+	readonly kills: number;
+	readonly seed: number;
+	/** new orders a second */
+	readonly perSecond: number;
+	readonly say: (line: string) => void;
+}
+
+export interface ChaosReport {
+	/** of I1 to I8, and answers that nobody should get */
+	readonly violations: readonly string[];
+	readonly orders: number;
+	readonly ends: Readonly<Record<string, number>>;
+	/** kills of the process alone, of the process with PostgreSQL, restarts of PostgreSQL alone */
+	readonly faults: Readonly<Record<Fault, number>>;
+}
+
+type Fault = 'process' | 'tree' | 'postgres';
+
+/** What a fault hits, in these shares. */
+const FAULTS: readonly [Fault, ...Fault[]] = ['process', 'process', 'process', 'tree', 'postgres'];
+const SETTINGS = { HOLD_LIMIT: '2s', PROVIDER_TIMEOUT: '1s', LOG_LEVEL: 'warn' };
+/** The sweeper looks again after a minute at the latest. */
+const TO_THE_END = 180_000;
+
+export async function runChaos({ kills, seed, perSecond, say }: ChaosOptions): Promise<ChaosReport> {
+	const random = seeded(seed);
+	const system = await System.create(SETTINGS);
+	const client = new Client(system.url);
+	const faults = { process: 0, tree: 0, postgres: 0 };
+	try {
+		let running = await system.up();
+		const load = new Load(client, { random: seeded(seed + 1), perSecond });
+		while (faults.process + faults.tree < kills) {
+			const fault = pick(random, FAULTS);
+			// Every tenth time in the middle of the start.
+			if (random() > 0.1) await isUp(running);
+			await pause(between(random, 0, 1_500));
+			faults[fault] += 1;
+			if (fault === 'postgres') await restartPostgres(system, running);
+			else {
+				await (fault === 'tree' ? system.killTree() : running.kill());
+				running = system.start();
+			}
+			say(`${fault}: ${JSON.stringify(faults)}, ${load.count} orders so far`);
+		}
+		await isUp(running);
+		await load.stop();
+		await until(
+			async () => (await unfinished(system)) === 0,
+			() => 'every order has ended',
+			TO_THE_END,
+		).catch(async (error) => say(`${error}\n${await laggards(system)}`));
+		const evidence = await collect(system, client);
+		const ends = census(evidence.orders);
+		const broken = [...violations(evidence), ...strangeAnswers(evidence.answers)];
+		return { violations: broken, orders: evidence.orders.length, ends, faults };
+	} finally {
+		client.giveUp();
+		await system.dispose();
+	}
+}
+
+/** Waits until it listens; one that a crash of PostgreSQL caught in its start says so in its own words. */
+async function isUp(running: Running): Promise<void> {
+	await running.listening;
+}
+
+/** The process stays, and recovers by itself. */
+async function restartPostgres(system: System, running: Running): Promise<void> {
+	await isUp(running);
+	const before = await system.postgresPid();
+	await system.crashPostgres();
+	await until(async () => {
+		const now = await system.postgresPid();
+		return now !== undefined && now !== before;
+	}, 'PostgreSQL is back');
+	await eventually(async () => {
+		if (running.exit !== undefined) return;
+		const { status } = await fetch(`${running.url}/health/ready`);
+		if (status !== 200) throw new Error(`ready answers ${status}`);
+	}, 'the process is ready again');
+	if (running.exit !== undefined) throw new Error(`the process ended with PostgreSQL:\n${running.lines.join('\n')}`);
+}

@@ -1,0 +1,102 @@
+/** What is known at the end of a run: what clients were told, and what the system, the provider and the parcels say. */
+import type { Answer, Client, OrderView } from './client.ts';
+import type { System } from './process.ts';
+
+/** An event of an order's history; times are milliseconds since 1970. */
+export interface HistoryEvent {
+	readonly orderId: string;
+	readonly sequence: number;
+	readonly id: string;
+	readonly type: string;
+	readonly occurredAt: number;
+	readonly data: Readonly<Record<string, string | number | null>>;
+}
+
+/** A row of `sandbox_operations`. */
+export interface Operation {
+	readonly orderId: string;
+	readonly operation: string;
+	readonly outcome: string;
+	readonly createdAt: number;
+}
+
+/** A row of `sandbox_parcels`. */
+export interface Parcel {
+	readonly orderId: string;
+	readonly createdAt: number;
+}
+
+/** A row of `payments`; an order without one has a payment that is Requested. */
+export interface PaymentRow {
+	readonly orderId: string;
+	readonly status: string;
+	/** the operation that is still open */
+	readonly operation: string | null;
+}
+
+export interface Evidence {
+	readonly answers: readonly Answer[];
+	readonly orders: readonly OrderView[];
+	readonly history: readonly HistoryEvent[];
+	readonly operations: readonly Operation[];
+	readonly parcels: readonly Parcel[];
+	readonly payments: readonly PaymentRow[];
+}
+
+export const FINAL: ReadonlySet<string> = new Set(['Shipped', 'Cancelled', 'PaymentFailed']);
+
+const millis = (column: string): string => `floor(extract(epoch FROM ${column}) * 1000)::float8`;
+
+/** Reads everything: the orders as any client would, the rest from the tables. */
+export async function collect(system: System, client: Client): Promise<Evidence> {
+	return {
+		answers: client.answers,
+		orders: await client.list(),
+		history: await system.sql<HistoryEvent>(
+			`SELECT order_id AS "orderId", sequence, id, type, ${millis('occurred_at')} AS "occurredAt", data
+			FROM order_events ORDER BY order_id, sequence`,
+		),
+		operations: await system.sql<Operation>(
+			`SELECT order_id AS "orderId", operation, outcome, ${millis('created_at')} AS "createdAt"
+			FROM sandbox_operations ORDER BY created_at`,
+		),
+		parcels: await system.sql<Parcel>(
+			`SELECT order_id AS "orderId", ${millis('created_at')} AS "createdAt" FROM sandbox_parcels ORDER BY created_at`,
+		),
+		payments: await system.sql<PaymentRow>('SELECT order_id AS "orderId", status, operation FROM payments'),
+	};
+}
+
+const EXPECTED: ReadonlySet<number> = new Set([0, 200, 201, 202, 409, 503]);
+
+/** Answers that no buyer with good requests should ever get, such as a 500, each kind once with its number. */
+export function strangeAnswers(answers: readonly Answer[]): string[] {
+	const strange = answers.filter(({ status }) => !EXPECTED.has(status));
+	const kinds = Object.groupBy(strange, ({ action, status, code }) => `${action}: ${status} ${code}`);
+	return Object.entries(kinds).map(([kind, all]) => `${all?.length} × ${kind}`);
+}
+
+/** How many orders have not come to an end; throws while the database is away. */
+export async function unfinished(system: System): Promise<number> {
+	const [row] = await system.sql<{ count: number }>(
+		`SELECT count(*)::int AS count FROM orders WHERE status NOT IN ('Shipped', 'Cancelled', 'PaymentFailed')`,
+	);
+	return row?.count ?? Number.NaN;
+}
+
+/** The orders that have not come to an end, with what they wait for: for the message of a test that waits in vain. */
+export async function laggards(system: System): Promise<string> {
+	const rows = await system.sql<Record<string, unknown>>(
+		`SELECT o.id, o.status, p.status AS payment, p.operation, p.attempts, p.attempt_until, o.pending_until, o.sweep_at,
+			o.sweeps, clock_timestamp() AS now FROM orders o LEFT JOIN payments p ON p.order_id = o.id
+			WHERE o.status NOT IN ('Shipped', 'Cancelled', 'PaymentFailed') LIMIT 5`,
+	);
+	return rows.map((row) => JSON.stringify(row)).join('\n');
+}
+
+/** How many orders ended in which state. */
+export function census(orders: readonly OrderView[]): Record<string, number> {
+	return Object.fromEntries(
+		Object.entries(Object.groupBy(orders, ({ status }) => status)).map(([name, all]) => [name, all?.length ?? 0]),
+	);
+}

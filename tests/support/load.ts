@@ -1,0 +1,129 @@
+/** Buyers who place orders, change their minds and insist on an answer, for as long as a test wants them. */
+import { setTimeout as pause } from 'node:timers/promises';
+import type { Client, CreateBody } from './client.ts';
+import { between, pick, type Random } from './random.ts';
+
+export interface LoadOptions {
+	readonly random: Random;
+	/** new orders a second; while nobody answers they pile up, never more than `most` at once */
+	readonly perSecond: number;
+	readonly most?: number;
+	/** the longest window in ms; the shortest is a second */
+	readonly longestWindow?: number;
+}
+
+const TICK = 50;
+const CARDS = ['card_ok', 'card_ok', 'card_ok', 'card_flaky', 'card_declined', 'card_capture_refused'] as const;
+const SAME_REQUEST_TWICE = 0.1;
+
+/** What a buyer does with an order; `wait` passes time from the order's creation on. */
+type Plan = (client: Client, id: string, wait: (from: number, to: number) => Promise<void>) => Promise<unknown>;
+
+/** As parts of the window: 1 is the due moment. */
+const PLANS: readonly [Plan, ...Plan[]] = [
+	async () => {},
+	async () => {},
+	async () => {},
+	async (client, id, wait) => {
+		await wait(0, 0.2); // into the authorisation
+		return client.command('cancel', id);
+	},
+	async (client, id, wait) => {
+		await wait(0, 1.1);
+		return client.command('cancel', id);
+	},
+	async (client, id, wait) => {
+		await wait(0.9, 1.1);
+		await client.command('cancel', id);
+		return client.command('cancel', id);
+	},
+	async (client, id, wait) => {
+		await wait(0, 1.05);
+		return client.command('hold', id); // and left to the hold limit
+	},
+	async (client, id, wait) => {
+		await wait(0, 0.9);
+		await client.command('hold', id);
+		await wait(0, 0.8);
+		return client.command('resume', id);
+	},
+	async (client, id, wait) => {
+		await wait(0, 1);
+		await client.command('hold', id);
+		await wait(0, 0.5);
+		return client.command('cancel', id);
+	},
+];
+
+export class Load {
+	readonly #client: Client;
+	readonly #options: LoadOptions;
+	readonly #run = `run-${process.pid}-${Date.now().toString(36)}`;
+	readonly #failures: unknown[] = [];
+	readonly #ticking: Promise<void>;
+	#active = 0;
+	#stories: Promise<void>[] = [];
+	#count = 0;
+	#stopping = false;
+
+	constructor(client: Client, options: LoadOptions) {
+		this.#client = client;
+		this.#options = options;
+		this.#ticking = this.#tick();
+	}
+
+	/** How many orders were asked for. */
+	get count(): number {
+		return this.#count;
+	}
+
+	/** No more orders; resolves when every buyer has said what he had to say, and throws if one got a strange answer. */
+	async stop(): Promise<void> {
+		this.#stopping = true;
+		await this.#ticking;
+		await Promise.all(this.#stories);
+		const [first] = this.#failures;
+		if (first !== undefined) throw new Error(`${this.#failures.length} buyers fail, the first: ${first}`);
+	}
+
+	async #tick(): Promise<void> {
+		const { perSecond, most = 300 } = this.#options;
+		for (let owed = 0; !this.#stopping; owed += (perSecond * TICK) / 1_000) {
+			for (; owed >= 1; owed -= 1) {
+				if (this.#active < most) this.#begin();
+			}
+			await pause(TICK);
+		}
+	}
+
+	#begin(): void {
+		this.#active += 1;
+		const story = this.#story()
+			.catch((error) => void this.#failures.push(error))
+			.finally(() => {
+				this.#active -= 1;
+			});
+		this.#stories.push(story);
+	}
+
+	async #story(): Promise<void> {
+		const { random, longestWindow = 2_000 } = this.#options;
+		const client = this.#client;
+		this.#count += 1;
+		const key = `${this.#run}-${this.#count}`;
+		const window = between(random, 1_000, longestWindow + 1);
+		const body: CreateBody = {
+			productName: key,
+			amount: between(random, 1, 1_000_000) / 100,
+			cancellationWindow: `${window}ms`,
+			paymentMethod: pick(random, CARDS),
+		};
+		const plan = pick(random, PLANS);
+		const twice = random() < SAME_REQUEST_TWICE;
+		const [answer] = await Promise.all([client.create(body, key), ...(twice ? [client.create(body, key)] : [])]);
+		if (answer?.status !== 201 || answer.orderId === null)
+			throw new Error(`a good order was answered ${answer?.status} ${answer?.code}`);
+		const wait = (from: number, to: number): Promise<void> => pause((from + random() * (to - from)) * window);
+		await plan(client, answer.orderId, wait);
+	}
+}

@@ -1,0 +1,118 @@
+import { afterAll, beforeAll, beforeEach, describe, expect, it } from '@jest/globals';
+import { Intake, type PlaceRequest } from '../../mixins/intake.ts';
+import { startTestDatabase, type TestDatabase } from '../support/database.ts';
+
+let database: TestDatabase;
+let stored = 0;
+
+beforeAll(async () => {
+	database = await startTestDatabase();
+});
+afterAll(() => database.stop());
+beforeEach(() => database.reset());
+
+const intake = (): Intake =>
+	new Intake(database.database, () => {
+		stored += 1;
+	});
+
+function request(
+	key: string | null,
+	change: { minor?: bigint; fingerprint?: string; owner?: string } = {},
+): PlaceRequest {
+	return {
+		command: {
+			owner: change.owner ?? 'tester',
+			productName: 'Tea "with" quotes, {braces}, \\backslashes\\ and ünïcödé',
+			amount: { minor: change.minor ?? 1_990n, currency: 'USD' },
+			paymentMethod: 'card_ok',
+			cancellationWindow: 60_000,
+		},
+		idempotency: key === null ? null : { key, fingerprint: change.fingerprint ?? 'same' },
+		traceparent: null,
+		answer: (order) => JSON.stringify({ id: order.record.id }),
+	};
+}
+
+const count = async (table: string): Promise<number> =>
+	Number((await database.query<{ n: bigint }>(`SELECT count(*) AS n FROM ${table}`))[0]?.n);
+
+describe('taking orders in', () => {
+	it('stores those that come together in one transaction, with payment, event, outbox and key', async () => {
+		stored = 0;
+		const one = intake();
+		const placed = await Promise.all(Array.from({ length: 150 }, (_, place) => one.place(request(`key-${place}`))));
+		expect(placed.every(({ kind }) => kind === 'created')).toBe(true);
+		const [transactions] = await database.query<{ n: bigint }>('SELECT count(DISTINCT xmin::text) AS n FROM orders');
+		expect(transactions?.n).toBe(1n);
+		expect(stored).toBe(1);
+		for (const table of ['orders', 'payments', 'order_events', 'idempotency_keys'])
+			expect(await count(table)).toBe(150);
+		expect(await count('outbox_messages')).toBe(300);
+		const [row] = await database.query<{ product_name: string }>('SELECT product_name FROM orders LIMIT 1');
+		expect(row?.product_name).toBe('Tea "with" quotes, {braces}, \\backslashes\\ and ünïcödé');
+	});
+
+	it('never lets a bad one harm its neighbours', async () => {
+		const one = intake();
+		const placed = await Promise.all(
+			Array.from({ length: 40 }, (_, place) => one.place(request(`key-${place}`, place === 17 ? { minor: -1n } : {}))),
+		);
+		expect(placed.map(({ kind }) => kind)).toEqual(
+			Array.from({ length: 40 }, (_, place) => (place === 17 ? 'failed' : 'created')),
+		);
+		expect(await count('orders')).toBe(39);
+		expect(await count('idempotency_keys')).toBe(39);
+	});
+
+	it('makes one order of one key, however many ask at once, in one process or in two', async () => {
+		const processes = [intake(), intake()];
+		const placed = await Promise.all(
+			Array.from({ length: 60 }, (_, place) => processes[place % 2]?.place(request('the-key'))),
+		);
+		const kinds = placed.map((answer) => answer?.kind);
+		expect(kinds.filter((kind) => kind === 'created')).toHaveLength(1);
+		expect(kinds.filter((kind) => kind === 'replayed')).toHaveLength(59);
+		expect(
+			new Set(placed.map((answer) => (answer !== undefined && 'answer' in answer ? answer.answer : '?'))).size,
+		).toBe(1);
+		expect(await count('orders')).toBe(1);
+	});
+
+	it('refuses a key that comes with another body, and keeps callers apart', async () => {
+		const one = intake();
+		expect(await one.place(request('k'))).toMatchObject({ kind: 'created' });
+		expect(await one.place(request('k', { fingerprint: 'other' }))).toEqual({ kind: 'key-reused' });
+		expect(await one.place(request('k', { owner: 'somebody else' }))).toMatchObject({ kind: 'created' });
+		expect(await count('orders')).toBe(2);
+	});
+
+	it('waits alone for a key that a stranger holds, while its neighbours go on; then says so', async () => {
+		const one = intake();
+		let release = (): void => {};
+		const held = new Promise<void>((resolve) => {
+			release = resolve;
+		});
+		let taken = (): void => {};
+		const isTaken = new Promise<void>((resolve) => {
+			taken = resolve;
+		});
+		const stranger = database.open().transaction('orders.create', async (tx) => {
+			await tx.query({
+				name: 'hold',
+				text: 'SELECT pg_advisory_xact_lock(hashtextextended($1, 5300))',
+				values: ['tester\nheld'],
+			});
+			taken();
+			await held;
+		});
+		await isTaken;
+		const waiting = one.place(request('held'));
+		const neighbours = await Promise.all(Array.from({ length: 20 }, (_, place) => one.place(request(`free-${place}`))));
+		expect(neighbours.every(({ kind }) => kind === 'created')).toBe(true);
+		expect(await waiting).toEqual({ kind: 'in-progress' });
+		release();
+		await stranger;
+		expect(await one.place(request('held'))).toMatchObject({ kind: 'created' });
+	});
+});

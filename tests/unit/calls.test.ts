@@ -1,0 +1,97 @@
+import { describe, expect, it } from '@jest/globals';
+import { Calls, type Done, stamp } from '../../mixins/calls.ts';
+import type { Log } from '../../mixins/loop.ts';
+
+const log: Log = { debug: () => {}, info: () => {}, warn: () => {}, error: () => {} };
+
+type Outcome = 'done' | { readonly unknown: string };
+
+function callsOf(
+	perform: (call: string) => Promise<Outcome>,
+	store: (done: readonly Done<string, Outcome>[]) => (string | null)[],
+) {
+	const stored: Done<string, Outcome>[] = [];
+	const calls = new Calls<string, Outcome>({
+		slots: 2,
+		timeout: 1_000,
+		perform,
+		unknown: (unknown) => ({ unknown }),
+		store: async (done) => {
+			stored.push(...done);
+			return store(done);
+		},
+		log,
+	});
+	return { calls, stored };
+}
+
+describe('a call whose intent is stored', () => {
+	it('is made, its outcome is stored, and its slot is free again', async () => {
+		const { calls, stored } = callsOf(
+			async () => 'done',
+			() => [null],
+		);
+		expect(await calls.slots.take(1)).toBe(1);
+		calls.start('a', stamp());
+		await calls.idle(10_000);
+		expect(stored).toEqual([{ call: 'a', outcome: 'done' }]);
+		expect(calls.slots.tryTake(5)).toBe(2);
+	});
+
+	it('is not begun once others may repeat it: the process stood still after its commit', async () => {
+		const made: string[] = [];
+		const { calls, stored } = callsOf(
+			async (call) => {
+				made.push(call);
+				return 'done';
+			},
+			(done) => done.map(() => null),
+		);
+		const { monotonic, wall } = stamp();
+		await calls.slots.take(2);
+		calls.start('starved', { monotonic: monotonic - 1_000, wall });
+		calls.start('suspended', { monotonic, wall: wall - 1_000 });
+		await calls.idle(10_000);
+		expect(made).toEqual([]);
+		expect(stored.map(({ outcome }) => outcome)).toEqual([
+			{ unknown: 'not begun in time' },
+			{ unknown: 'not begun in time' },
+		]);
+	});
+
+	it('that throws has an unknown outcome', async () => {
+		const { calls, stored } = callsOf(
+			async () => {
+				throw new Error('connection reset');
+			},
+			() => [null],
+		);
+		await calls.slots.take(1);
+		calls.start('a', stamp());
+		await calls.idle(10_000);
+		expect(stored).toEqual([{ call: 'a', outcome: { unknown: 'connection reset' } }]);
+	});
+
+	it('that gives no answer is given up when its time is over, counted from the intent', async () => {
+		const { calls, stored } = callsOf(
+			() => new Promise(() => {}),
+			() => [null],
+		);
+		const { monotonic, wall } = stamp();
+		await calls.slots.take(1);
+		calls.start('a', { monotonic: monotonic - 900, wall: wall - 900 });
+		await calls.idle(10_000);
+		expect(stored).toEqual([{ call: 'a', outcome: { unknown: 'no answer in time' } }]);
+	});
+
+	it('hands its slot on to the next call of the same order', async () => {
+		const { calls, stored } = callsOf(
+			async () => 'done',
+			(done) => done.map(({ call }) => (call === 'authorize' ? 'capture' : null)),
+		);
+		await calls.slots.take(1);
+		calls.start('authorize', stamp());
+		await calls.idle(10_000);
+		expect(stored.map(({ call }) => call)).toEqual(['authorize', 'capture']);
+	});
+});
