@@ -15,23 +15,24 @@ function fail(error: unknown): never {
 
 try {
 	const settings = parseSettings(process.env);
-	const application = await startApplication(settings, () =>
-		fail(new Error(`another process has taken ${settings.dataDir}`)),
-	);
 	let stopping = false;
+	const starting = startApplication(settings, () => fail(new Error(`another process has taken ${settings.dataDir}`)));
 	const stop = async (): Promise<void> => {
 		if (stopping) return;
 		stopping = true;
 		setTimeout(() => process.exit(0), LONGEST_STOP).unref();
+		// A start that is under way is ended when it is through: nothing is left half-made.
+		const application = await starting.catch(fail);
 		await application.stop();
 		process.exit(0);
 	};
 	for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.on(signal, () => void stop());
-	await application.ready;
-	if (!stopping)
-		say(
-			`Protected Payment ${application.url === undefined ? `runs ${settings.services.join(', ')}` : `listens on ${application.url}`}; payment provider: ${settings.paymentProvider}`,
-		);
+	const { ready, url } = await starting;
+	await ready;
+	if (!stopping) {
+		const what = url === undefined ? `runs ${settings.services.join(', ')}` : `listens on ${url}`;
+		say(`Protected Payment ${what}; payment provider: ${settings.paymentProvider}`);
+	}
 } catch (error) {
 	fail(error);
 }

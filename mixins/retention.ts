@@ -38,11 +38,9 @@ const CUTOFF = `statement_timestamp() - $1::float8 * interval '1 millisecond'`;
 const purgeOutbox = (retention: Duration): Statement => ({
 	name: 'purge-outbox',
 	text: `DELETE FROM outbox_messages WHERE position IN (
-			SELECT position FROM outbox_messages
-			WHERE sent_at < ${CUTOFF}
-				AND position < coalesce(
-					(SELECT position FROM outbox_messages WHERE sent_at >= ${CUTOFF} ORDER BY position LIMIT 1), 9223372036854775807)
-			ORDER BY position LIMIT ${BATCH})
+			SELECT position FROM (
+				SELECT position, sent_at FROM outbox_messages WHERE sent_at IS NOT NULL ORDER BY position LIMIT ${BATCH}) AS oldest
+			WHERE sent_at < ${CUTOFF})
 		RETURNING position`,
 	values: [retention],
 });

@@ -33,7 +33,7 @@ const REPEATABLE = new Set(['40P01', '55P03', '40001']);
 const MOST_REPEATS = 8;
 
 /** SQLSTATE classes and codes that speak of the connection or the server, not of the statement (PostgreSQL, appendix A). */
-const UNAVAILABLE = /^(08...|57P0[1-5]|53...|58...|25P03|57014|XX000)$/;
+const UNAVAILABLE = /^(08...|57P0[1-5]|53...|58...|25P03|57014)$/;
 
 /** True for an error that is nobody's fault: the database was away, or the transaction lost a conflict too often. */
 export function isTransient(error: unknown): boolean {
