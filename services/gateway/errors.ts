@@ -15,7 +15,7 @@ interface Thrown {
 	readonly code: unknown;
 	readonly type: unknown;
 	readonly message: unknown;
-	readonly data: unknown;
+	readonly data?: unknown;
 }
 
 /** Moleculer's own ways of saying "not now" (its errors.js). */
@@ -51,7 +51,7 @@ export function toProblem(err: unknown, call: FailedCall): Problem {
 }
 
 function isThrown(err: unknown): err is Thrown {
-	return typeof err === 'object' && err !== null && 'code' in err && 'type' in err && 'message' in err && 'data' in err;
+	return typeof err === 'object' && err !== null && 'code' in err && 'type' in err && 'message' in err;
 }
 
 function fault(field: string, detail: string, call: FailedCall): Fault {

@@ -44,7 +44,7 @@ export async function runChaos({ kills, seed, perSecond, say }: ChaosOptions): P
 		while (faults.process + faults.tree < kills) {
 			const fault = pick(random, FAULTS);
 			// Every tenth time in the middle of the start.
-			if (random() > 0.1) await isUp(running);
+			if (random() > 0.1) await running.listening;
 			await pause(between(random, 0, 1_500));
 			faults[fault] += 1;
 			if (fault === 'postgres') await restartPostgres(system, running);
@@ -54,7 +54,7 @@ export async function runChaos({ kills, seed, perSecond, say }: ChaosOptions): P
 			}
 			say(`${fault}: ${JSON.stringify(faults)}, ${load.count} orders so far`);
 		}
-		await isUp(running);
+		await running.listening;
 		await load.stop();
 		await until(
 			async () => (await unfinished(system)) === 0,
@@ -71,14 +71,9 @@ export async function runChaos({ kills, seed, perSecond, say }: ChaosOptions): P
 	}
 }
 
-/** Waits until it listens; one that a crash of PostgreSQL caught in its start says so in its own words. */
-async function isUp(running: Running): Promise<void> {
-	await running.listening;
-}
-
 /** The process stays, and recovers by itself. */
 async function restartPostgres(system: System, running: Running): Promise<void> {
-	await isUp(running);
+	await running.listening;
 	const before = await system.postgresPid();
 	await system.crashPostgres();
 	await until(async () => {
