@@ -61,15 +61,13 @@ export class Inbox {
 	): Promise<R[]> {
 		return this.#database.transaction(transaction, async (tx) => {
 			const results: R[] = [];
-			const fresh = await insertInbox(
-				tx,
-				consumer,
-				group.map(({ delivery }) => delivery),
-			);
-			const messages = group.filter(({ delivery }) => fresh.has(delivery.id));
-			if (messages.length === 0) return results;
 			const work = new UnitOfWork(tx, this.#onStored);
-			const orders = await work.lock(messages.map(({ delivery }) => delivery.key));
+			const deliveries = group.map(({ delivery }) => delivery);
+			const [fresh, orders] = await Promise.all([
+				insertInbox(tx, consumer, deliveries),
+				work.lock(deliveries.map(({ key }) => key)),
+			]);
+			const messages = group.filter(({ delivery }) => fresh.has(delivery.id));
 			for (const { delivery, traceparent } of messages) {
 				const order = orders.get(delivery.key);
 				if (order === undefined) throw new Error(`no order ${delivery.key}`);

@@ -32,7 +32,7 @@ export type Placed =
 	| { readonly kind: 'failed'; readonly error: unknown };
 
 /** One group is one transaction; more than this at once would only wait for the disk. */
-const GROUP = { size: 200, inFlight: 2 };
+const GROUP = { size: 200, inFlight: 4 };
 /** How long a request waits for another with the same key. */
 const LONGEST_WAIT: Duration = 5 * SECOND;
 const WAIT_STEP: Duration = 25;
@@ -88,16 +88,14 @@ async function store(
 	group: readonly PlaceRequest[],
 ): Promise<Map<PlaceRequest, Placed>> {
 	const placed = new Map<PlaceRequest, Placed>();
-	const held = await takeKeys(tx, group);
-	// In a statement of its own: its snapshot is fresher than the locks.
-	const known = await readAnswers(tx, held);
-	const moment = await work.readClock();
+	// One round trip, but three statements: the snapshot that reads the answers is fresher than the locks.
+	const [held, known, moment] = await Promise.all([takeKeys(tx, group), readAnswers(tx, group), work.readClock()]);
 	const keys: StoredKey[] = [];
 	for (const request of group) {
 		const { idempotency, command } = request;
 		if (idempotency !== null) {
 			const earlier = known.get(nameOf(request));
-			if (!held.includes(request)) {
+			if (!held.has(request)) {
 				placed.set(request, { kind: 'in-progress' });
 				continue;
 			}
@@ -117,8 +115,7 @@ async function store(
 			keys.push({ ...idempotency, caller: owner, orderId: id, answer, createdAt });
 		}
 	}
-	await work.save();
-	if (keys.length > 0) await storeKeys(tx, keys);
+	await Promise.all([work.save(), keys.length > 0 ? storeKeys(tx, keys) : undefined]);
 	return placed;
 }
 
@@ -132,34 +129,35 @@ interface StoredKey extends IdempotencyKey {
 const nameOf = ({ command, idempotency }: PlaceRequest): string => `${command.owner}\n${idempotency?.key}`;
 
 /** Locks the keys until the commit; answers the requests that got theirs. Of two with the same key only the first does. */
-async function takeKeys(tx: Transaction, group: readonly PlaceRequest[]): Promise<readonly PlaceRequest[]> {
+async function takeKeys(tx: Transaction, group: readonly PlaceRequest[]): Promise<ReadonlySet<PlaceRequest>> {
 	const first = new Map<string, PlaceRequest>();
 	for (const request of group) {
 		if (request.idempotency !== null && !first.has(nameOf(request))) first.set(nameOf(request), request);
 	}
-	if (first.size === 0) return [];
+	if (first.size === 0) return new Set();
 	const rows = await tx.query<{ taken: boolean }>({
 		name: 'take-keys',
 		text: `SELECT pg_try_advisory_xact_lock(hashtextextended(name, 5300)) AS taken
 			FROM unnest($1::text[]) WITH ORDINALITY AS k (name, place) ORDER BY place`,
 		values: [textArray([...first.keys()])],
 	});
-	return [...first.values()].filter((_, place) => rows[place]?.taken === true);
+	return new Set([...first.values()].filter((_, place) => rows[place]?.taken === true));
 }
 
 async function readAnswers(
 	tx: Transaction,
-	held: readonly PlaceRequest[],
+	group: readonly PlaceRequest[],
 ): Promise<Map<string, { fingerprint: string; answer: string }>> {
-	if (held.length === 0) return new Map();
+	const keyed = group.filter(({ idempotency }) => idempotency !== null);
+	if (keyed.length === 0) return new Map();
 	const rows = await tx.query<{ name: string; fingerprint: string; answer: string }>({
 		name: 'read-answers',
 		text: `SELECT i.caller || E'\\n' || i.key AS name, i.fingerprint, i.answer
 			FROM unnest($1::text[], $2::text[]) AS k (caller, key)
 			JOIN idempotency_keys i ON i.caller = k.caller AND i.key = k.key`,
 		values: [
-			textArray(held.map(({ command }) => command.owner)),
-			textArray(held.map(({ idempotency }) => idempotency?.key ?? null)),
+			textArray(keyed.map(({ command }) => command.owner)),
+			textArray(keyed.map(({ idempotency }) => idempotency?.key ?? null)),
 		],
 	});
 	return new Map(rows.map(({ name, ...answer }) => [name, answer]));

@@ -2,7 +2,7 @@ import type { EventType } from '../domain/events.ts';
 import { backOff, type Duration, type Instant, SECOND } from '../domain/time.ts';
 import type { Carrier, CarrierMessage, Failure } from './brokers/carrier.ts';
 import { crashPoint } from './crash-points.ts';
-import { plainArray, textArray } from './database/arrays.ts';
+import { plainArray, storable, textArray } from './database/arrays.ts';
 import { type Database, isTransient, type Statement, type Transaction } from './database/database.ts';
 import { type Envelope, toEnvelope } from './envelope.ts';
 import { isolate } from './isolate.ts';
@@ -153,7 +153,7 @@ const THESE = `SELECT position FROM outbox_messages WHERE sent_at IS NULL AND po
 /** Claims rows and marks them as sent, which holds if the transaction does. */
 const taken = (positions: string): string => `WITH taken AS (
 		UPDATE outbox_messages SET sent_at = statement_timestamp() WHERE position = ANY (ARRAY(${positions})) RETURNING *)
-	SELECT ${ENVELOPED} FROM taken ${WITH_EVENTS}`;
+	SELECT ${ENVELOPED} FROM taken ${WITH_EVENTS} ORDER BY m.position`;
 
 const take = (most: number): Statement => ({ name: 'take-outbox', text: taken(OLDEST), values: [most] });
 
@@ -165,7 +165,8 @@ const takeThese = (positions: readonly bigint[]): Statement => ({
 
 const claim = (most: number): Statement => ({
 	name: 'claim-outbox',
-	text: `SELECT ${ENVELOPED} FROM (SELECT * FROM outbox_messages WHERE position = ANY (ARRAY(${OLDEST}))) ${WITH_EVENTS}`,
+	text: `SELECT ${ENVELOPED} FROM (SELECT * FROM outbox_messages WHERE position = ANY (ARRAY(${OLDEST}))) ${WITH_EVENTS}
+		ORDER BY m.position`,
 	values: [most],
 });
 
@@ -197,7 +198,7 @@ const postponeThese = (
 	text: `UPDATE outbox_messages m SET sent_at = NULL, attempts = m.attempts + 1, last_error = left(f.error, 1000),
 			available_at = statement_timestamp() + f.delay * interval '1 millisecond'
 		FROM unnest($1::bigint[], $2::text[], $3::float8[]) AS f (position, error, delay) WHERE m.position = f.position`,
-	values: [plainArray(positions), textArray(errors), plainArray(delays)],
+	values: [plainArray(positions), textArray(errors.map(storable)), plainArray(delays)],
 });
 
 export interface OutboxStats {

@@ -1,6 +1,6 @@
 import { Buffer } from 'node:buffer';
 import { type Duration, type Instant, SECOND } from '../../domain/time.ts';
-import { instants, plainArray, textArray } from '../database/arrays.ts';
+import { instants, plainArray, storable, textArray } from '../database/arrays.ts';
 import type { Database, Statement, Transaction } from '../database/database.ts';
 import { type Log, Loop } from '../loop.ts';
 import {
@@ -85,8 +85,8 @@ export class PostgresCarrier implements Carrier {
 				return Math.max(...loops.map((loop) => loop.sinceLastBeat));
 			},
 			close: async () => {
-				for (const loop of loops) running.delete(loop);
 				await Promise.all(loops.map((loop) => loop.stop()));
+				for (const loop of loops) running.delete(loop);
 			},
 		};
 	}
@@ -137,14 +137,14 @@ export class PostgresCarrier implements Carrier {
 			const failures = await handle(rows.map(toDelivery));
 			if (failures.length > 0) await this.#setBack(tx, consumer, rows, failures);
 			// If this commit is lost with the server, the messages come again, and the inbox knows them.
-			else await tx.commitLazily();
+			else tx.commitLazily();
 			return rows.length;
 		});
 		return taken > 0 ? 0 : this.#untilNext(consumer);
 	}
 
 	async #setBack(tx: Transaction, consumer: string, rows: readonly Row[], failures: readonly Failure[]): Promise<void> {
-		const errors = new Map(failures.map(({ id, error }) => [id, error]));
+		const errors = new Map(failures.map(({ id, error }) => [id, storable(error)]));
 		const failed = rows.flatMap((row) => {
 			const error = errors.get(row.id);
 			return error === undefined ? [] : [{ ...row, error, attempts: row.attempts + 1 }];
@@ -171,6 +171,7 @@ export class PostgresCarrier implements Carrier {
 /** An event without a consumer is taken and needs no row; a type that nobody ever declared is refused. */
 function refusal(message: CarrierMessage, known: ReadonlySet<string>): string | undefined {
 	if (!known.has(message.type)) return `unroutable: nobody knows the type ${message.type}`;
+	if (message.body.includes('\0')) return 'the body holds a zero character, which PostgreSQL cannot store';
 	const size = Buffer.byteLength(message.body);
 	return size > LONGEST_BODY ? `too large: ${size} bytes, at most ${LONGEST_BODY}` : undefined;
 }
@@ -186,10 +187,11 @@ const toDelivery = (row: Row): Delivery => ({
 
 const takeMessages = (consumer: string, most: number): Statement => ({
 	name: 'take-messages',
-	text: `DELETE FROM carrier_messages WHERE ctid = ANY (ARRAY(
+	text: `WITH taken AS (DELETE FROM carrier_messages WHERE ctid = ANY (ARRAY(
 			SELECT ctid FROM carrier_messages WHERE consumer = $1 AND deliver_at <= statement_timestamp()
-			ORDER BY deliver_at LIMIT $2 FOR UPDATE SKIP LOCKED))
-		RETURNING id, type, key, body, due_at, attempts`,
+			ORDER BY deliver_at, position LIMIT $2 FOR UPDATE SKIP LOCKED))
+		RETURNING deliver_at, position, id, type, key, body, due_at, attempts)
+		SELECT id, type, key, body, due_at, attempts FROM taken ORDER BY deliver_at, position`,
 	values: [consumer, most],
 });
 

@@ -30,3 +30,6 @@ export function textArray(values: readonly (string | null)[]): string {
 	}
 	return `${text}}`;
 }
+
+/** An error's message as PostgreSQL can store it: it takes no zero character. */
+export const storable = (text: string): string => text.replaceAll('\0', '\ufffd');

@@ -104,11 +104,13 @@ interface PaymentRow {
 	now: Instant;
 }
 
+export interface ClockAndPayments {
+	readonly now: Instant;
+	readonly payments: ReadonlyMap<string, { readonly payment: Payment; readonly shipment: Shipment | null }>;
+}
+
 /** The clock, the payments and the shipments of orders that are locked already. */
-export async function readClockAndPayments(
-	tx: Transaction,
-	ids: readonly string[],
-): Promise<{ now: Instant; payments: Map<string, { payment: Payment; shipment: Shipment | null }> }> {
+export async function readClockAndPayments(tx: Transaction, ids: readonly string[]): Promise<ClockAndPayments> {
 	const rows = await tx.query<PaymentRow>({
 		name: 'clock-and-payments',
 		text: `SELECT floor(extract(epoch FROM clock.now) * 1000)::float8 AS now, ids.order_id, p.status AS payment_status,
@@ -171,7 +173,8 @@ export async function insertOrders(tx: Transaction, records: readonly OrderRecor
 	});
 }
 
-export async function updateOrders(tx: Transaction, records: readonly OrderRecord[]): Promise<void> {
+export async function updateOrders(tx: Transaction, orders: readonly Order[]): Promise<void> {
+	const records = orders.map(({ record }) => record);
 	await tx.query({
 		name: 'update-orders',
 		text: `UPDATE orders o SET status = c.status, pending_until = to_timestamp(c.pending_until),

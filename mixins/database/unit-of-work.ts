@@ -10,6 +10,7 @@ import type { Transaction } from './database.ts';
 import { insertEvents, insertOutbox, type Traced } from './messages-store.ts';
 import {
 	CLOCK,
+	type ClockAndPayments,
 	insertOrders,
 	lockOrders,
 	lockOverdueOrders,
@@ -58,12 +59,17 @@ export class UnitOfWork {
 
 	/** Locks the orders, then reads the clock, then everything else. Orders that do not exist are missing in the answer. */
 	async lock(ids: Iterable<string>): Promise<ReadonlyMap<string, Order>> {
-		return this.#load(await lockOrders(this.#tx, [...new Set(ids)]));
+		const wanted = [...new Set(ids)];
+		// One round trip; the server reads the clock and the payments once it has the locks.
+		const [records, rest] = await Promise.all([lockOrders(this.#tx, wanted), readClockAndPayments(this.#tx, wanted)]);
+		return this.#load(records, rest);
 	}
 
 	/** The same for orders that have waited too long; those that are locked are passed over. */
 	async lockOverdue(most: number, which: 'all' | 'not pending'): Promise<ReadonlyMap<string, Order>> {
-		return this.#load(await lockOverdueOrders(this.#tx, most, which));
+		const records = await lockOverdueOrders(this.#tx, most, which);
+		const ids = records.map(({ id }) => id);
+		return this.#load(records, await readClockAndPayments(this.#tx, ids));
 	}
 
 	/** A new order, to be stored with the rest. */
@@ -94,39 +100,25 @@ export class UnitOfWork {
 		const shipments = all.filter(({ order, shipment }) => order.shipment !== shipment);
 		const raised = all.flatMap(({ order }) => order.raised);
 		const tx = this.#tx;
-		if (created.length > 0) await insertOrders(tx, created);
-		if (changed.length > 0)
-			await updateOrders(
-				tx,
-				changed.map(({ order }) => order.record),
-			);
-		if (payments.length > 0)
-			await storePayments(
-				tx,
-				payments.map(({ order }) => order),
-			);
-		if (shipments.length > 0)
-			await storeShipments(
-				tx,
-				shipments.map(({ order }) => order),
-			);
-		if (raised.length > 0) await this.#storeMessages(raised);
+		const writes: Promise<void>[] = [];
+		const stored = (loaded: readonly Loaded[]): Order[] => loaded.map(({ order }) => order);
+		if (created.length > 0) writes.push(insertOrders(tx, created));
+		if (changed.length > 0) writes.push(updateOrders(tx, stored(changed)));
+		if (payments.length > 0) writes.push(storePayments(tx, stored(payments)));
+		if (shipments.length > 0) writes.push(storeShipments(tx, stored(shipments)));
+		if (raised.length > 0) writes.push(this.#storeMessages(raised));
+		await Promise.all(writes);
 	}
 
 	async #storeMessages(raised: readonly Raised[]): Promise<void> {
 		const events = raised
 			.filter((message): message is OrderEvent => message.kind === 'event')
 			.map((message): Traced<OrderEvent> => ({ message, traceparent: this.#traces.get(message.orderId) ?? null }));
-		if (events.length > 0) await insertEvents(this.#tx, events);
-		await insertOutbox(this.#tx, raised);
 		this.#tx.afterCommit(this.#onStored);
+		await Promise.all([events.length > 0 ? insertEvents(this.#tx, events) : undefined, insertOutbox(this.#tx, raised)]);
 	}
 
-	async #load(records: readonly OrderRecord[]): Promise<ReadonlyMap<string, Order>> {
-		const { now, payments } = await readClockAndPayments(
-			this.#tx,
-			records.map(({ id }) => id),
-		);
+	#load(records: readonly OrderRecord[], { now, payments }: ClockAndPayments): ReadonlyMap<string, Order> {
 		this.#now = now;
 		const orders = new Map<string, Order>();
 		for (const record of records) {

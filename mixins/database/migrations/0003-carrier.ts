@@ -5,6 +5,7 @@ export const migration: Migration = {
 	name: '0003-carrier',
 	up: `
 		CREATE TABLE carrier_messages (
+			position bigint GENERATED ALWAYS AS IDENTITY,
 			consumer text NOT NULL,
 			deliver_at timestamptz NOT NULL,
 			attempts integer NOT NULL DEFAULT 0,
@@ -15,7 +16,7 @@ export const migration: Migration = {
 			body text NOT NULL
 		);
 		-- the consumers' claim
-		CREATE INDEX carrier_messages_due ON carrier_messages (consumer, deliver_at);
+		CREATE INDEX carrier_messages_due ON carrier_messages (consumer, deliver_at, position);
 
 		CREATE TABLE dead_letters (
 			position bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
