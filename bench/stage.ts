@@ -19,9 +19,9 @@ export class Stage {
 		this.pool.on('error', (error) => console.error(error.message));
 	}
 
-	static async open(): Promise<Stage> {
+	static async open(more: Readonly<Record<string, string>> = {}): Promise<Stage> {
 		const dataDir = await mkdtemp(join(tmpdir(), 'protected-payment-bench-'));
-		const settings = { track_commit_timestamp: 'on' };
+		const settings = { track_commit_timestamp: 'on', ...more };
 		const log = (level: string, message: string): void => {
 			if (level !== 'info') console.error(message);
 		};

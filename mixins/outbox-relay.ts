@@ -142,7 +142,9 @@ const ENVELOPED = `m.position, m.message_id AS id, m.type, m.order_id, m.sequenc
 		e.occurred_at, e.data, e.traceparent,
 		coalesce(greatest(0, extract(epoch FROM m.deliver_at - clock_timestamp()) * 1000), 0)::float8 AS delay`;
 
-const WITH_EVENTS = 'AS m LEFT JOIN order_events e ON e.order_id = m.order_id AND e.sequence = m.sequence';
+/** One look-up a message; a plain join would read all of a table that was empty when it was last analysed. */
+const WITH_EVENTS = `AS m LEFT JOIN LATERAL (
+		SELECT * FROM order_events h WHERE h.order_id = m.order_id AND h.sequence = m.sequence LIMIT 1) AS e ON true`;
 
 const OLDEST = `SELECT position FROM outbox_messages WHERE ${UNSENT} ORDER BY available_at, position LIMIT $1
 	FOR UPDATE SKIP LOCKED`;

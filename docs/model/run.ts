@@ -16,7 +16,7 @@ import { runs } from './runs.ts';
 
 const here = dirname(fileURLToPath(import.meta.url));
 const tools = join(here, '..', '..', '.tools');
-const jar = process.env['TLA2TOOLS_JAR'] ?? join(tools, 'tla2tools.jar');
+const jar = process.env.TLA2TOOLS_JAR ?? join(tools, 'tla2tools.jar');
 
 /** Exit codes of TLC: all well, an invariant violated, a liveness property violated. */
 const HOLDS = 0;
