@@ -12,8 +12,6 @@ import type { Platform } from '../mixins/platform.ts';
 import { paymentCalls } from './settlement/payment-calls.ts';
 import { SWEEP_EVERY, Sweeper } from './settlement/sweeper.ts';
 
-/** A carrier may deliver so much early; the rest is waited out. */
-const EARLY: Duration = SECOND;
 /** A wake-up that comes later than this tells that the carrier is working off a backlog. */
 const BEHIND: Duration = SECOND;
 /** How long that is believed after the last such wake-up. */
@@ -38,15 +36,15 @@ export function settlementService(platform: Platform): ServiceSchema {
 		const moments = deliveries.flatMap(({ deliverAt }) => (deliverAt === null ? [] : [deliverAt]));
 		const [row] = await database.query<{ now: Instant }>(CLOCK);
 		const now = row?.now ?? Number.NaN;
-		const early = moments.map((moment) => moment - now).filter((left) => left > 0 && left <= EARLY);
-		if (now - Math.min(...moments) > BEHIND) lastBehind = performance.now();
+		const early = moments.map((moment) => moment - now).filter((left) => left > 0 && left <= carrier.early);
 		if (early.length > 0) await pause(Math.max(...early));
 	}
 
 	const handleDeadlines: BatchHandler = async (deliveries) => {
-		await waitUntilDue(deliveries);
+		if (carrier.early > 0) await waitUntilDue(deliveries);
 		const { failures } = await inbox.handle('deadlines.handle', 'deadlines', deliveries, (order, delivery, moment) => {
 			if (delivery.deliverAt === null) throw new Error('a wake-up without its moment');
+			if (moment.now - delivery.deliverAt > BEHIND) lastBehind = performance.now();
 			if (delivery.type === 'OrderDue') order.wakeAtDue(delivery.deliverAt, moment);
 			else order.wakeAtHoldLimit(delivery.deliverAt, moment);
 			return null;
@@ -68,7 +66,7 @@ export function settlementService(platform: Platform): ServiceSchema {
 		},
 		async started() {
 			subscriptions = [
-				carrier.subscribe('deadlines', handleDeadlines, { concurrency: 2 }),
+				carrier.subscribe('deadlines', handleDeadlines, { concurrency: 3 }),
 				carrier.subscribe('settlement', handlePayments),
 			];
 			sweeping.start();

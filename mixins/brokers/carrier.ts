@@ -76,6 +76,8 @@ export interface Topology {
 
 /** What moves the messages: RabbitMQ, Kafka, Redis or PostgreSQL. It may deliver late, twice, in any order. */
 export interface Carrier {
+	/** how much before its moment a message may be delivered, in milliseconds; 0 where the database's clock decides */
+	readonly early: Duration;
 	/**
 	 * Resolves when the carrier holds the messages safely, with those that it can never take. Throws if it cannot be
 	 * reached; then any of them may have been taken, and all are to be sent again.

@@ -38,6 +38,7 @@ interface Row {
  * commits when they are handled; if it dies, its transaction is undone and the rows are there again.
  */
 export class PostgresCarrier implements Carrier {
+	readonly early = 0;
 	readonly #database: Database;
 	readonly #topology: Topology;
 	readonly #log: Log;
