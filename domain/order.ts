@@ -1,6 +1,7 @@
 import { IllegalTransition, invalidState, type Refusal, windowClosed } from './errors.ts';
 import type { EventData, EventType, OrderEvent, Raised, WakeUpType } from './events.ts';
 import type { Money } from './money.ts';
+import type { OrderRecord, OrderStatus } from './order-record.ts';
 import {
 	begin,
 	keyHasAged,
@@ -18,52 +19,8 @@ import { failedAttempt, type HandOverOutcome, nextAttempt, type Shipment } from 
 import { firstLook, GRACE, isUnderWay, laterLook } from './sweeping.ts';
 import { type Duration, type Instant, MINUTE } from './time.ts';
 
-export const ORDER_STATUSES = [
-	'Pending',
-	'OnHold',
-	'CancelRequested',
-	'Cancelled',
-	'Confirmed',
-	'Shipped',
-	'PaymentFailed',
-] as const;
-
-export type OrderStatus = (typeof ORDER_STATUSES)[number];
-
 /** A resumed order has at least this long left, or its whole window where that is shorter. */
 const SHORTEST_REST: Duration = MINUTE;
-
-/** What is stored of an order itself; immutable. */
-export interface OrderRecord {
-	/** UUID v7 */
-	readonly id: string;
-	/** the caller who placed it */
-	readonly owner: string;
-	readonly productName: string;
-	readonly amount: Money;
-	/** the provider's token for the buyer's card */
-	readonly paymentMethod: string;
-	readonly cancellationWindow: Duration;
-	readonly status: OrderStatus;
-	readonly createdAt: Instant;
-	/** the end of the window; while on hold, the interrupted one */
-	readonly pendingUntil: Instant;
-	/** the begin of the present pause */
-	readonly heldAt: Instant | null;
-	/** the hold limit, fixed at the first pause */
-	readonly holdExpiresAt: Instant | null;
-	readonly confirmedAt: Instant | null;
-	readonly cancelledAt: Instant | null;
-	readonly shippedAt: Instant | null;
-	readonly failedAt: Instant | null;
-	readonly failureReason: string | null;
-	/** the sequence of the last event */
-	readonly sequence: number;
-	/** when the sweeper looks at it; null once nothing more can happen */
-	readonly sweepAt: Instant | null;
-	/** how often the sweeper has found it since it last went on */
-	readonly sweeps: number;
-}
 
 /** The database's clock as read under the order's lock, and new message ids. */
 export interface Moment {

@@ -1,4 +1,4 @@
-import type { OrderRecord } from './order.ts';
+import type { OrderRecord } from './order-record.ts';
 import type { Payment } from './payment.ts';
 import type { Shipment } from './shipment.ts';
 import { backOff, type Duration, type Instant, MINUTE, SECOND } from './time.ts';

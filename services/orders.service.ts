@@ -3,7 +3,8 @@ import { type Context, Errors, type Service, type ServiceSchema } from 'molecule
 import { Op } from 'sequelize';
 import type { Refusal } from '../domain/errors.ts';
 import { formatAmount } from '../domain/money.ts';
-import type { Moment, Order, OrderStatus } from '../domain/order.ts';
+import type { Moment, Order } from '../domain/order.ts';
+import type { OrderStatus } from '../domain/order-record.ts';
 import type { Result } from '../domain/result.ts';
 import { minorUnits } from '../mixins/currencies.ts';
 import type { Models, OrderRow } from '../mixins/database/models.ts';

@@ -4,13 +4,7 @@ import { migration as orders } from './migrations/0001-orders.ts';
 import { migration as messages } from './migrations/0002-messages.ts';
 import { migration as carrier } from './migrations/0003-carrier.ts';
 import { migration as sandbox } from './migrations/0004-sandbox.ts';
-
-/** One version of the database: SQL that leads there, and SQL that leads back. Each runs in one transaction. */
-export interface Migration {
-	readonly name: string;
-	readonly up: string;
-	readonly down: string;
-}
+import type { Migration } from './migrations/migration.ts';
 
 export const MIGRATIONS: readonly Migration[] = [orders, messages, carrier, sandbox];
 

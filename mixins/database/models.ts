@@ -1,7 +1,7 @@
 import type { PoolConfig } from 'pg';
 import { DataTypes, type Model, type ModelStatic, Sequelize } from 'sequelize';
 import type { EventType } from '../../domain/events.ts';
-import type { OrderStatus } from '../../domain/order.ts';
+import type { OrderStatus } from '../../domain/order-record.ts';
 import type { PaymentStatus } from '../../domain/payment.ts';
 import { READ_SESSION } from './session.ts';
 

@@ -1,4 +1,5 @@
-import type { Order, OrderRecord, OrderStatus } from '../../domain/order.ts';
+import type { Order } from '../../domain/order.ts';
+import type { OrderRecord, OrderStatus } from '../../domain/order-record.ts';
 import {
 	newPayment,
 	type OpenOperation,

@@ -1,5 +1,6 @@
 import { formatAmount } from '../../domain/money.ts';
-import type { Order, OrderRecord, OrderStatus } from '../../domain/order.ts';
+import type { Order } from '../../domain/order.ts';
+import type { OrderRecord, OrderStatus } from '../../domain/order-record.ts';
 import type { PaymentStatus } from '../../domain/payment.ts';
 import { minorUnits } from '../../mixins/currencies.ts';
 import type { OrderRow } from '../../mixins/database/models.ts';

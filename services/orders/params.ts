@@ -1,7 +1,7 @@
 import { Buffer } from 'node:buffer';
 import { Errors } from 'moleculer';
 import { type AmountError, type Money, parseAmount } from '../../domain/money.ts';
-import { ORDER_STATUSES, type OrderStatus } from '../../domain/order.ts';
+import { ORDER_STATUSES, type OrderStatus } from '../../domain/order-record.ts';
 import { minorUnits } from '../../mixins/currencies.ts';
 import { CANCELLATION_WINDOW_RANGE, formatDuration, parseDuration } from '../../mixins/settings.ts';
 

@@ -1,4 +1,4 @@
-import type { Migration } from '../migrations.ts';
+import type { Migration } from './migration.ts';
 
 /**
  * No foreign keys: the unit of work writes an order, its payment and its messages in one transaction, and the checks

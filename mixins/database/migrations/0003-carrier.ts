@@ -1,4 +1,4 @@
-import type { Migration } from '../migrations.ts';
+import type { Migration } from './migration.ts';
 
 /** Where PostgreSQL carries the messages: one row for each message and consumer group. */
 export const migration: Migration = {

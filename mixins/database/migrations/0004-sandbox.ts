@@ -1,4 +1,4 @@
-import type { Migration } from '../migrations.ts';
+import type { Migration } from './migration.ts';
 
 /** The journals of the stand-ins for the payment provider and the parcel service. Nobody else writes them. */
 export const migration: Migration = {

@@ -1,0 +1,46 @@
+import type { Money } from './money.ts';
+import type { Duration, Instant } from './time.ts';
+
+export const ORDER_STATUSES = [
+	'Pending',
+	'OnHold',
+	'CancelRequested',
+	'Cancelled',
+	'Confirmed',
+	'Shipped',
+	'PaymentFailed',
+] as const;
+
+export type OrderStatus = (typeof ORDER_STATUSES)[number];
+
+/** What is stored of an order itself; immutable. */
+export interface OrderRecord {
+	/** UUID v7 */
+	readonly id: string;
+	/** the caller who placed it */
+	readonly owner: string;
+	readonly productName: string;
+	readonly amount: Money;
+	/** the provider's token for the buyer's card */
+	readonly paymentMethod: string;
+	readonly cancellationWindow: Duration;
+	readonly status: OrderStatus;
+	readonly createdAt: Instant;
+	/** the end of the window; while on hold, the interrupted one */
+	readonly pendingUntil: Instant;
+	/** the begin of the present pause */
+	readonly heldAt: Instant | null;
+	/** the hold limit, fixed at the first pause */
+	readonly holdExpiresAt: Instant | null;
+	readonly confirmedAt: Instant | null;
+	readonly cancelledAt: Instant | null;
+	readonly shippedAt: Instant | null;
+	readonly failedAt: Instant | null;
+	readonly failureReason: string | null;
+	/** the sequence of the last event */
+	readonly sequence: number;
+	/** when the sweeper looks at it; null once nothing more can happen */
+	readonly sweepAt: Instant | null;
+	/** how often the sweeper has found it since it last went on */
+	readonly sweeps: number;
+}
