@@ -2,6 +2,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import { ServiceBroker } from 'moleculer';
 import { gatewayService } from '../../services/gateway.service.ts';
+import { eventually, until } from '../support/until.ts';
 import { HEALTHY, ID, type Stage, speak, stage, wire } from './gateway.fixtures.ts';
 
 const GET = `GET /orders/${ID} HTTP/1.1\r\nHost: x\r\n`;
@@ -72,15 +73,20 @@ describe('bytes that are no request', () => {
 
 	it('keeps nothing of a client that goes away', async () => {
 		on.log.length = 0;
+		let answered = 0;
 		for (const bytes of [`${POST}Content-Length: 100\r\n\r\n{`, `${GET}\r\n`]) {
-			on.once(() => sleep(50).then(() => ({ id: ID, amount: '1' })));
+			on.once(async () => {
+				await sleep(50);
+				answered += 1;
+				return { id: ID, amount: '1' };
+			});
 			const { socket, closed } = wire(on.port);
 			socket.write(bytes, () => setTimeout(() => socket.resetAndDestroy(), 20));
 			await closed;
 		}
-		await sleep(100);
-		expect(on.log).toEqual([]);
+		await until(() => answered > 0, 'the order was answered to nobody');
 		expect((await fetch(`${on.url}/orders`)).status).toBe(200);
+		expect(on.log).toEqual([]);
 	});
 });
 
@@ -161,7 +167,12 @@ describe('start and stop', () => {
 		expect(probe).toMatch(/^HTTP\/1.1 503 .*Connection: close.*"reason":"stopping"/s);
 		release({ id: ID, amount: '1.0' });
 		expect(await slow.closed).toMatch(/^HTTP\/1.1 200 .*Connection: close.*"amount":1\.0/s);
-		await sleep(250);
+		const refused = (): Promise<boolean> =>
+			fetch(`${on.url}/health/live`).then(
+				() => false,
+				() => true,
+			);
+		await until(refused, 'nobody is let in any more');
 		upload.socket.write(LAMP.slice(1));
 		expect(await upload.closed).toMatch(/^HTTP\/1.1 201 .*Connection: close/s);
 		await stopped;
@@ -203,8 +214,7 @@ describe('start and stop', () => {
 		let release = () => {};
 		broker.createService({ name: 'slow', started: () => new Promise<void>((resolve) => (release = resolve)) });
 		const started = broker.start();
-		await sleep(100);
-		const { port } = (service as unknown as { address(): { port: number } }).address();
+		const { port } = await eventually(async () => (service as unknown as { address(): { port: number } }).address());
 		const early = await fetch(`http://127.0.0.1:${port}/health/ready`);
 		expect([early.status, await early.json()]).toMatchObject([503, { failing: [{ reason: 'starting' }] }]);
 		release();
