@@ -1,14 +1,28 @@
-import { randomInt } from 'node:crypto';
+import { randomFillSync, randomInt } from 'node:crypto';
 import { v7 } from 'uuid';
 import type { Instant } from '../domain/time.ts';
 
 // Begins anywhere, so that two processes do not count alike.
 let counter = randomInt(0x3fff_ffff);
 
+const RANDOM_BYTES = 16;
+/** Random bytes are drawn for many ids at once: each draw costs more than an id. */
+const pool = new Uint8Array(256 * RANDOM_BYTES);
+let drawn = pool.length;
+
+function random(): Uint8Array {
+	if (drawn === pool.length) {
+		randomFillSync(pool);
+		drawn = 0;
+	}
+	drawn += RANDOM_BYTES;
+	return pool.subarray(drawn - RANDOM_BYTES, drawn);
+}
+
 /** A UUID v7 (RFC 9562) for the given moment; ids made by one process for one moment sort in the order of their making. */
 export function newId(at: Instant): string {
 	counter = (counter + 1) % 0x7fff_ffff;
-	return v7({ msecs: at, seq: counter });
+	return v7({ msecs: at, seq: counter, random: random() });
 }
 
 const CROCKFORD = '0123456789ABCDEFGHJKMNPQRSTVWXYZ';
@@ -18,11 +32,12 @@ const CROCKFORD = '0123456789ABCDEFGHJKMNPQRSTVWXYZ';
  * as unique as the id and needs no column of its own.
  */
 export function orderNumber(id: string): string {
-	let value = BigInt(`0x${id.replaceAll('-', '')}`);
+	// 20 bits at a time: five hexadecimal digits are four of base 32.
+	const hex = `000${id.replaceAll('-', '')}`;
 	let text = '';
-	for (let digit = 0; digit < 26; digit += 1) {
-		text = `${CROCKFORD.charAt(Number(value & 31n))}${text}`;
-		value >>= 5n;
+	for (let start = 0; start < hex.length; start += 5) {
+		const bits = Number.parseInt(hex.slice(start, start + 5), 16);
+		for (let shift = 15; shift >= 0; shift -= 5) text += CROCKFORD.charAt((bits >> shift) & 31);
 	}
-	return `ORD-${text}`;
+	return `ORD-${text.slice(2)}`;
 }

@@ -2,7 +2,7 @@ import { setTimeout as pause } from 'node:timers/promises';
 import { Order, type PlaceOrder } from '../domain/order.ts';
 import { type Duration, SECOND } from '../domain/time.ts';
 import { Batcher } from './batcher.ts';
-import { instants, plainArray, textArray } from './database/arrays.ts';
+import { instants, joinedTexts, plainArray, splitTexts, textArray } from './database/arrays.ts';
 import { type Database, isTransient, type Transaction } from './database/database.ts';
 import { UnitOfWork } from './database/unit-of-work.ts';
 import { isolate } from './isolate.ts';
@@ -17,12 +17,12 @@ export interface PlaceRequest {
 	readonly command: PlaceOrder;
 	readonly idempotency: IdempotencyKey | null;
 	readonly traceparent: string | null;
-	/** the answer to the caller, as text, to be kept with the key */
+	/** the answer to the caller, as JSON text, to be kept with the key */
 	readonly answer: (order: Order) => string;
 }
 
 export type Placed =
-	| { readonly kind: 'created'; readonly answer: string }
+	| { readonly kind: 'created'; readonly order: Order }
 	/** the key is known, and so is the answer */
 	| { readonly kind: 'replayed'; readonly answer: string }
 	/** the key is known, with another body */
@@ -106,13 +106,12 @@ async function store(
 			}
 		}
 		const order = Order.place(command, moment);
-		const answer = request.answer(order);
 		work.add(order);
 		work.trace(order.record.id, request.traceparent);
-		placed.set(request, { kind: 'created', answer });
+		placed.set(request, { kind: 'created', order });
 		if (idempotency !== null) {
 			const { id, owner, createdAt } = order.record;
-			keys.push({ ...idempotency, caller: owner, orderId: id, answer, createdAt });
+			keys.push({ ...idempotency, caller: owner, orderId: id, answer: request.answer(order), createdAt });
 		}
 	}
 	await Promise.all([work.save(), keys.length > 0 ? storeKeys(tx, keys) : undefined]);
@@ -168,14 +167,14 @@ async function storeKeys(tx: Transaction, keys: readonly StoredKey[]): Promise<v
 		name: 'store-keys',
 		text: `INSERT INTO idempotency_keys (caller, key, fingerprint, order_id, answer, created_at)
 			SELECT caller, key, fingerprint, order_id, answer, to_timestamp(created_at)
-			FROM unnest($1::text[], $2::text[], $3::text[], $4::uuid[], $5::text[], $6::float8[])
+			FROM unnest($1::text[], $2::text[], $3::text[], $4::uuid[], ${splitTexts('$5')}, $6::float8[])
 				AS k (caller, key, fingerprint, order_id, answer, created_at)`,
 		values: [
 			textArray(keys.map(({ caller }) => caller)),
 			textArray(keys.map(({ key }) => key)),
 			textArray(keys.map(({ fingerprint }) => fingerprint)),
 			plainArray(keys.map(({ orderId }) => orderId)),
-			textArray(keys.map(({ answer }) => answer)),
+			joinedTexts(keys.map(({ answer }) => answer)),
 			instants(keys.map(({ createdAt }) => createdAt)),
 		],
 	});

@@ -58,6 +58,9 @@ export class OutboxRelay {
 			if (rows.length === 0) return 0;
 			const failures = (await this.#carrier.publishIn?.(tx, rows.map(toMessage))) ?? [];
 			await postpone(tx, rows, failures);
+			// If this commit is lost with the server, the rows are unsent again, and whatever was done with their messages
+			// is lost as well: a later commit that waits for the disk waits for this one too.
+			tx.commitLazily();
 			return rows.length;
 		});
 	}

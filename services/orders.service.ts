@@ -106,7 +106,7 @@ export function ordersService(platform: Platform, models: Models): ServiceSchema
 								'Idempotency.InProgress',
 							);
 						default: {
-							const order: OrderDto = JSON.parse(placed.answer);
+							const order: OrderDto = placed.kind === 'created' ? orderToDto(placed.order) : JSON.parse(placed.answer);
 							meta.$statusCode = 201;
 							meta.$location = `/orders/${order.id}`;
 							if (placed.kind === 'replayed') meta.$responseHeaders = { 'Idempotent-Replayed': 'true' };

@@ -1,6 +1,6 @@
 import { Buffer } from 'node:buffer';
 import { type Duration, type Instant, SECOND } from '../../domain/time.ts';
-import { instants, plainArray, storable, textArray } from '../database/arrays.ts';
+import { instants, joinedTexts, plainArray, splitTexts, storable, textArray } from '../database/arrays.ts';
 import type { Database, Statement, Transaction } from '../database/database.ts';
 import { type Log, Loop } from '../loop.ts';
 import {
@@ -172,7 +172,8 @@ export class PostgresCarrier implements Carrier {
 /** An event without a consumer is taken and needs no row; a type that nobody ever declared is refused. */
 function refusal(message: CarrierMessage, known: ReadonlySet<string>): string | undefined {
 	if (!known.has(message.type)) return `unroutable: nobody knows the type ${message.type}`;
-	if (message.body.includes('\0')) return 'the body holds a zero character, which PostgreSQL cannot store';
+	if (message.body.includes('\0') || message.body.includes('\u001f'))
+		return 'the body holds a control character, which no JSON text has';
 	const size = Buffer.byteLength(message.body);
 	return size > LONGEST_BODY ? `too large: ${size} bytes, at most ${LONGEST_BODY}` : undefined;
 }
@@ -200,15 +201,15 @@ const insertMessages = (rows: readonly { consumer: string; message: CarrierMessa
 	name: 'insert-messages',
 	text: `INSERT INTO carrier_messages (consumer, deliver_at, id, type, key, due_at, body)
 		SELECT consumer, coalesce(to_timestamp(due_at), statement_timestamp()), id, type, key, to_timestamp(due_at), body
-		FROM unnest($1::text[], $2::uuid[], $3::text[], $4::uuid[], $5::float8[], $6::text[])
+		FROM unnest($1::text[], $2::uuid[], $3::text[], $4::uuid[], $5::float8[], ${splitTexts('$6')})
 			AS m (consumer, id, type, key, due_at, body)`,
 	values: [
-		textArray(rows.map(({ consumer }) => consumer)),
+		plainArray(rows.map(({ consumer }) => consumer)),
 		plainArray(rows.map(({ message }) => message.id)),
-		textArray(rows.map(({ message }) => message.type)),
+		plainArray(rows.map(({ message }) => message.type)),
 		plainArray(rows.map(({ message }) => message.key)),
 		instants(rows.map(({ message }) => message.deliverAt)),
-		textArray(rows.map(({ message }) => message.body)),
+		joinedTexts(rows.map(({ message }) => message.body)),
 	],
 });
 

@@ -31,5 +31,13 @@ export function textArray(values: readonly (string | null)[]): string {
 	return `${text}}`;
 }
 
+const UNIT_SEPARATOR = '\u001f';
+
+/** JSON texts, as one that `splitTexts` takes apart: they hold no control character (RFC 8259, section 7), so none is escaped. */
+export const joinedTexts = (values: readonly string[]): string => values.join(UNIT_SEPARATOR);
+
+/** The `text[]` of a parameter made by `joinedTexts`. */
+export const splitTexts = (parameter: string): string => `string_to_array(${parameter}, E'\\x1f')`;
+
 /** An error's message as PostgreSQL can store it: it takes no zero character. */
 export const storable = (text: string): string => text.replaceAll('\0', '\ufffd');

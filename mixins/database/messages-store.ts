@@ -1,5 +1,5 @@
 import type { OrderEvent, Raised } from '../../domain/events.ts';
-import { instants, plainArray, textArray } from './arrays.ts';
+import { instants, joinedTexts, plainArray, splitTexts } from './arrays.ts';
 import type { Transaction } from './database.ts';
 
 /** Something raised, with the trace of what caused it (W3C Trace Context). */
@@ -14,7 +14,7 @@ export async function insertEvents(tx: Transaction, events: readonly Traced<Orde
 		name: 'insert-events',
 		text: `INSERT INTO order_events (order_id, sequence, id, type, occurred_at, data, traceparent)
 			SELECT order_id, sequence, id, type, to_timestamp(occurred_at), data, traceparent
-			FROM unnest($1::uuid[], $2::int[], $3::uuid[], $4::text[], $5::float8[], $6::json[], $7::text[])
+			FROM unnest($1::uuid[], $2::int[], $3::uuid[], $4::text[], $5::float8[], ${splitTexts('$6')}::json[], $7::text[])
 				AS e (order_id, sequence, id, type, occurred_at, data, traceparent)`,
 		values: [
 			plainArray(events.map(({ message }) => message.orderId)),
@@ -22,7 +22,7 @@ export async function insertEvents(tx: Transaction, events: readonly Traced<Orde
 			plainArray(events.map(({ message }) => message.id)),
 			plainArray(events.map(({ message }) => message.type)),
 			instants(events.map(({ message }) => message.occurredAt)),
-			textArray(events.map(({ message }) => JSON.stringify(message.data))),
+			joinedTexts(events.map(({ message }) => JSON.stringify(message.data))),
 			plainArray(events.map(({ traceparent }) => traceparent)),
 		],
 	});

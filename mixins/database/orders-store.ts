@@ -150,7 +150,8 @@ const toShipment = (row: PaymentRow): Shipment | null =>
 		? null
 		: { attemptUntil: row.shipment_until, attempts: row.shipment_attempts };
 
-export async function insertOrders(tx: Transaction, records: readonly OrderRecord[]): Promise<void> {
+export async function insertOrders(tx: Transaction, orders: readonly Order[]): Promise<void> {
+	const records = orders.map(({ record }) => record);
 	await tx.query({
 		name: 'insert-orders',
 		text: `INSERT INTO orders (id, owner, product_name, amount, currency, payment_method, cancellation_window, status,
@@ -207,6 +208,19 @@ export async function updateOrders(tx: Transaction, orders: readonly Order[]): P
 			plainArray(records.map(({ sequence }) => sequence)),
 			instants(records.map(({ sweepAt }) => sweepAt)),
 			plainArray(records.map(({ sweeps }) => sweeps)),
+		],
+	});
+}
+
+/** Payments of orders that are stored for the first time. */
+export async function insertPayments(tx: Transaction, orders: readonly Order[]): Promise<void> {
+	await tx.query({
+		name: 'insert-payments',
+		text: `INSERT INTO payments (order_id, status)
+			SELECT order_id, status FROM unnest($1::uuid[], $2::text[]) AS c (order_id, status)`,
+		values: [
+			plainArray(orders.map(({ record }) => record.id)),
+			plainArray(orders.map(({ payment }) => payment.status)),
 		],
 	});
 }

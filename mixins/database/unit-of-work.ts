@@ -12,6 +12,7 @@ import {
 	CLOCK,
 	type ClockAndPayments,
 	insertOrders,
+	insertPayments,
 	lockOrders,
 	lockOverdueOrders,
 	readClockAndPayments,
@@ -94,15 +95,15 @@ export class UnitOfWork {
 	/** Stores every change. The commit is the transaction's. */
 	async save(): Promise<void> {
 		const all = [...this.#loaded.values()].sort((a, b) => (a.order.record.id < b.order.record.id ? -1 : 1));
-		const created = all.filter(({ record }) => record === undefined).map(({ order }) => order.record);
+		const created = all.filter(({ record }) => record === undefined).map(({ order }) => order);
 		const changed = all.filter(({ order, record }) => record !== undefined && order.record !== record);
-		const payments = all.filter(({ order, payment }) => order.payment !== payment);
+		const payments = all.filter(({ order, record, payment }) => record !== undefined && order.payment !== payment);
 		const shipments = all.filter(({ order, shipment }) => order.shipment !== shipment);
 		const raised = all.flatMap(({ order }) => order.raised);
 		const tx = this.#tx;
 		const writes: Promise<void>[] = [];
 		const stored = (loaded: readonly Loaded[]): Order[] => loaded.map(({ order }) => order);
-		if (created.length > 0) writes.push(insertOrders(tx, created));
+		if (created.length > 0) writes.push(insertOrders(tx, created), insertPayments(tx, created));
 		if (changed.length > 0) writes.push(updateOrders(tx, stored(changed)));
 		if (payments.length > 0) writes.push(storePayments(tx, stored(payments)));
 		if (shipments.length > 0) writes.push(storeShipments(tx, stored(shipments)));
