@@ -1,8 +1,11 @@
-import type { Stage } from './stage.ts';
+/** Whatever runs SQL: a pool of `pg`, or a test's database. */
+interface Sql {
+	query(text: string, values?: unknown[]): Promise<unknown>;
+}
 
 /** Orders that wait for the end of their window, with everything that belongs to them, straight into the tables. */
-export async function preloadPending(stage: Stage, orders: number): Promise<void> {
-	await stage.pool.query(
+export async function preloadPending(sql: Sql, orders: number): Promise<void> {
+	await sql.query(
 		`WITH o AS (INSERT INTO orders (id, owner, product_name, amount, currency, payment_method, cancellation_window, status,
 				created_at, pending_until, sequence, sweep_at)
 			SELECT uuidv7(), 'bench', 'A pound of tea', 1990, 'USD', 'card_ok', 604800000, 'Pending',
@@ -18,15 +21,15 @@ export async function preloadPending(stage: Stage, orders: number): Promise<void
 		SELECT 'deadlines', pending_until, uuidv7(), 'OrderDue', id, pending_until, '{"specversion":"1.0"}' FROM o`,
 		[orders],
 	);
-	await stage.pool.query('VACUUM ANALYZE');
+	await sql.query('VACUUM ANALYZE');
 }
 
 const STEP = 250_000;
 
 /** Orders that have shipped, with their payment, history, inbox and journal rows. */
-export async function preloadFinished(stage: Stage, orders: number): Promise<void> {
+export async function preloadFinished(sql: Sql, orders: number, analyse = true): Promise<void> {
 	for (let done = 0; done < orders; done += STEP) {
-		await stage.pool.query(
+		await sql.query(
 			`WITH o AS (INSERT INTO orders (id, owner, product_name, amount, currency, payment_method, cancellation_window, status,
 					created_at, pending_until, confirmed_at, shipped_at, sequence)
 				SELECT uuidv7(), 'bench', 'A pound of tea', 1990, 'USD', 'card_ok', 600000, 'Shipped',
@@ -46,6 +49,6 @@ export async function preloadFinished(stage: Stage, orders: number): Promise<voi
 			[Math.min(STEP, orders - done)],
 		);
 	}
-	await stage.pool.query('VACUUM ANALYZE');
-	await stage.pool.query('CHECKPOINT');
+	if (analyse) await sql.query('VACUUM ANALYZE');
+	await sql.query('CHECKPOINT');
 }

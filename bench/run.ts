@@ -132,7 +132,7 @@ try {
 	if (chosen.has('pending')) {
 		const accepting = async (waiting: number): Promise<number> => {
 			const application = await stage.start();
-			if (waiting > 0) await preloadPending(stage, waiting);
+			if (waiting > 0) await preloadPending(stage.pool, waiting);
 			await application.stop();
 			const orders = await stage.start(['orders']);
 			await accept(orders.broker, 256, forSeconds(1));
@@ -162,7 +162,7 @@ try {
 			without.push(await draining());
 		}
 		await stage.empty();
-		await preloadFinished(stage, Number(values.finished));
+		await preloadFinished(stage.pool, Number(values.finished));
 		const withFinished: number[] = [];
 		for (let pair = 0; pair < pairs; pair += 1) withFinished.push(await draining());
 		const ratio = median(withFinished) / median(without);

@@ -4,9 +4,10 @@ import { migration as orders } from './migrations/0001-orders.ts';
 import { migration as messages } from './migrations/0002-messages.ts';
 import { migration as carrier } from './migrations/0003-carrier.ts';
 import { migration as sandbox } from './migrations/0004-sandbox.ts';
+import { migration as traces } from './migrations/0005-traces.ts';
 import type { Migration } from './migrations/migration.ts';
 
-export const MIGRATIONS: readonly Migration[] = [orders, messages, carrier, sandbox];
+export const MIGRATIONS: readonly Migration[] = [orders, messages, carrier, sandbox, traces];
 
 export interface MigrationStatus {
 	readonly applied: readonly string[];

@@ -33,11 +33,20 @@ interface OrderRow {
 	sequence: number;
 	sweep_at: Instant | null;
 	sweeps: number;
+	traceparent: string | null;
 }
 
 const ORDER_COLUMNS = `id, owner, product_name, amount, currency, payment_method, cancellation_window, status, created_at,
 	pending_until, held_at, hold_expires_at, confirmed_at, cancelled_at, shipped_at, failed_at, failure_reason, sequence,
-	sweep_at, sweeps`;
+	sweep_at, sweeps, traceparent`;
+
+/** An order as it is stored, with the trace of the request that placed it. */
+export interface StoredOrder {
+	readonly record: OrderRecord;
+	readonly traceparent: string | null;
+}
+
+const toStored = (row: OrderRow): StoredOrder => ({ record: toRecord(row), traceparent: row.traceparent });
 
 const toRecord = (row: OrderRow): OrderRecord => ({
 	id: row.id,
@@ -62,13 +71,13 @@ const toRecord = (row: OrderRow): OrderRecord => ({
 });
 
 /** Locks orders, always in the order of their ids. Nothing is joined: after a wait a joined row would be the old one. */
-export async function lockOrders(tx: Transaction, ids: readonly string[]): Promise<OrderRecord[]> {
+export async function lockOrders(tx: Transaction, ids: readonly string[]): Promise<StoredOrder[]> {
 	const rows = await tx.query<OrderRow>({
 		name: 'lock-orders',
 		text: `SELECT ${ORDER_COLUMNS} FROM orders WHERE id = ANY($1::uuid[]) ORDER BY id FOR UPDATE`,
 		values: [plainArray([...ids].sort())],
 	});
-	return rows.map(toRecord);
+	return rows.map(toStored);
 }
 
 /** Locks orders that have waited too long, the longest first; passes over those that somebody works on. */
@@ -76,14 +85,14 @@ export async function lockOverdueOrders(
 	tx: Transaction,
 	most: number,
 	which: 'all' | 'not pending',
-): Promise<OrderRecord[]> {
+): Promise<StoredOrder[]> {
 	const rows = await tx.query<OrderRow>({
 		name: 'lock-overdue-orders',
 		text: `SELECT ${ORDER_COLUMNS} FROM orders WHERE sweep_at <= statement_timestamp() AND status <> $2
 			ORDER BY sweep_at LIMIT $1 FOR UPDATE SKIP LOCKED`,
 		values: [most, which === 'all' ? '' : 'Pending'],
 	});
-	return rows.map(toRecord);
+	return rows.map(toStored);
 }
 
 export const CLOCK: Statement = {
@@ -150,18 +159,22 @@ const toShipment = (row: PaymentRow): Shipment | null =>
 		? null
 		: { attemptUntil: row.shipment_until, attempts: row.shipment_attempts };
 
-export async function insertOrders(tx: Transaction, orders: readonly Order[]): Promise<void> {
+export async function insertOrders(
+	tx: Transaction,
+	orders: readonly Order[],
+	traces: ReadonlyMap<string, string>,
+): Promise<void> {
 	const records = orders.map(({ record }) => record);
 	await tx.query({
 		name: 'insert-orders',
 		text: `INSERT INTO orders (id, owner, product_name, amount, currency, payment_method, cancellation_window, status,
-				created_at, pending_until, sequence, sweep_at)
+				created_at, pending_until, sequence, sweep_at, traceparent)
 			SELECT id, owner, product_name, amount, currency, payment_method, cancellation_window, status,
-				to_timestamp(created_at), to_timestamp(pending_until), sequence, to_timestamp(sweep_at)
+				to_timestamp(created_at), to_timestamp(pending_until), sequence, to_timestamp(sweep_at), traceparent
 			FROM unnest($1::uuid[], $2::text[], $3::text[], $4::bigint[], $5::text[], $6::text[], $7::int[], $8::text[],
-				$9::float8[], $10::float8[], $11::int[], $12::float8[])
+				$9::float8[], $10::float8[], $11::int[], $12::float8[], $13::text[])
 				AS o (id, owner, product_name, amount, currency, payment_method, cancellation_window, status,
-				created_at, pending_until, sequence, sweep_at)`,
+				created_at, pending_until, sequence, sweep_at, traceparent)`,
 		values: [
 			plainArray(records.map(({ id }) => id)),
 			textArray(records.map(({ owner }) => owner)),
@@ -175,6 +188,7 @@ export async function insertOrders(tx: Transaction, orders: readonly Order[]): P
 			instants(records.map(({ pendingUntil }) => pendingUntil)),
 			plainArray(records.map(({ sequence }) => sequence)),
 			instants(records.map(({ sweepAt }) => sweepAt)),
+			plainArray(records.map(({ id }) => traces.get(id) ?? null)),
 		],
 	});
 }

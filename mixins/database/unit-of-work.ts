@@ -16,6 +16,7 @@ import {
 	lockOrders,
 	lockOverdueOrders,
 	readClockAndPayments,
+	type StoredOrder,
 	storePayments,
 	storeShipments,
 	updateOrders,
@@ -62,15 +63,15 @@ export class UnitOfWork {
 	async lock(ids: Iterable<string>): Promise<ReadonlyMap<string, Order>> {
 		const wanted = [...new Set(ids)];
 		// One round trip; the server reads the clock and the payments once it has the locks.
-		const [records, rest] = await Promise.all([lockOrders(this.#tx, wanted), readClockAndPayments(this.#tx, wanted)]);
-		return this.#load(records, rest);
+		const [stored, rest] = await Promise.all([lockOrders(this.#tx, wanted), readClockAndPayments(this.#tx, wanted)]);
+		return this.#load(stored, rest);
 	}
 
 	/** The same for orders that have waited too long; those that are locked are passed over. */
 	async lockOverdue(most: number, which: 'all' | 'not pending'): Promise<ReadonlyMap<string, Order>> {
-		const records = await lockOverdueOrders(this.#tx, most, which);
-		const ids = records.map(({ id }) => id);
-		return this.#load(records, await readClockAndPayments(this.#tx, ids));
+		const stored = await lockOverdueOrders(this.#tx, most, which);
+		const ids = stored.map(({ record }) => record.id);
+		return this.#load(stored, await readClockAndPayments(this.#tx, ids));
 	}
 
 	/** A new order, to be stored with the rest. */
@@ -87,7 +88,7 @@ export class UnitOfWork {
 		return order;
 	}
 
-	/** The trace that the order's next events belong to. */
+	/** The trace that the order's next events belong to, instead of the one that the order was placed in. */
 	trace(id: string, traceparent: string | null): void {
 		if (traceparent !== null) this.#traces.set(id, traceparent);
 	}
@@ -103,7 +104,7 @@ export class UnitOfWork {
 		const tx = this.#tx;
 		const writes: Promise<void>[] = [];
 		const stored = (loaded: readonly Loaded[]): Order[] => loaded.map(({ order }) => order);
-		if (created.length > 0) writes.push(insertOrders(tx, created), insertPayments(tx, created));
+		if (created.length > 0) writes.push(insertOrders(tx, created, this.#traces), insertPayments(tx, created));
 		if (changed.length > 0) writes.push(updateOrders(tx, stored(changed)));
 		if (payments.length > 0) writes.push(storePayments(tx, stored(payments)));
 		if (shipments.length > 0) writes.push(storeShipments(tx, stored(shipments)));
@@ -119,10 +120,11 @@ export class UnitOfWork {
 		await Promise.all([events.length > 0 ? insertEvents(this.#tx, events) : undefined, insertOutbox(this.#tx, raised)]);
 	}
 
-	#load(records: readonly OrderRecord[], { now, payments }: ClockAndPayments): ReadonlyMap<string, Order> {
+	#load(locked: readonly StoredOrder[], { now, payments }: ClockAndPayments): ReadonlyMap<string, Order> {
 		this.#now = now;
 		const orders = new Map<string, Order>();
-		for (const record of records) {
+		for (const { record, traceparent } of locked) {
+			this.trace(record.id, traceparent);
 			const stored = payments.get(record.id);
 			const payment = stored?.payment ?? newPayment();
 			const shipment = stored?.shipment ?? null;

@@ -55,6 +55,35 @@ describe('an order', () => {
 		expect(data[2]?.data).toMatchObject({ wokenBy: 'OrderDue' });
 	});
 
+	it('carries the trace of its request through every later step, and that of a cancel from there on', async () => {
+		const traces = async (id: string): Promise<(string | null)[]> => {
+			const rows = await database.query<{ traceparent: string | null }>(
+				'SELECT traceparent FROM order_events WHERE order_id = $1 ORDER BY sequence',
+				[id],
+			);
+			return rows.map(({ traceparent }) => traceparent);
+		};
+		const traced = (action: string, params: object, traceparent: string): Promise<OrderDto> =>
+			application.broker.call(action, params, { meta: { ...META, traceparent } });
+		const [placing, cancelling] = ['a', 'b'].map((digit) => `00-${digit.repeat(32)}-b7ad6b7169203331-01`) as [
+			string,
+			string,
+		];
+		const shipped = await traced('orders.create', { productName: 'Tea', amount: 1 }, placing);
+		const cancelled = await traced(
+			'orders.create',
+			{ productName: 'Tea', amount: 1, cancellationWindow: '10m' },
+			placing,
+		);
+		await until(async () => (await get(cancelled.id)).paymentStatus === 'Authorized');
+		await traced('orders.cancel', { id: cancelled.id }, cancelling);
+		await reaches(shipped.id, 'Shipped');
+		await reaches(cancelled.id, 'Cancelled');
+		expect(await traces(shipped.id)).toEqual(Array(5).fill(placing));
+		// OrderPending, PaymentAuthorized, OrderCancelRequested, then what came of it.
+		expect((await traces(cancelled.id)).slice(0, 3)).toEqual([placing, placing, cancelling]);
+	});
+
 	it('that is cancelled is voided, never captured', async () => {
 		const { id } = await place({ cancellationWindow: '10m' });
 		await until(async () => (await get(id)).paymentStatus === 'Authorized');
