@@ -16,7 +16,9 @@ function statusOf(pid: number): Status | undefined {
 /** Whether a process lives; one that ended and was not collected yet does not. */
 export function isAlive(pid: number): boolean {
 	const state = statusOf(pid)?.state;
-	return state !== undefined && state !== 'Z' && state !== 'X';
+	if (state === undefined || state === 'X') return false;
+	// The first thread of a killed process may be gone while another still holds its port and its files.
+	return state !== 'Z' || (attempt(() => readdirSync(`/proc/${pid}/task`)) ?? []).length > 1;
 }
 
 /** Whether a process works in a folder: a process id alone may be another's by now. */

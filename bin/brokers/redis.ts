@@ -16,6 +16,7 @@ const LOG_FILE = 'redis.log';
 const START_PATIENCE: Duration = 2 * MINUTE;
 const STOP_PATIENCE: Duration = MINUTE;
 const ANSWER_PATIENCE: Duration = 2 * SECOND;
+const PORT_PATIENCE: Duration = 2 * SECOND;
 const POLL: Duration = 20;
 
 /** Every write is on the disk before it is answered, and nothing is ever evicted. */
@@ -54,8 +55,7 @@ export class LocalRedis implements LocalBroker {
 	async up(): Promise<void> {
 		await mkdir(this.#folder, { recursive: true });
 		if ((await this.pid()) === undefined) {
-			if (await isTaken(this.#port))
-				throw new Error(`port ${this.#port} is taken by something else than the Redis of ${this.#folder}`);
+			await this.#portIsFree();
 			await this.#start();
 		}
 		await this.#answers();
@@ -79,6 +79,16 @@ export class LocalRedis implements LocalBroker {
 		const text = await readFile(join(this.#folder, PID_FILE), 'utf8').catch(() => '');
 		const pid = Number.parseInt(text, 10);
 		return pid > 0 && isAlive(pid) && worksIn(pid, await realpath(this.#folder)) ? pid : undefined;
+	}
+
+	/** One that was killed a moment ago may still hold the port. */
+	async #portIsFree(): Promise<void> {
+		const deadline = performance.now() + PORT_PATIENCE;
+		while (await isTaken(this.#port)) {
+			if (performance.now() > deadline)
+				throw new Error(`port ${this.#port} is taken by something else than the Redis of ${this.#folder}`);
+			await pause(POLL);
+		}
 	}
 
 	async #start(): Promise<void> {

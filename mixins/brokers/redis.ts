@@ -1,0 +1,256 @@
+import { Buffer } from 'node:buffer';
+import { type Duration, SECOND } from '../../domain/time.ts';
+import { type Log, Loop } from '../loop.ts';
+import {
+	type BatchHandler,
+	type Carrier,
+	type CarrierMessage,
+	type DeadLetter,
+	type Failure,
+	LONGEST_BODY,
+	type SubscribeOptions,
+	type Subscription,
+	type Topology,
+} from './carrier.ts';
+import { type Access, accessOf } from './redis/address.ts';
+import { Consumer } from './redis/consumer.ts';
+import { listDeadLetters, replayDeadLetters } from './redis/dead-letters.ts';
+import { type Keys, keysOf } from './redis/keys.ts';
+import { Link } from './redis/link.ts';
+import { MOVE_DUE, PUBLISH } from './redis/lua.ts';
+import { encode } from './redis/message.ts';
+import { misgivings, parseInfo, type ServerInfo, UnfitServer, unfitness } from './redis/server.ts';
+
+export { UnfitServer } from './redis/server.ts';
+
+const DEFAULT_PREFIX = 'protected-payment';
+const DEFAULT_BATCH = 500;
+/** The most messages and bytes in one call: Redis does nothing else meanwhile. */
+const LARGEST_CALL = { messages: 500, bytes: 4 * 1024 * 1024 };
+/** The most messages of a group that become due in one call. */
+const MOST_MOVED = 500;
+/** How often the delays are looked at, whatever is known of the next one: another process may have added a shorter one. */
+const SLOW_POLL: Duration = SECOND / 4;
+/** How often the server is asked whether it still is as it must be. */
+const WATCH_EVERY: Duration = 2 * SECOND;
+
+export interface RedisCarrierOptions {
+	/** what the names of all keys begin with */
+	readonly prefix?: string;
+}
+
+/**
+ * Redis as the carrier: a stream for each consumer group, and a sorted set for what it is to get later. The broker may
+ * be away at any time; whatever needs it fails or waits, and goes on when it is back.
+ */
+export class RedisCarrier implements Carrier {
+	/** Redis counts the delay by its own clock, which may run a little faster than the database's. */
+	readonly early: Duration = SECOND;
+	/**
+	 * Resolves once a Redis was reached that may carry messages; rejects with `UnfitServer`, in one sentence, if the
+	 * first one that was reached may not. Waits for as long as none can be reached.
+	 */
+	readonly trusted: Promise<void>;
+	readonly #topology: Topology;
+	readonly #log: Log;
+	readonly #access: Access;
+	readonly #keys: Keys;
+	readonly #places: ReadonlyMap<string, readonly number[]>;
+	readonly #main: Link;
+	readonly #movers: Link;
+	readonly #watching: Loop;
+	readonly #moving: Loop;
+	readonly #consumers = new Set<Consumer>();
+	readonly #underWay = new Set<Promise<unknown>>();
+	readonly #verdict = Promise.withResolvers<void>();
+	#waitsFor: string | undefined = 'Redis was not reached yet';
+	#unfit: string | undefined;
+	#closing: Promise<void> | undefined;
+
+	/** Throws if the URL cannot be understood; begins to connect by itself otherwise. */
+	constructor(url: string, topology: Topology, log: Log, { prefix = DEFAULT_PREFIX }: RedisCarrierOptions = {}) {
+		this.#access = accessOf(url);
+		this.#topology = topology;
+		this.#log = log;
+		const groups = Object.keys(topology.consumers);
+		this.#keys = keysOf(prefix, groups);
+		this.#places = new Map(
+			topology.types.map((type) => [
+				type,
+				groups.flatMap((group, index) => (topology.consumers[group]?.includes(type) ? [index + 1] : [])),
+			]),
+		);
+		this.#main = this.#link((info) => this.#reached(info));
+		this.#movers = this.#link();
+		this.#moving = new Loop('delays on Redis', log, () => this.#moveDue());
+		this.#watching = new Loop('Redis', log, () => this.#watch());
+		this.trusted = this.#verdict.promise;
+		this.trusted.catch(() => {}); // nobody may be interested
+		this.#watching.start();
+	}
+
+	/** What keeps the carrier from its work, for whoever asks whether this process is ready; undefined if nothing does. */
+	get waitsFor(): string | undefined {
+		return this.#waitsFor;
+	}
+
+	publish(messages: readonly CarrierMessage[]): Promise<readonly Failure[]> {
+		return this.#work(async () => {
+			const failures: Failure[] = [];
+			const taken: CarrierMessage[] = [];
+			for (const message of messages) {
+				const error = this.#refusal(message);
+				if (error !== undefined) failures.push({ id: message.id, error });
+				else taken.push(message);
+			}
+			for (const call of calls(taken)) await this.#publish(call);
+			return failures;
+		});
+	}
+
+	subscribe(group: string, handle: BatchHandler, options: SubscribeOptions = {}): Subscription {
+		const keys = this.#keys.groups.find((known) => known.group === group);
+		const types = this.#topology.consumers[group];
+		if (keys === undefined || types === undefined) throw new Error(`nobody knows the consumer group ${group}`);
+		const consumers = Array.from(
+			{ length: options.concurrency ?? 1 },
+			() =>
+				new Consumer({
+					link: this.#link(),
+					keys,
+					deadLetters: this.#keys.deadLetters,
+					types,
+					handle,
+					batch: options.batch ?? DEFAULT_BATCH,
+					log: this.#log,
+					onDelayed: () => this.#moving.wake(),
+					unblock: (id) => this.#main.run((client) => client.client('UNBLOCK', id)),
+				}),
+		);
+		this.#moving.start();
+		for (const consumer of consumers) {
+			this.#consumers.add(consumer);
+			consumer.start();
+		}
+		const moving = this.#moving;
+		return {
+			get sinceLastBeat() {
+				return Math.max(moving.sinceLastBeat, ...consumers.map((consumer) => consumer.sinceLastBeat));
+			},
+			close: async () => {
+				await Promise.all(consumers.map((consumer) => consumer.stop()));
+				for (const consumer of consumers) this.#consumers.delete(consumer);
+			},
+		};
+	}
+
+	deadLetters(limit: number): Promise<readonly DeadLetter[]> {
+		return this.#work(() => listDeadLetters(this.#main, this.#keys, limit));
+	}
+
+	replayDeadLetters(ids?: readonly string[]): Promise<number> {
+		return this.#work(() => replayDeadLetters(this.#main, this.#keys, ids));
+	}
+
+	close(): Promise<void> {
+		this.#closing ??= this.#close();
+		return this.#closing;
+	}
+
+	async #close(): Promise<void> {
+		await Promise.all([...this.#consumers].map((consumer) => consumer.stop()));
+		await Promise.allSettled(this.#underWay);
+		await Promise.all([this.#moving.stop(), this.#watching.stop()]);
+		this.#movers.close();
+		this.#main.close();
+	}
+
+	#link(onOpen?: (info: ServerInfo) => void): Link {
+		return new Link(this.#access, this.#keys.deadLetters, onOpen);
+	}
+
+	/** Something that `close` waits for. */
+	#work<T>(action: () => Promise<T>): Promise<T> {
+		if (this.#closing !== undefined) return Promise.reject(new Error('the carrier is closed'));
+		const work = action();
+		this.#underWay.add(work);
+		const over = (): void => void this.#underWay.delete(work);
+		work.then(over, over);
+		return work;
+	}
+
+	#refusal(message: CarrierMessage): string | undefined {
+		if (!this.#places.has(message.type)) return `unroutable: nobody knows the type ${message.type}`;
+		const size = Buffer.byteLength(message.body);
+		return size > LONGEST_BODY ? `too large: ${size} bytes, at most ${LONGEST_BODY}` : undefined;
+	}
+
+	async #publish(messages: readonly CarrierMessage[]): Promise<void> {
+		const args = messages.flatMap((message) => {
+			const places = this.#places.get(message.type) ?? [];
+			const delay = message.deliverAt === null ? -1 : Math.max(0, message.delay);
+			return [delay, encode({ ...message, attempts: 0 }), places.length, ...places];
+		});
+		await this.#main.run((client) => PUBLISH.run(client, [this.#keys.events, ...this.#groupKeys()], args));
+		if (messages.some(({ delay }) => delay > 0 && delay < SLOW_POLL)) this.#moving.wake();
+	}
+
+	/** Hands over what is due; answers how long nothing more will be. */
+	async #moveDue(): Promise<Duration> {
+		const reply = await this.#movers.run((client) => MOVE_DUE.run(client, this.#groupKeys(), [MOST_MOVED]));
+		const [, next] = reply as [moved: number, next?: string];
+		return Math.min(Math.max(0, Number(next ?? SLOW_POLL)), SLOW_POLL);
+	}
+
+	#groupKeys(): string[] {
+		return this.#keys.groups.flatMap(({ stream, delayed }) => [stream, delayed]);
+	}
+
+	/** Keeps a connection, and looks whether the server still is one that messages may be trusted to. */
+	async #watch(): Promise<Duration> {
+		try {
+			const info = parseInfo(await this.#main.run((client) => client.info()));
+			const reason = unfitness(info);
+			if (reason !== undefined) {
+				this.#main.drop(); // the next use of it finds the same reason, until somebody has changed the server
+				throw new UnfitServer(reason);
+			}
+			this.#waitsFor = undefined;
+			this.#unfit = undefined;
+			this.#verdict.resolve();
+			return WATCH_EVERY;
+		} catch (error) {
+			if (error instanceof UnfitServer) this.#refuse(error);
+			else this.#waitsFor = 'Redis cannot be reached';
+			throw error;
+		}
+	}
+
+	#refuse(error: UnfitServer): void {
+		if (this.#unfit !== error.message) this.#log.error(error.message);
+		this.#unfit = error.message;
+		this.#waitsFor = error.message;
+		this.#verdict.reject(error);
+	}
+
+	#reached(info: ServerInfo): void {
+		const warning = misgivings(info);
+		if (warning !== undefined) this.#log.warn(warning);
+	}
+}
+
+/** Cuts a list into what goes in one call each. */
+function* calls(messages: readonly CarrierMessage[]): Generator<readonly CarrierMessage[]> {
+	let call: CarrierMessage[] = [];
+	let bytes = 0;
+	for (const message of messages) {
+		const size = message.body.length;
+		if (call.length === LARGEST_CALL.messages || (call.length > 0 && bytes + size > LARGEST_CALL.bytes)) {
+			yield call;
+			[call, bytes] = [[], 0];
+		}
+		call.push(message);
+		bytes += size;
+	}
+	if (call.length > 0) yield call;
+}

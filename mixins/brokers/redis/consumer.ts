@@ -1,0 +1,289 @@
+import { type Duration, SECOND } from '../../../domain/time.ts';
+import { newId } from '../../ids.ts';
+import { type Log, Loop } from '../../loop.ts';
+import { type BatchHandler, type Delivery, MOST_ATTEMPTS, retryDelay } from '../carrier.ts';
+import type { GroupKeys } from './keys.ts';
+import type { Link } from './link.ts';
+import { ACKNOWLEDGE, DISMISS, SET_BACK, TOUCH } from './lua.ts';
+import { decode, encode, FIELD, type StoredMessage } from './message.ts';
+
+/** The longest wait for a message; after it the consumer looks again, whoever forgot to wake it. */
+const SLOW_POLL: Duration = SECOND;
+/** An entry that nobody has touched for so long was in the hands of a consumer that is dead. */
+export const CLAIM_AFTER: Duration = 5 * SECOND;
+const CLAIM_EVERY: Duration = SECOND;
+/** A living consumer says so often that it still works on its batch. */
+const BEAT_EVERY: Duration = SECOND;
+/** The name of a consumer that shows no sign of life for so long, and holds nothing, is forgotten. */
+const FORGET_AFTER: Duration = 60 * SECOND;
+const FORGET_EVERY: Duration = 20 * SECOND;
+/** Errors are for reading: what is longer is cut. */
+const LONGEST_ERROR = 2_000;
+/** How long a stop waits for Redis to end a blocking read. */
+const READ_PATIENCE: Duration = 2 * SECOND;
+const UNBLOCK_EVERY: Duration = 50;
+
+/** What Redis answers for a stream's entry; without its fields if it was deleted while in hand. */
+type RawEntry = readonly [id: string, fields: readonly string[] | null];
+
+interface Entry {
+	readonly id: string;
+	readonly message: StoredMessage;
+}
+
+/** An entry that is to come again, or, with a delay below 0, is set aside. */
+interface SetBack {
+	readonly id: string;
+	readonly delay: Duration;
+	readonly message: string;
+	readonly error: string;
+}
+
+export interface ConsumerOptions {
+	readonly link: Link;
+	readonly keys: GroupKeys;
+	readonly deadLetters: string;
+	/** the types that the group takes */
+	readonly types: readonly string[];
+	readonly handle: BatchHandler;
+	readonly batch: number;
+	readonly log: Log;
+	/** called after messages were delayed */
+	readonly onDelayed: () => void;
+	/** ends a blocking read of this connection, by another connection */
+	readonly unblock: (clientId: number) => Promise<unknown>;
+}
+
+/** One consumer of a group: takes a batch, has it handled, settles it, and takes the next. */
+export class Consumer {
+	/** unique for ever: what a dead consumer held is claimed, never taken over by its name */
+	readonly #name = newId(Date.now());
+	readonly #options: ConsumerOptions;
+	readonly #loop: Loop;
+	/** whether it waits for messages */
+	#reading = false;
+	/** whether this consumer may hold entries that it does not know of: a reply was lost, a handler threw */
+	#leftovers = false;
+	#claimAt = 0;
+	#forgetAt = performance.now() + FORGET_EVERY;
+	#cursor = '0-0';
+	#stopped: Promise<void> | undefined;
+
+	constructor(options: ConsumerOptions) {
+		this.#options = options;
+		this.#loop = new Loop(`consumer ${options.keys.group}`, options.log, () => this.#step());
+	}
+
+	get sinceLastBeat(): Duration {
+		return this.#loop.sinceLastBeat;
+	}
+
+	start(): void {
+		this.#loop.start();
+	}
+
+	/** Finishes the batch in hand. */
+	stop(): Promise<void> {
+		this.#stopped ??= this.#stop();
+		return this.#stopped;
+	}
+
+	async #stop(): Promise<void> {
+		const { link, keys } = this.#options;
+		let running = true;
+		const ended = this.#loop.stop().finally(() => {
+			running = false;
+		});
+		const deadline = performance.now() + READ_PATIENCE;
+		while (running) {
+			// Never in the middle of a batch: only what waits for messages is cut short.
+			if (this.#reading && link.clientId !== undefined) {
+				await this.#options.unblock(link.clientId).catch(() => {});
+				if (this.#reading && performance.now() > deadline) link.drop();
+			}
+			await Promise.race([ended, wait(UNBLOCK_EVERY)]);
+		}
+		await link.run((client) => DISMISS.run(client, [keys.stream], [keys.group, 0, this.#name])).catch(() => {});
+		link.close();
+	}
+
+	async #step(): Promise<Duration> {
+		try {
+			const entries = await this.#take();
+			if (entries.length > 0) await this.#deliver(entries);
+			return 0;
+		} catch (error) {
+			this.#leftovers = true;
+			throw error;
+		}
+	}
+
+	async #take(): Promise<readonly RawEntry[]> {
+		if (this.#leftovers) {
+			const own = await this.#read('0');
+			if (own.length > 0) return own;
+			this.#leftovers = false;
+		}
+		const claimed = await this.#claim();
+		return claimed.length > 0 ? claimed : this.#read('>');
+	}
+
+	/** Reads new messages, waiting for them, or, from an id on, those that this consumer holds. */
+	async #read(from: '>' | '0'): Promise<readonly RawEntry[]> {
+		const { link, keys, batch } = this.#options;
+		return this.#inGroup([], () =>
+			link.run(async (client) => {
+				const { group, stream } = keys;
+				this.#reading = from === '>';
+				try {
+					const reply = await client.xreadgroup(
+						'GROUP',
+						group,
+						this.#name,
+						'COUNT',
+						batch,
+						'BLOCK',
+						SLOW_POLL,
+						'STREAMS',
+						stream,
+						from,
+					);
+					return (reply as [[string, RawEntry[]]] | null)?.[0][1] ?? [];
+				} finally {
+					this.#reading = false;
+				}
+			}),
+		);
+	}
+
+	/** Takes over what dead consumers held, now and then. */
+	async #claim(): Promise<readonly RawEntry[]> {
+		const { link, keys, batch } = this.#options;
+		const now = performance.now();
+		// After an outage the living need a moment to say that they live.
+		if (now < this.#claimAt || link.openFor < CLAIM_AFTER) return [];
+		const { group, stream } = keys;
+		return this.#inGroup([], async () => {
+			const [cursor, entries] = await link.run(
+				(client) =>
+					client.xautoclaim(stream, group, this.#name, CLAIM_AFTER, this.#cursor, 'COUNT', batch) as Promise<
+						[string, (RawEntry | null)[]]
+					>,
+			);
+			this.#cursor = cursor;
+			if (cursor === '0-0') this.#claimAt = now + CLAIM_EVERY;
+			if (now > this.#forgetAt) {
+				this.#forgetAt = now + FORGET_EVERY;
+				await link.run((client) => DISMISS.run(client, [stream], [group, FORGET_AFTER]));
+			}
+			const found = entries.filter((entry) => entry !== null);
+			if (found.length > 0)
+				this.#options.log.warn(`consumer ${group} takes over ${found.length} messages of a dead one`);
+			return found;
+		});
+	}
+
+	/** Where there is no group yet, or none any more because Redis has lost all, makes it and goes on. */
+	async #inGroup<T>(nothing: T, action: () => Promise<T>): Promise<T> {
+		try {
+			return await action();
+		} catch (error) {
+			const message = sentence(error);
+			if (message.startsWith('UNBLOCKED')) return nothing; // the stream was deleted while we waited
+			if (!message.startsWith('NOGROUP')) throw error;
+			const { link, keys } = this.#options;
+			await link.run((client) => client.xgroup('CREATE', keys.stream, keys.group, '0', 'MKSTREAM')).catch(unlessThere);
+			return nothing;
+		}
+	}
+
+	async #deliver(raw: readonly RawEntry[]): Promise<void> {
+		const { link, keys, handle, log } = this.#options;
+		const ids = raw.map(([id]) => id);
+		const back: SetBack[] = [];
+		const entries = this.#understand(raw, back);
+		if (entries.length > 0) {
+			const beat = setInterval(() => {
+				this.#touch(ids, 0).catch((error) => log.debug(`consumer ${keys.group}: ${sentence(error)}`));
+			}, BEAT_EVERY);
+			try {
+				const failures = await handle(entries.map(({ message }) => toDelivery(message)));
+				const errors = new Map(failures.map(({ id, error }) => [id, error]));
+				back.push(...entries.flatMap((entry) => this.#judge(entry, errors.get(entry.message.id))));
+			} catch (error) {
+				// Nobody is to blame. Whoever can handle them may have them at once.
+				await this.#touch(ids, CLAIM_AFTER).catch(() => {});
+				throw error;
+			} finally {
+				clearInterval(beat);
+			}
+		}
+		if (back.length > 0) await this.#setBack(back);
+		const failed = new Set(back.map(({ id }) => id));
+		const done = ids.filter((id) => !failed.has(id));
+		if (done.length > 0) await link.run((client) => ACKNOWLEDGE.run(client, [keys.stream], [keys.group, ...done]));
+	}
+
+	/** Parses what came; what is not for this group is set aside. */
+	#understand(raw: readonly RawEntry[], back: SetBack[]): Entry[] {
+		const { keys, types, log } = this.#options;
+		return raw.flatMap(([id, fields]) => {
+			if (fields === null) return [];
+			const text = fieldOf(fields) ?? JSON.stringify(fields);
+			try {
+				const message = decode(text);
+				if (!types.includes(message.type)) throw new Error(`${keys.group} does not take the type ${message.type}`);
+				return [{ id, message }];
+			} catch (reason) {
+				const error = `not understood: ${sentence(reason)}`;
+				log.error(`dead letter for ${keys.group}: entry ${id}: ${error}`);
+				back.push({ id, delay: -1, message: text, error });
+				return [];
+			}
+		});
+	}
+
+	#judge({ id, message }: Entry, error: string | undefined): SetBack[] {
+		if (error === undefined) return [];
+		const attempts = message.attempts + 1;
+		const dead = attempts >= MOST_ATTEMPTS;
+		if (dead) {
+			this.#options.log.error(`dead letter for ${this.#options.keys.group}: ${message.type} ${message.id}: ${error}`);
+		}
+		return [{ id, delay: dead ? -1 : retryDelay(attempts), message: encode({ ...message, attempts }), error }];
+	}
+
+	async #setBack(back: readonly SetBack[]): Promise<void> {
+		const { link, keys, deadLetters, onDelayed } = this.#options;
+		const args = back.flatMap(({ id, delay, message, error }) => [id, delay, message, error.slice(0, LONGEST_ERROR)]);
+		await link.run((client) => SET_BACK.run(client, [keys.stream, keys.delayed, deadLetters], [keys.group, ...args]));
+		onDelayed();
+	}
+
+	#touch(ids: readonly string[], idle: Duration): Promise<unknown> {
+		const { link, keys } = this.#options;
+		return link.run((client) => TOUCH.run(client, [keys.stream], [keys.group, this.#name, idle, ...ids]));
+	}
+}
+
+function fieldOf(fields: readonly string[]): string | undefined {
+	const place = fields.findIndex((name, index) => index % 2 === 0 && name === FIELD);
+	return place < 0 ? undefined : fields[place + 1];
+}
+
+const toDelivery = ({ id, type, key, body, deliverAt, attempts }: StoredMessage): Delivery => ({
+	id,
+	type,
+	key,
+	body,
+	deliverAt,
+	attempt: attempts + 1,
+});
+
+const sentence = (error: unknown): string => (error instanceof Error ? error.message : String(error));
+
+function unlessThere(error: unknown): void {
+	if (!sentence(error).startsWith('BUSYGROUP')) throw error;
+}
+
+const wait = (duration: Duration): Promise<void> => new Promise((resolve) => setTimeout(resolve, duration));

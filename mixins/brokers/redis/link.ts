@@ -1,0 +1,178 @@
+import { Redis } from 'ioredis';
+import { type Duration, SECOND } from '../../../domain/time.ts';
+import type { Access, Address } from './address.ts';
+import { findKey, isLoading, isReplica, parseInfo, type ServerInfo, UnfitServer, unfitness } from './server.ts';
+
+/** An answer that takes longer does not come any more: the connection may be half dead. */
+const ANSWER_PATIENCE: Duration = 10 * SECOND;
+const CONNECT_PATIENCE: Duration = 5 * SECOND;
+const KEEP_ALIVE: Duration = 10 * SECOND;
+/** From the node of the URL to the one that a cluster names, and on if that has just changed. */
+const MOST_HOPS = 4;
+const CLOSED = 'the connection to Redis is closed';
+/** Replies after which the next command has to look for its server anew. */
+const ELSEWHERE = /^(READONLY|MOVED|ASK|TRYAGAIN|CLUSTERDOWN|MASTERDOWN|LOADING|NOAUTH)\b/;
+
+/**
+ * One connection to the Redis that holds our keys, opened when it is needed. Each opening looks for the server (in a
+ * cluster, the node of our slot) and judges it. Nothing is queued or sent twice: a command fails at once if Redis is
+ * away, and whoever sent it decides what that means.
+ */
+export class Link {
+	readonly #access: Access;
+	readonly #key: string;
+	readonly #onOpen: (info: ServerInfo) => void;
+	/** nodes of a cluster that are asked when the one of the URL is away */
+	#others: readonly Address[] = [];
+	#client: Redis | undefined;
+	#opening: Promise<Redis> | undefined;
+	#closed = false;
+	#clientId: number | undefined;
+	#openedAt = Number.POSITIVE_INFINITY;
+
+	/** `key` is any of the keys: all are in one slot. */
+	constructor(access: Access, key: string, onOpen: (info: ServerInfo) => void = () => {}) {
+		this.#access = access;
+		this.#key = key;
+		this.#onOpen = onOpen;
+	}
+
+	/** How long the connection has been open; below 0 if it is not. */
+	get openFor(): Duration {
+		return this.#client === undefined ? -1 : performance.now() - this.#openedAt;
+	}
+
+	/** Redis's own name for the connection; undefined if it is not open. */
+	get clientId(): number | undefined {
+		return this.#client === undefined ? undefined : this.#clientId;
+	}
+
+	/** Sends commands. Throws if Redis cannot be reached, must not be used, or does not answer in time. */
+	async run<T>(commands: (client: Redis) => Promise<T>, patience: Duration = ANSWER_PATIENCE): Promise<T> {
+		const client = await this.#open();
+		try {
+			return await inTime(commands(client), patience);
+		} catch (error) {
+			if (error instanceof NoAnswer || (error instanceof Error && ELSEWHERE.test(error.message))) this.drop();
+			throw error;
+		}
+	}
+
+	/** Ends the connection; the commands under way fail, the next one opens another. */
+	drop(): void {
+		this.#client?.disconnect();
+		this.#client = undefined;
+	}
+
+	/** Ends the connection for good. */
+	close(): void {
+		this.#closed = true;
+		this.drop();
+	}
+
+	#open(): Promise<Redis> {
+		if (this.#closed) return Promise.reject(new Error(CLOSED));
+		if (this.#client?.status === 'ready') return Promise.resolve(this.#client);
+		this.#opening ??= this.#find().finally(() => {
+			this.#opening = undefined;
+		});
+		return this.#opening;
+	}
+
+	async #find(): Promise<Redis> {
+		this.drop();
+		let failure: unknown;
+		for (const seed of [this.#access, ...this.#others]) {
+			try {
+				return await this.#follow(seed);
+			} catch (error) {
+				failure ??= error;
+			}
+		}
+		throw failure;
+	}
+
+	/** Goes from a node that is known to the one that holds our keys. */
+	async #follow(seed: Address): Promise<Redis> {
+		let address = seed;
+		for (let hop = 0; hop < MOST_HOPS; hop += 1) {
+			const client = await connect(this.#access, address);
+			try {
+				const elsewhere = await inTime(this.#judge(client, address), CONNECT_PATIENCE);
+				if (elsewhere === undefined) {
+					if (this.#closed) throw new Error(CLOSED);
+					this.#client = client;
+					this.#openedAt = performance.now();
+					return client;
+				}
+				client.disconnect();
+				address = elsewhere;
+			} catch (error) {
+				client.disconnect();
+				throw error;
+			}
+		}
+		throw new Error('the nodes of the Redis Cluster do not agree who holds our keys');
+	}
+
+	/** Answers where to go on if our keys are elsewhere; throws if this server cannot be used. */
+	async #judge(client: Redis, address: Address): Promise<Address | undefined> {
+		const [text, clientId] = await Promise.all([client.info(), client.client('ID')]);
+		const info = parseInfo(text);
+		if (isLoading(info)) throw new Error('Redis reads its data');
+		const { elsewhere, nodes } = await findKey(client, info, this.#key, address);
+		if (nodes.length > 0) this.#others = nodes;
+		if (elsewhere !== undefined) return elsewhere;
+		if (isReplica(info)) throw new Error('this Redis is a replica');
+		const reason = unfitness(info);
+		if (reason !== undefined) throw new UnfitServer(reason);
+		this.#clientId = clientId;
+		this.#onOpen(info);
+		return undefined;
+	}
+}
+
+class NoAnswer extends Error {
+	constructor(patience: Duration) {
+		super(`Redis did not answer within ${patience / SECOND} s`);
+	}
+}
+
+async function inTime<T>(answer: Promise<T>, patience: Duration): Promise<T> {
+	let timer: NodeJS.Timeout | undefined;
+	const late = new Promise<never>((_, reject) => {
+		timer = setTimeout(() => reject(new NoAnswer(patience)), patience);
+	});
+	try {
+		return await Promise.race([answer, late]);
+	} finally {
+		clearTimeout(timer);
+	}
+}
+
+async function connect({ options }: Access, { host, port }: Address): Promise<Redis> {
+	const client = new Redis({
+		...options,
+		host,
+		port,
+		lazyConnect: true,
+		// Whoever needs a connection opens it, and judges the server each time.
+		retryStrategy: () => null,
+		enableReadyCheck: false,
+		enableOfflineQueue: false,
+		connectTimeout: CONNECT_PATIENCE,
+		keepAlive: KEEP_ALIVE,
+		disableClientInfo: true,
+	});
+	let failure: unknown;
+	client.on('error', (error) => {
+		failure ??= error;
+	});
+	try {
+		await client.connect();
+	} catch (error) {
+		client.disconnect();
+		throw failure ?? error;
+	}
+	return client;
+}

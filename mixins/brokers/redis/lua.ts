@@ -1,0 +1,165 @@
+/**
+ * The scripts. Each is one step for Redis, so that a message is never in two places or in none, whoever dies. They
+ * read Redis's own clock and no other, and touch only the keys that they are given.
+ */
+import { FIELD } from './message.ts';
+import { Script } from './script.ts';
+
+/** Milliseconds with their fractions; Lua would write such a number with 14 digits only. */
+const CLOCK = `
+	local time = redis.call('TIME')
+	local now = time[1] * 1000 + time[2] / 1000
+	local function exactly(milliseconds) return string.format('%.3f', milliseconds) end
+`;
+
+/**
+ * Cuts a stream behind what every consumer group has acknowledged, groups of strangers included. The first entry that
+ * is kept: the oldest in hand, or else the one after the last that was delivered, whichever group is furthest behind.
+ */
+const TRIM = `
+	local function parts(id)
+		local ms, seq = string.match(id, '(%d+)-(%d+)')
+		return tonumber(ms), tonumber(seq)
+	end
+	local function trim(stream)
+		local keepMs, keepSeq
+		for _, fields in ipairs(redis.call('XINFO', 'GROUPS', stream)) do
+			local group = {}
+			for i = 1, #fields, 2 do group[fields[i]] = fields[i + 1] end
+			local oldest = redis.call('XPENDING', stream, group['name'])[2]
+			local ms, seq = parts(oldest or group['last-delivered-id'])
+			if not oldest then seq = seq + 1 end
+			if not keepMs or ms < keepMs or (ms == keepMs and seq < keepSeq) then keepMs, keepSeq = ms, seq end
+		end
+		if keepMs then redis.call('XTRIM', stream, 'MINID', string.format('%.0f-%.0f', keepMs, keepSeq)) end
+	end
+`;
+
+/**
+ * KEYS: the events for others, then a stream and a sorted set for each group. ARGV: for each message its delay (below
+ * 0 if it has no moment at all), itself, the number of its groups and their places in KEYS, the first being 1.
+ */
+export const PUBLISH = new Script(`
+	${CLOCK} ${TRIM}
+	local events = KEYS[1]
+	local heard = redis.call('TYPE', events).ok == 'stream' and #redis.call('XINFO', 'GROUPS', events) > 0
+	local i = 1
+	while i <= #ARGV do
+		local delay, message, groups = tonumber(ARGV[i]), ARGV[i + 1], tonumber(ARGV[i + 2])
+		for g = i + 3, i + 2 + groups do
+			local place = 2 * ARGV[g]
+			if delay > 0 then redis.call('ZADD', KEYS[place + 1], exactly(now + delay), message)
+			else redis.call('XADD', KEYS[place], '*', '${FIELD}', message) end
+		end
+		if heard and delay < 0 then
+			redis.call('XADD', events, '*', 'event', string.sub(message, string.find(message, '\\n', 1, true) + 1))
+		end
+		i = i + 3 + groups
+	end
+	if heard then trim(events) end
+	return redis.status_reply('OK')
+`);
+
+/**
+ * Moves what is due to where it is delivered, the longest due first. KEYS: a stream and a sorted set for each group.
+ * ARGV: the most for each group in one call. Answers how many it moved at most, and the milliseconds until the next
+ * is due, below 0 if it is due already; nothing if none waits.
+ */
+export const MOVE_DUE = new Script(`
+	${CLOCK}
+	local most, moved, next = tonumber(ARGV[1]), 0, nil
+	for i = 1, #KEYS, 2 do
+		local stream, delayed, left = KEYS[i], KEYS[i + 1], most
+		while left > 0 do
+			-- Little by little: nobody knows how long they are.
+			local due = redis.call('ZRANGEBYSCORE', delayed, '-inf', exactly(now), 'LIMIT', 0, math.min(left, 100))
+			if #due == 0 then break end
+			-- A Redis whose memory is full refuses XADD, but not after another write: what makes room goes on.
+			redis.call('ZREMRANGEBYSCORE', delayed, '(0', '(0')
+			for _, message in ipairs(due) do redis.call('XADD', stream, '*', '${FIELD}', message) end
+			redis.call('ZREMRANGEBYRANK', delayed, 0, #due - 1)
+			left = left - #due
+			moved = moved + #due
+		end
+		local first = redis.call('ZRANGE', delayed, 0, 0, 'WITHSCORES')[2]
+		if first and (not next or first - now < next) then next = first - now end
+	end
+	return {moved, next and exactly(next)}
+`);
+
+/** KEYS: a stream. ARGV: its group, then the entries that are done. */
+export const ACKNOWLEDGE = new Script(`
+	${TRIM}
+	if redis.call('EXISTS', KEYS[1]) == 0 then return 0 end
+	local done = 0
+	for from = 2, #ARGV, 500 do
+		done = done + redis.call('XACK', KEYS[1], ARGV[1], unpack(ARGV, from, math.min(from + 499, #ARGV)))
+	end
+	trim(KEYS[1])
+	return done
+`);
+
+/**
+ * Takes entries out of hand and delays their messages, or sets them aside. KEYS: the stream, the sorted set, the dead
+ * letters. ARGV: the group, then for each its entry, the delay (below 0 to set it aside), the message, the error. An
+ * entry that somebody else has settled meanwhile is left alone.
+ */
+export const SET_BACK = new Script(`
+	${CLOCK} ${TRIM}
+	if redis.call('EXISTS', KEYS[1]) == 0 then return 0 end
+	for i = 2, #ARGV, 4 do
+		local delay, message, error = tonumber(ARGV[i + 1]), ARGV[i + 2], ARGV[i + 3]
+		if redis.call('XACK', KEYS[1], ARGV[1], ARGV[i]) == 1 then
+			if delay >= 0 then redis.call('ZADD', KEYS[2], exactly(now + delay), message)
+			else redis.call('XADD', KEYS[3], '*', 'consumer', ARGV[1], 'error', error, '${FIELD}', message) end
+		end
+	end
+	trim(KEYS[1])
+	return 1
+`);
+
+/**
+ * Delivers dead letters again. KEYS: the dead letters, then a stream for each. ARGV: for each its entry and the
+ * message. One that somebody else replayed meanwhile is left alone. Answers how many.
+ */
+export const REPLAY = new Script(`
+	local replayed = 0
+	for i = 2, #KEYS do
+		if redis.call('XDEL', KEYS[1], ARGV[2 * i - 3]) == 1 then
+			redis.call('XADD', KEYS[i], '*', '${FIELD}', ARGV[2 * i - 2])
+			replayed = replayed + 1
+		end
+	end
+	return replayed
+`);
+
+/**
+ * Says how long entries have been idle, of those that this consumer still holds: 0 keeps them, more gives them away.
+ * KEYS: the stream. ARGV: the group, the consumer, the milliseconds, the entries. Answers how many it still holds.
+ */
+export const TOUCH = new Script(`
+	local stream, group, consumer, idle, held = KEYS[1], ARGV[1], ARGV[2], ARGV[3], 0
+	for i = 4, #ARGV do
+		if #redis.call('XPENDING', stream, group, ARGV[i], ARGV[i], 1, consumer) == 1 then
+			redis.call('XCLAIM', stream, group, consumer, 0, ARGV[i], 'IDLE', idle, 'JUSTID')
+			held = held + 1
+		end
+	end
+	return held
+`);
+
+/**
+ * Forgets consumers that hold nothing and were idle for so long; Redis would drop what they hold together with them.
+ * KEYS: the stream. ARGV: the group, the milliseconds, the consumer if only one is meant.
+ */
+export const DISMISS = new Script(`
+	for _, fields in ipairs(redis.call('XINFO', 'CONSUMERS', KEYS[1], ARGV[1])) do
+		local consumer = {}
+		for i = 1, #fields, 2 do consumer[fields[i]] = fields[i + 1] end
+		local meant = not ARGV[3] or ARGV[3] == consumer['name']
+		if meant and consumer['pending'] == 0 and consumer['idle'] >= tonumber(ARGV[2]) then
+			redis.call('XGROUP', 'DELCONSUMER', KEYS[1], ARGV[1], consumer['name'])
+		end
+	end
+	return redis.status_reply('OK')
+`);
