@@ -6,5 +6,5 @@ export default {
 	testTimeout: 60_000,
 	maxWorkers: 2,
 	coverageProvider: 'v8',
-	modulePathIgnorePatterns: ['<rootDir>/.data', '<rootDir>/.tools'],
+	modulePathIgnorePatterns: ['<rootDir>/.data', '<rootDir>/.brokers', '<rootDir>/.tools'],
 };

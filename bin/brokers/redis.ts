@@ -1,4 +1,5 @@
 import { spawn, spawnSync } from 'node:child_process';
+import { readFileSync } from 'node:fs';
 import { mkdir, open, readFile, realpath, rm } from 'node:fs/promises';
 import { connect } from 'node:net';
 import { join } from 'node:path';
@@ -54,11 +55,12 @@ export class LocalRedis implements LocalBroker {
 
 	async up(): Promise<void> {
 		await mkdir(this.#folder, { recursive: true });
-		if ((await this.pid()) === undefined) {
-			await this.#portIsFree();
-			await this.#start();
-		}
-		await this.#answers();
+		const running = await this.pid();
+		const port = running === undefined ? undefined : portOf(running);
+		if (port !== undefined && port !== this.#port)
+			throw new Error(`the Redis of ${this.#folder} runs on port ${port} already`);
+		if (running === undefined) await this.#portIsFree();
+		await this.#answers(running ?? (await this.#start()));
 	}
 
 	async down(): Promise<void> {
@@ -91,7 +93,7 @@ export class LocalRedis implements LocalBroker {
 		}
 	}
 
-	async #start(): Promise<void> {
+	async #start(): Promise<number> {
 		const log = await open(join(this.#folder, LOG_FILE), 'a');
 		try {
 			const own = { port: String(this.#port), bind: HOST, dir: '.', pidfile: join('.', PID_FILE), ...this.#settings };
@@ -106,17 +108,17 @@ export class LocalRedis implements LocalBroker {
 				child.once('error', ({ message }) => reject(new Error(`redis-server cannot be started: ${message}`)));
 			});
 			child.unref();
+			return child.pid ?? Number.NaN;
 		} finally {
 			await log.close();
 		}
 	}
 
-	/** Waits until it has read its data and answers, and makes sure that it is the one of this folder. */
-	async #answers(): Promise<void> {
+	/** Waits until it has read its data and answers, and makes sure that it is this one and no other. */
+	async #answers(pid: number): Promise<void> {
 		const deadline = performance.now() + START_PATIENCE;
-		for (;;) {
-			const pid = await this.pid();
-			if (pid !== undefined && (await this.#processId()) === pid) return;
+		while ((await this.#processId()) !== pid) {
+			if (!isAlive(pid)) throw new Error(`Redis ended while it started; see ${this.#logFile}`);
 			if (performance.now() > deadline) throw new Error(`Redis does not answer on ${this.url}; see ${this.#logFile}`);
 			await pause(POLL);
 		}
@@ -159,6 +161,16 @@ export class LocalRedis implements LocalBroker {
 
 	get #logFile(): string {
 		return join(this.#folder, LOG_FILE);
+	}
+}
+
+/** The port of a running server, which Redis writes into its title: `redis-server 127.0.0.1:6379`. */
+function portOf(pid: number): number | undefined {
+	try {
+		const port = /:(\d+)/.exec(readFileSync(`/proc/${pid}/cmdline`, 'utf8'))?.[1];
+		return port === undefined ? undefined : Number(port);
+	} catch {
+		return undefined;
 	}
 }
 

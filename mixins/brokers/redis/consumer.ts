@@ -15,8 +15,8 @@ const CLAIM_EVERY: Duration = SECOND;
 /** A living consumer says so often that it still works on its batch. */
 const BEAT_EVERY: Duration = SECOND;
 /** The name of a consumer that shows no sign of life for so long, and holds nothing, is forgotten. */
-const FORGET_AFTER: Duration = 60 * SECOND;
-const FORGET_EVERY: Duration = 20 * SECOND;
+const FORGET_AFTER: Duration = 15 * SECOND;
+const FORGET_EVERY: Duration = 5 * SECOND;
 /** Errors are for reading: what is longer is cut. */
 const LONGEST_ERROR = 2_000;
 /** How long a stop waits for Redis to end a blocking read. */

@@ -60,7 +60,7 @@ export class Link {
 
 	/** Ends the connection; the commands under way fail, the next one opens another. */
 	drop(): void {
-		this.#client?.disconnect();
+		if (this.#client !== undefined) end(this.#client);
 		this.#client = undefined;
 	}
 
@@ -105,10 +105,10 @@ export class Link {
 					this.#openedAt = performance.now();
 					return client;
 				}
-				client.disconnect();
+				end(client);
 				address = elsewhere;
 			} catch (error) {
-				client.disconnect();
+				end(client);
 				throw error;
 			}
 		}
@@ -136,6 +136,11 @@ class NoAnswer extends Error {
 	constructor(patience: Duration) {
 		super(`Redis did not answer within ${patience / SECOND} s`);
 	}
+}
+
+/** Ends a connection; for one that has ended already ioredis would wait two seconds more. */
+function end(client: Redis): void {
+	if (client.status !== 'end' && client.status !== 'close') client.disconnect();
 }
 
 async function inTime<T>(answer: Promise<T>, patience: Duration): Promise<T> {
@@ -171,7 +176,6 @@ async function connect({ options }: Access, { host, port }: Address): Promise<Re
 	try {
 		await client.connect();
 	} catch (error) {
-		client.disconnect();
 		throw failure ?? error;
 	}
 	return client;
