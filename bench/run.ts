@@ -3,13 +3,12 @@
  *
  * Every figure is a ratio to a floor measured beside it, in alternating pairs; the median counts, the spread is printed.
  */
-import { mkdir, writeFile } from 'node:fs/promises';
-import { cpus } from 'node:os';
 import { parseArgs } from 'node:util';
 import { Floor } from './floor.ts';
 import { preloadFinished, preloadPending } from './history.ts';
 import { Door } from './http.ts';
 import { accept, forSeconds } from './orders.ts';
+import { median, Report, spread } from './report.ts';
 import { drain, lateness } from './settle.ts';
 import { Stage } from './stage.ts';
 
@@ -27,47 +26,7 @@ const { values } = parseArgs({
 const pairs = Number(values.pairs);
 const chosen = new Set(values.only.split(','));
 
-interface Row {
-	readonly measure: string;
-	readonly value: string;
-	readonly floor: string;
-	readonly ratio: string;
-	readonly reach: string;
-}
-
-const rows: Row[] = [];
-const say = (line: string): void => {
-	process.stdout.write(`${line}\n`);
-};
-
-const sorted = (numbers: readonly number[]): number[] => [...numbers].sort((a, b) => a - b);
-const median = (numbers: readonly number[]): number => sorted(numbers)[Math.floor(numbers.length / 2)] ?? Number.NaN;
-const spread = (numbers: readonly number[], digits: number): string =>
-	`${median(numbers).toFixed(digits)} (${sorted(numbers)[0]?.toFixed(digits)}–${sorted(numbers).at(-1)?.toFixed(digits)})`;
-
-/** Measures floor and subject in turn; records the median of the ratios, pair by pair. */
-async function compare(
-	measure: string,
-	reach: string,
-	floor: () => Promise<number>,
-	subject: () => Promise<number>,
-): Promise<void> {
-	const floors: number[] = [];
-	const subjects: number[] = [];
-	for (let pair = 0; pair < pairs; pair += 1) {
-		floors.push(await floor());
-		subjects.push(await subject());
-	}
-	const ratios = subjects.map((value, pair) => value / (floors[pair] ?? Number.NaN));
-	rows.push({
-		measure,
-		value: `${spread(subjects, 0)}/s`,
-		floor: `${spread(floors, 0)}/s`,
-		ratio: spread(ratios, 2),
-		reach,
-	});
-	say(`${measure}: ${spread(subjects, 0)}/s, floor ${spread(floors, 0)}/s, ratio ${spread(ratios, 2)}; reach ${reach}`);
-}
+const report = new Report(pairs);
 
 const stage = await Stage.open();
 try {
@@ -79,7 +38,7 @@ try {
 			[64, '≥ 1.5'],
 		] as const) {
 			await accept(application.broker, atOnce, forSeconds(1));
-			await compare(
+			await report.compare(
 				`accepted in process, ${atOnce} at once`,
 				reach,
 				() => floor.measure(1.5),
@@ -95,7 +54,7 @@ try {
 		const floor = await Floor.open(stage.postgres.connection);
 		const door = await Door.open(stage);
 		await door.measure(2);
-		await compare(
+		await report.compare(
 			'accepted over HTTP',
 			'≥ 0.7',
 			() => floor.measure(1.5),
@@ -114,7 +73,7 @@ try {
 			return rate;
 		};
 		await once();
-		await compare('due at one moment → Shipped', '≥ 0.4', () => floor.measure(1.5), once);
+		await report.compare('due at one moment → Shipped', '≥ 0.4', () => floor.measure(1.5), once);
 	}
 	if (chosen.has('lateness')) {
 		const application = await stage.start();
@@ -126,8 +85,7 @@ try {
 		await second.stop();
 		await stage.empty();
 		const value = `p50 ${late.p50.toFixed(1)} ms, p99 ${late.p99.toFixed(1)} ms, max ${late.max.toFixed(1)} ms; ${(late.wokenByCarrier * 100).toFixed(2)} % by the carrier`;
-		rows.push({ measure: 'lateness at 200/s, due → Confirmed', value, floor: '–', ratio: '–', reach: 'p99 ≤ 16 ms' });
-		say(`lateness: ${value}`);
+		report.add({ measure: 'lateness at 200/s, due → Confirmed', value, floor: '–', ratio: '–', reach: 'p99 ≤ 16 ms' });
 	}
 	if (chosen.has('pending')) {
 		const accepting = async (waiting: number): Promise<number> => {
@@ -141,7 +99,7 @@ try {
 			await stage.empty();
 			return rate;
 		};
-		await compare(
+		await report.compare(
 			`accepting with ${values.pending} pending / none`,
 			'≥ 0.97',
 			() => accepting(0),
@@ -166,33 +124,17 @@ try {
 		const withFinished: number[] = [];
 		for (let pair = 0; pair < pairs; pair += 1) withFinished.push(await draining());
 		const ratio = median(withFinished) / median(without);
-		rows.push({
+		report.add({
 			measure: `settling with ${values.finished} finished / none`,
 			value: `${spread(withFinished, 0)}/s`,
 			floor: `${spread(without, 0)}/s`,
 			ratio: ratio.toFixed(2),
 			reach: '≥ 0.95',
 		});
-		say(`finished: ${spread(withFinished, 0)}/s against ${spread(without, 0)}/s: ${ratio.toFixed(2)}`);
 	}
 } finally {
 	await stage.close();
 }
 
-const table = [
-	`${new Date().toISOString().slice(0, 10)}, Node ${process.version}, ${cpus().length} × ${cpus()[0]?.model ?? 'unknown'}, median of ${pairs} pairs (least–most)`,
-	'',
-	'| measure | value | floor | ratio | to reach |',
-	'|---|---|---|---|---|',
-	...rows.map(
-		({ measure, value, floor, ratio, reach }) => `| ${measure} | ${value} | ${floor} | ${ratio} | ${reach} |`,
-	),
-	'',
-].join('\n');
-await mkdir(new URL('results/', import.meta.url), { recursive: true });
-await writeFile(
-	new URL(`results/${new Date().toISOString().replaceAll(':', '-').slice(0, 19)}.md`, import.meta.url),
-	table,
-);
-say(table);
+await report.write('embedded PostgreSQL');
 process.exit(0);
