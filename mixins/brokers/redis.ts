@@ -160,9 +160,10 @@ export class RedisCarrier implements Carrier {
 	async #close(): Promise<void> {
 		await Promise.all([...this.#consumers].map((consumer) => consumer.stop()));
 		await Promise.allSettled(this.#underWay);
-		await Promise.all([this.#moving.stop(), this.#watching.stop()]);
+		// What these two wait for may never be answered, and nothing depends on it.
 		this.#movers.close();
 		this.#main.close();
+		await Promise.all([this.#moving.stop(), this.#watching.stop()]);
 	}
 
 	#link(onOpen?: (info: ServerInfo) => void): Link {

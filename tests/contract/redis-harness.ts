@@ -1,53 +1,42 @@
-import { mkdtemp, rm } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
-import { LocalRedis } from '../../bin/brokers/redis.ts';
 import type { Topology } from '../../mixins/brokers/carrier.ts';
 import { keysOf } from '../../mixins/brokers/redis/keys.ts';
 import { decode } from '../../mixins/brokers/redis/message.ts';
 import { RedisCarrier } from '../../mixins/brokers/redis.ts';
-import { freePort } from '../support/free-port.ts';
-import { ask } from '../support/redis.ts';
+import { ask, startRedis, type TestRedis } from '../support/redis.ts';
 import type { BrokerHarness, CarrierModule, Space } from './carrier-harness.ts';
 
 /** The Redis carrier on a server of the test file's own, as durable as in production. */
 export function redisHarness(): BrokerHarness {
-	let server: LocalRedis | undefined;
-	let folder = '';
+	let redis: TestRedis | undefined;
 	let spaces = 0;
-	const running = (): LocalRedis => {
-		if (server === undefined) throw new Error('Redis was not started');
-		return server;
+	const running = (): TestRedis => {
+		if (redis === undefined) throw new Error('Redis was not started');
+		return redis;
 	};
 	return {
 		module: import.meta.url,
 		early: 0, // the clock below is the one by which the carrier counts
 		transactional: false,
 		start: async () => {
-			folder = await mkdtemp(join(tmpdir(), 'pp-redis-'));
-			server = new LocalRedis({ folder, port: await freePort() });
-			await server.up();
+			redis = await startRedis();
 		},
-		stop: async () => {
-			await server?.kill();
-			await rm(folder, { recursive: true, force: true });
-		},
-		takeDown: () => running().down(),
-		bringUp: () => running().up(),
+		stop: async () => redis?.stop(),
+		takeDown: () => running().server.down(),
+		bringUp: () => running().server.up(),
 		kill: async () => {
-			await running().kill();
-			await running().up();
+			await running().server.kill();
+			await running().server.up();
 		},
 		restart: async () => {
-			await running().down();
-			await running().up();
+			await running().server.down();
+			await running().server.up();
 		},
 		clock: async () => {
-			const [seconds = Number.NaN, microseconds = Number.NaN] = await ask(running().url, (client) => client.time());
+			const [seconds = Number.NaN, microseconds = Number.NaN] = await running().ask((client) => client.time());
 			return seconds * 1_000 + Math.floor(microseconds / 1_000);
 		},
 		space: async (topology) => {
-			await ask(running().url, (client) => client.flushall());
+			await running().ask((client) => client.flushall());
 			spaces += 1;
 			return toSpace(running().url, `space-${spaces}`, topology);
 		},

@@ -1,4 +1,40 @@
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { Redis } from 'ioredis';
+import { LocalRedis } from '../../bin/brokers/redis.ts';
+import { freePort } from './free-port.ts';
+
+/** A real Redis of a test's own. */
+export interface TestRedis {
+	readonly server: LocalRedis;
+	readonly url: string;
+	/** sends commands by a connection of their own; rejects if the server is away */
+	ask<T>(commands: (client: Redis) => Promise<T>): Promise<T>;
+	/** ends it and removes its data */
+	stop(): Promise<void>;
+}
+
+/** `settings` are Redis's own; without any it is as durable as in production. It does not run before `server.up()`. */
+export async function prepareRedis(settings: Readonly<Record<string, string>> = {}): Promise<TestRedis> {
+	const folder = await mkdtemp(join(tmpdir(), 'pp-redis-'));
+	const server = new LocalRedis({ folder, port: await freePort() }, settings);
+	return {
+		server,
+		url: server.url,
+		ask: (commands) => ask(server.url, commands),
+		stop: async () => {
+			await server.kill();
+			await rm(folder, { recursive: true, force: true });
+		},
+	};
+}
+
+export async function startRedis(settings: Readonly<Record<string, string>> = {}): Promise<TestRedis> {
+	const prepared = await prepareRedis(settings);
+	await prepared.server.up();
+	return prepared;
+}
 
 /** Asks a Redis something by a connection of its own; rejects if it is away. */
 export async function ask<T>(url: string, commands: (client: Redis) => Promise<T>): Promise<T> {
@@ -8,6 +44,6 @@ export async function ask<T>(url: string, commands: (client: Redis) => Promise<T
 		await client.connect();
 		return await commands(client);
 	} finally {
-		client.disconnect();
+		if (client.status !== 'end') client.disconnect();
 	}
 }

@@ -1,10 +1,11 @@
+import type { Redis } from 'ioredis';
 import { type Duration, SECOND } from '../../../domain/time.ts';
 import { newId } from '../../ids.ts';
 import { type Log, Loop } from '../../loop.ts';
 import { type BatchHandler, type Delivery, MOST_ATTEMPTS, retryDelay } from '../carrier.ts';
 import type { GroupKeys } from './keys.ts';
 import type { Link } from './link.ts';
-import { ACKNOWLEDGE, DISMISS, SET_BACK, TOUCH } from './lua.ts';
+import { ACKNOWLEDGE, DISMISS, FOUND, SET_BACK, TOUCH } from './lua.ts';
 import { decode, encode, FIELD, type StoredMessage } from './message.ts';
 
 /** The longest wait for a message; after it the consumer looks again, whoever forgot to wake it. */
@@ -19,8 +20,8 @@ const FORGET_AFTER: Duration = 15 * SECOND;
 const FORGET_EVERY: Duration = 5 * SECOND;
 /** Errors are for reading: what is longer is cut. */
 const LONGEST_ERROR = 2_000;
-/** How long a stop waits for Redis to end a blocking read. */
-const READ_PATIENCE: Duration = 2 * SECOND;
+/** How long a stop waits for Redis, beside the batch in hand; whatever it does not hear of any more comes again. */
+const STOP_PATIENCE: Duration = 2 * SECOND;
 const UNBLOCK_EVERY: Duration = 50;
 
 /** What Redis answers for a stream's entry; without its fields if it was deleted while in hand. */
@@ -67,6 +68,7 @@ export class Consumer {
 	#claimAt = 0;
 	#forgetAt = performance.now() + FORGET_EVERY;
 	#cursor = '0-0';
+	#acknowledging: Promise<unknown> = Promise.resolve();
 	#stopped: Promise<void> | undefined;
 
 	constructor(options: ConsumerOptions) {
@@ -94,16 +96,18 @@ export class Consumer {
 		const ended = this.#loop.stop().finally(() => {
 			running = false;
 		});
-		const deadline = performance.now() + READ_PATIENCE;
+		const deadline = performance.now() + STOP_PATIENCE;
 		while (running) {
 			// Never in the middle of a batch: only what waits for messages is cut short.
 			if (this.#reading && link.clientId !== undefined) {
-				await this.#options.unblock(link.clientId).catch(() => {});
-				if (this.#reading && performance.now() > deadline) link.drop();
+				void this.#options.unblock(link.clientId).catch(() => {}); // its answer may never come
+				if (performance.now() > deadline) link.drop();
 			}
 			await Promise.race([ended, wait(UNBLOCK_EVERY)]);
 		}
-		await link.run((client) => DISMISS.run(client, [keys.stream], [keys.group, 0, this.#name])).catch(() => {});
+		await Promise.race([this.#acknowledging, wait(STOP_PATIENCE)]);
+		const dismiss = (client: Redis) => DISMISS.run(client, [keys.stream], [keys.group, 0, this.#name]);
+		await link.run(dismiss, STOP_PATIENCE).catch(() => {});
 		link.close();
 	}
 
@@ -192,13 +196,13 @@ export class Consumer {
 			if (message.startsWith('UNBLOCKED')) return nothing; // the stream was deleted while we waited
 			if (!message.startsWith('NOGROUP')) throw error;
 			const { link, keys } = this.#options;
-			await link.run((client) => client.xgroup('CREATE', keys.stream, keys.group, '0', 'MKSTREAM')).catch(unlessThere);
+			await link.run((client) => FOUND.run(client, [keys.stream], [keys.group]));
 			return nothing;
 		}
 	}
 
 	async #deliver(raw: readonly RawEntry[]): Promise<void> {
-		const { link, keys, handle, log } = this.#options;
+		const { keys, handle, log } = this.#options;
 		const ids = raw.map(([id]) => id);
 		const back: SetBack[] = [];
 		const entries = this.#understand(raw, back);
@@ -221,7 +225,18 @@ export class Consumer {
 		if (back.length > 0) await this.#setBack(back);
 		const failed = new Set(back.map(({ id }) => id));
 		const done = ids.filter((id) => !failed.has(id));
-		if (done.length > 0) await link.run((client) => ACKNOWLEDGE.run(client, [keys.stream], [keys.group, ...done]));
+		if (done.length > 0) this.#acknowledge(done);
+	}
+
+	/** Not waited for: it goes out together with the next read, and Redis syncs both to its disk at once. */
+	#acknowledge(ids: readonly string[]): void {
+		const { link, keys, log } = this.#options;
+		this.#acknowledging = link
+			.run((client) => ACKNOWLEDGE.run(client, [keys.stream], [keys.group, ...ids]))
+			.catch((error) => {
+				log.debug(`consumer ${keys.group}: ${sentence(error)}`);
+				this.#leftovers = true; // they come again
+			});
 	}
 
 	/** Parses what came; what is not for this group is set aside. */
@@ -281,9 +296,5 @@ const toDelivery = ({ id, type, key, body, deliverAt, attempts }: StoredMessage)
 });
 
 const sentence = (error: unknown): string => (error instanceof Error ? error.message : String(error));
-
-function unlessThere(error: unknown): void {
-	if (!sentence(error).startsWith('BUSYGROUP')) throw error;
-}
 
 const wait = (duration: Duration): Promise<void> => new Promise((resolve) => setTimeout(resolve, duration));

@@ -6,6 +6,7 @@ import { findKey, isLoading, isReplica, parseInfo, type ServerInfo, UnfitServer,
 /** An answer that takes longer does not come any more: the connection may be half dead. */
 const ANSWER_PATIENCE: Duration = 10 * SECOND;
 const CONNECT_PATIENCE: Duration = 5 * SECOND;
+const DISCONNECT_PATIENCE: Duration = SECOND / 5;
 const KEEP_ALIVE: Duration = 10 * SECOND;
 /** From the node of the URL to the one that a cluster names, and on if that has just changed. */
 const MOST_HOPS = 4;
@@ -167,6 +168,7 @@ async function connect({ options }: Access, { host, port }: Address): Promise<Re
 		enableOfflineQueue: false,
 		connectTimeout: CONNECT_PATIENCE,
 		keepAlive: KEEP_ALIVE,
+		disconnectTimeout: DISCONNECT_PATIENCE,
 		disableClientInfo: true,
 	});
 	let failure: unknown;

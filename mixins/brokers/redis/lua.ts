@@ -13,6 +13,14 @@ const CLOCK = `
 `;
 
 /**
+ * A Redis whose memory is full refuses to store more, but not in a script that has written before. What only moves
+ * messages goes on that way, since it is what makes room; this writes nothing.
+ */
+const EVEN_IF_FULL = `
+	local function evenIfFull(key) redis.call('PERSIST', key) end
+`;
+
+/**
  * Cuts a stream behind what every consumer group has acknowledged, groups of strangers included. The first entry that
  * is kept: the oldest in hand, or else the one after the last that was delivered, whichever group is furthest behind.
  */
@@ -66,7 +74,7 @@ export const PUBLISH = new Script(`
  * is due, below 0 if it is due already; nothing if none waits.
  */
 export const MOVE_DUE = new Script(`
-	${CLOCK}
+	${CLOCK} ${EVEN_IF_FULL}
 	local most, moved, next = tonumber(ARGV[1]), 0, nil
 	for i = 1, #KEYS, 2 do
 		local stream, delayed, left = KEYS[i], KEYS[i + 1], most
@@ -74,8 +82,7 @@ export const MOVE_DUE = new Script(`
 			-- Little by little: nobody knows how long they are.
 			local due = redis.call('ZRANGEBYSCORE', delayed, '-inf', exactly(now), 'LIMIT', 0, math.min(left, 100))
 			if #due == 0 then break end
-			-- A Redis whose memory is full refuses XADD, but not after another write: what makes room goes on.
-			redis.call('ZREMRANGEBYSCORE', delayed, '(0', '(0')
+			evenIfFull(delayed)
 			for _, message in ipairs(due) do redis.call('XADD', stream, '*', '${FIELD}', message) end
 			redis.call('ZREMRANGEBYRANK', delayed, 0, #due - 1)
 			left = left - #due
@@ -85,6 +92,15 @@ export const MOVE_DUE = new Script(`
 		if first and (not next or first - now < next) then next = first - now end
 	end
 	return {moved, next and exactly(next)}
+`);
+
+/** Makes a group that gets all that its stream holds, unless it is there. KEYS: the stream. ARGV: the group. */
+export const FOUND = new Script(`
+	${EVEN_IF_FULL}
+	evenIfFull(KEYS[1])
+	local reply = redis.pcall('XGROUP', 'CREATE', KEYS[1], ARGV[1], '0', 'MKSTREAM')
+	if reply.err and not string.find(reply.err, 'BUSYGROUP', 1, true) then return reply end
+	return redis.status_reply('OK')
 `);
 
 /** KEYS: a stream. ARGV: its group, then the entries that are done. */
