@@ -22,11 +22,10 @@ export class Door {
 			...process.env,
 			DATABASE_URL: stage.url,
 			DATA_DIR: `${stage.dataDir}/door`,
-			SERVICES: 'gateway,orders',
 			PORT: '0',
 			LOG_LEVEL: 'warn',
 		};
-		const child = spawn(process.execPath, ['bin/start.ts'], { env, stdio: ['ignore', 'pipe', 'inherit'] });
+		const child = spawn(process.execPath, ['bench/door.ts'], { env, stdio: ['ignore', 'pipe', 'inherit'] });
 		const lines = createInterface({ input: child.stdout });
 		for await (const line of lines) {
 			const url = /listens on (\S+);/.exec(line)?.[1];

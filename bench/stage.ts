@@ -35,17 +35,14 @@ export class Stage {
 
 	/** Starts the system, or some of its services, in this process. */
 	async start(services: readonly ServiceName[] = [], env: Readonly<Record<string, string>> = {}): Promise<Application> {
-		const application = await startApplication(
-			parseSettings({
-				DATABASE_URL: this.url,
-				DATA_DIR: join(this.dataDir, 'app'),
-				MIGRATE: 'on',
-				PORT: '0',
-				LOG_LEVEL: 'warn',
-				...(services.length > 0 ? { SERVICES: services.join(',') } : {}),
-				...env,
-			}),
-		);
+		const settings = parseSettings({
+			DATABASE_URL: this.url,
+			DATA_DIR: join(this.dataDir, 'app'),
+			PORT: '0',
+			LOG_LEVEL: 'warn',
+			...env,
+		});
+		const application = await startApplication(services.length > 0 ? { ...settings, services } : settings);
 		await application.ready;
 		return application;
 	}

@@ -2,6 +2,7 @@
 import { readFileSync } from 'node:fs';
 import { BlockList, isIP } from 'node:net';
 import { resolve } from 'node:path';
+import { BROKER_URL_FORMS, type BrokerUrl, parseBrokerUrl } from './brokers/broker-url.ts';
 import { minorUnits } from './currencies.ts';
 
 /** The services that a process can run, in the order in which they are started by default. */
@@ -24,12 +25,16 @@ export interface Settings {
 	readonly dataDir: string;
 	/** `MIGRATE`: apply migrations at start. */
 	readonly migrate: boolean;
+	/** `BROKER_URL`: what carries the events and links the processes; undefined for PostgreSQL, in one process. A secret. */
+	readonly broker: BrokerUrl | undefined;
 	/** `CANCELLATION_WINDOW` in ms: how long the buyer may cancel or pause an order that says nothing else. */
 	readonly cancellationWindow: number;
 	/** `HOLD_LIMIT` in ms, counted from an order's first pause. */
 	readonly holdLimit: number;
 	/** `HOST` and `PORT` of the gateway; port 0 takes any free one. */
 	readonly http: { readonly host: string; readonly port: number };
+	/** `METRICS_PORT`, on the same host: health and metrics of this process; port 0 takes any free one. */
+	readonly metricsPort: number | undefined;
 	/** `DEFAULT_CURRENCY`: ISO 4217 code of an order that names none. */
 	readonly defaultCurrency: string;
 	/** `RETENTION` in ms: how long sent outbox rows, idempotency keys and inbox rows are kept. */
@@ -87,8 +92,6 @@ const POSTGRES_URL = 'a URL postgres://… or postgresql://…';
 
 /** What the contract names and later versions bring; here any value stops the start. `true`: a secret. */
 const LATER: Readonly<Record<string, boolean>> = {
-	BROKER_URL: true,
-	BROKER_URL_FILE: false,
 	STRIPE_API_KEY: true,
 	STRIPE_API_KEY_FILE: false,
 	STRIPE_API_BASE: false,
@@ -98,7 +101,6 @@ const LATER: Readonly<Record<string, boolean>> = {
 	AUTH_ISSUER: false,
 	AUTH_AUDIENCE: false,
 	TRUST_PROXY: false,
-	METRICS_PORT: false,
 };
 
 const LOOPBACK = new BlockList();
@@ -122,7 +124,9 @@ export function parseSettings(
 	}
 	const services = readServices(env);
 	const dataDir = resolve(get(env, 'DATA_DIR') ?? '.data');
-	const url = readDatabaseUrl(env, readFile);
+	const url = readSecret(env, 'DATABASE_URL', { parse: parsePostgresUrl, accepted: POSTGRES_URL }, readFile);
+	const broker = readSecret(env, 'BROKER_URL', { parse: parseBrokerUrl, accepted: BROKER_URL_FORMS }, readFile);
+	if (services.length < SERVICE_NAMES.length) requireForParts(services, { BROKER_URL: broker, DATABASE_URL: url });
 	const host = readHost(env);
 	readOff(env, 'AUTH', { on: /^jwt$/, otherwise: 'jwt' }, host);
 	readOff(env, 'RATE_LIMIT', { on: /^\d+\/[sm]$/, otherwise: '100/s' }, host);
@@ -131,9 +135,11 @@ export function parseSettings(
 		database: Object.freeze(url === undefined ? { kind: 'embedded', dataDir } : { kind: 'url', url }),
 		dataDir,
 		migrate: readOneOf(env, 'MIGRATE', ['on', 'off'], services.length === SERVICE_NAMES.length ? 'on' : 'off') === 'on',
+		broker,
 		cancellationWindow: readDuration(env, 'CANCELLATION_WINDOW', '10m', CANCELLATION_WINDOW_RANGE),
 		holdLimit: readDuration(env, 'HOLD_LIMIT', '24h', { min: UNIT_MS.s, max: 7 * UNIT_MS.d }),
-		http: Object.freeze({ host, port: readPort(env) }),
+		http: Object.freeze({ host, port: readPort(env, 'PORT') ?? 5300 }),
+		metricsPort: readPort(env, 'METRICS_PORT'),
 		defaultCurrency: readCurrency(env),
 		retention: readDuration(env, 'RETENTION', '7d', { min: UNIT_MS.s, max: 3650 * UNIT_MS.d }),
 		logLevel: readOneOf(env, 'LOG_LEVEL', LOG_LEVELS, 'info'),
@@ -196,10 +202,11 @@ function readDuration(env: Environment, name: string, otherwise: string, { min, 
 	return ms;
 }
 
-function readPort(env: Environment): number {
-	const value = get(env, 'PORT') ?? '5300';
+function readPort(env: Environment, name: string): number | undefined {
+	const value = get(env, name);
+	if (value === undefined) return undefined;
 	const port = /^(?:0|[1-9]\d{0,4})$/.test(value) ? Number(value) : Number.NaN;
-	if (!(port <= 65_535)) throw refused('PORT', show(value), 'a whole number from 0 (any free port) to 65535');
+	if (!(port <= 65_535)) throw refused(name, show(value), 'a whole number from 0 (any free port) to 65535');
 	return port;
 }
 
@@ -245,28 +252,47 @@ function readOff(env: Environment, name: string, later: { on: RegExp; otherwise:
 	}
 }
 
-/** `DATABASE_URL`, or the content of the file that `DATABASE_URL_FILE` names. No cause is kept: it would hold the URL. */
-function readDatabaseUrl(env: Environment, readFile: (path: string) => string): string | undefined {
-	const value = get(env, 'DATABASE_URL');
-	const path = get(env, 'DATABASE_URL_FILE');
-	if (path === undefined) {
-		if (value !== undefined && !isPostgresUrl(value)) throw refused('DATABASE_URL', HIDDEN, POSTGRES_URL);
-		return value;
-	}
-	if (value !== undefined) {
-		throw new SettingsError(
-			`DATABASE_URL=${HIDDEN} and DATABASE_URL_FILE=${show(path)} are both set; accepted: one of them`,
-		);
-	}
-	const content = readSecretFile('DATABASE_URL_FILE', path, readFile);
-	if (!isPostgresUrl(content)) {
-		throw refused('DATABASE_URL_FILE', `${show(path)} with content ${HIDDEN}`, `a file with ${POSTGRES_URL}`);
-	}
-	return content;
+/** Processes that share the work meet in one database and find each other through one broker. */
+function requireForParts(services: readonly ServiceName[], needed: Readonly<Record<string, unknown>>): void {
+	const missing = Object.keys(needed).filter((name) => needed[name] === undefined);
+	if (missing.length === 0) return;
+	throw new SettingsError(
+		`SERVICES=${show(services.join())} is a part of the services, which needs ${missing.join(' and ')} too; ` +
+			'accepted: BROKER_URL and DATABASE_URL set, or SERVICES unset to run all in one process',
+	);
 }
 
-function isPostgresUrl(text: string): boolean {
-	return /^postgres(?:ql)?:\/\/\S+$/.test(text) && URL.canParse(text);
+interface SecretForm<T> {
+	readonly parse: (text: string) => T | undefined;
+	readonly accepted: string;
+}
+
+/** The variable, or the content of the file that `…_FILE` names. No cause is kept: it would hold the secret. */
+function readSecret<T>(
+	env: Environment,
+	name: string,
+	{ parse, accepted }: SecretForm<T>,
+	readFile: (path: string) => string,
+): T | undefined {
+	const value = get(env, name);
+	const path = get(env, `${name}_FILE`);
+	if (path === undefined) {
+		const parsed = value === undefined ? undefined : parse(value);
+		if (value !== undefined && parsed === undefined) throw refused(name, HIDDEN, accepted);
+		return parsed;
+	}
+	if (value !== undefined) {
+		throw new SettingsError(`${name}=${HIDDEN} and ${name}_FILE=${show(path)} are both set; accepted: one of them`);
+	}
+	const parsed = parse(readSecretFile(`${name}_FILE`, path, readFile));
+	if (parsed === undefined) {
+		throw refused(`${name}_FILE`, `${show(path)} with content ${HIDDEN}`, `a file with ${accepted}`);
+	}
+	return parsed;
+}
+
+function parsePostgresUrl(text: string): string | undefined {
+	return /^postgres(?:ql)?:\/\/\S+$/.test(text) && URL.canParse(text) ? text : undefined;
 }
 
 function readSecretFile(name: string, path: string, readFile: (path: string) => string): string {

@@ -61,7 +61,8 @@ describe('a start', () => {
 		[{ PORT: 'http' }, 'PORT="http" is not understood; accepted: a whole number from 0 (any free port) to 65535'],
 		[{ SERVICES: 'orders,billing' }, 'SERVICES="orders,billing" is not understood; accepted: a comma list'],
 		[{ CANCELLATION_WINDOW: '10' }, 'CANCELLATION_WINDOW="10" is not understood; accepted: 1s to 7d'],
-		[{ BROKER_URL: 'amqp://user:secret@host' }, 'BROKER_URL=(hidden) is not supported'],
+		[{ BROKER_URL: 'amqp://user:secret@host:port' }, 'BROKER_URL=(hidden) is not understood'],
+		[{ SERVICES: 'orders' }, 'SERVICES="orders" is a part of the services, which needs BROKER_URL and DATABASE_URL'],
 	])(
 		'with a wrong setting ends with one line: %j',
 		async (env, line) => {

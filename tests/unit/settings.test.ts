@@ -10,6 +10,7 @@ import {
 	parseDuration,
 	parseSettings,
 	SERVICE_NAMES,
+	type ServiceName,
 	type Settings,
 	SettingsError,
 } from '../../mixins/settings.ts';
@@ -17,10 +18,12 @@ import {
 type Env = Readonly<Record<string, string>>;
 
 const URL_TEXT = 'postgres://app:s3cret@db.example:5432/orders?sslmode=require';
+const BROKER_TEXT = 'amqps://app:s3cret@mq.example/orders';
 const FILES: Readonly<Record<string, string>> = {
 	'/run/url': URL_TEXT,
 	'/run/url-newline': `${URL_TEXT}\n`,
 	'/run/url-crlf': `${URL_TEXT}\r\n`,
+	'/run/broker': `${BROKER_TEXT}\n`,
 	'/run/not-a-url': 'hunter2\n',
 	'/run/empty': '\n',
 };
@@ -52,9 +55,11 @@ const DEFAULTS: Settings = {
 	database: { kind: 'embedded', dataDir: resolve('.data') },
 	dataDir: resolve('.data'),
 	migrate: true,
+	broker: undefined,
 	cancellationWindow: 600 * SECOND,
 	holdLimit: 24 * HOUR,
 	http: { host: '127.0.0.1', port: 5300 },
+	metricsPort: undefined,
 	defaultCurrency: 'USD',
 	retention: 7 * DAY,
 	logLevel: 'info',
@@ -89,15 +94,33 @@ describe('good values', () => {
 	const http = (host: string, port = 5300): Partial<Settings> => ({ http: { host, port } });
 	const embedded = (dir: string): Partial<Settings> => ({ dataDir: dir, database: { kind: 'embedded', dataDir: dir } });
 	const database: Partial<Settings> = { database: { kind: 'url', url: URL_TEXT } };
+	const broker: Partial<Settings> = { broker: { kind: 'amqp', url: BROKER_TEXT, tls: true } };
+	const both = { DATABASE_URL: URL_TEXT, BROKER_URL: BROKER_TEXT };
+	const part = (...services: ServiceName[]): Partial<Settings> => ({
+		services,
+		migrate: false,
+		...database,
+		...broker,
+	});
 
 	it.each<[Env, Partial<Settings>]>([
-		[{ SERVICES: 'orders' }, { services: ['orders'], migrate: false }],
-		[{ SERVICES: 'shipping, gateway' }, { services: ['shipping', 'gateway'], migrate: false }],
+		[{ SERVICES: 'orders', ...both }, part('orders')],
+		[{ SERVICES: 'shipping, gateway', ...both }, part('shipping', 'gateway')],
 		[{ SERVICES: [...SERVICE_NAMES].reverse().join() }, { services: [...SERVICE_NAMES].reverse(), migrate: true }],
 		[
-			{ SERVICES: 'orders', MIGRATE: 'on' },
-			{ services: ['orders'], migrate: true },
+			{ SERVICES: 'orders', MIGRATE: 'on', ...both },
+			{ ...part('orders'), migrate: true },
 		],
+		[{ SERVICES: 'orders', DATABASE_URL_FILE: '/run/url', BROKER_URL_FILE: '/run/broker' }, part('orders')],
+		[{ BROKER_URL: BROKER_TEXT }, broker],
+		[{ BROKER_URL_FILE: '/run/broker' }, broker],
+		[{ BROKER_URL: 'redis://cache' }, { broker: { kind: 'redis', url: 'redis://cache', tls: false } }],
+		[
+			{ BROKER_URL: 'kafka://a,b:1' },
+			{ broker: { kind: 'kafka', url: 'kafka://a,b:1', tls: false, hosts: ['a:9092', 'b:1'] } },
+		],
+		[{ METRICS_PORT: '0' }, { metricsPort: 0 }],
+		[{ METRICS_PORT: '9100' }, { metricsPort: 9100 }],
 		[{ MIGRATE: 'on' }, { migrate: true }],
 		[{ MIGRATE: 'off' }, { migrate: false }],
 		[{ DATABASE_URL: URL_TEXT }, database],
@@ -154,7 +177,8 @@ describe('good values', () => {
 			typeof value !== 'object' ||
 			value === null ||
 			(Object.isFrozen(value) && Object.values(value).every((inner) => deeplyFrozen(inner)));
-		for (const env of [{}, { DATABASE_URL: URL_TEXT }, { SERVICES: 'orders' }]) {
+		const kafka = { BROKER_URL: 'kafkas://app:s3cret@a,b' };
+		for (const env of [{}, { DATABASE_URL: URL_TEXT }, kafka, { ...both, SERVICES: 'orders' }]) {
 			expect(deeplyFrozen(parse(env))).toBe(true);
 		}
 	});
@@ -195,6 +219,7 @@ describe('bad values: one line that names the variable, the value and what is ac
 			['-1', '65536', '99999999', '80.0', '1e3', '0x50', '080', ' 80', 'http'],
 			/from 0 \(any free port\) to 65535$/,
 		],
+		['METRICS_PORT', ['-1', '65536', '9100/tcp', 'off'], /from 0 \(any free port\) to 65535$/],
 		['DEFAULT_CURRENCY', ['usd', 'US', 'EURO', 'XXX', 'XAU', 'ZZZ', '840', ' USD'], /ISO 4217 code/],
 		['LOG_LEVEL', ['INFO', 'silent', 'warning'], /accepted: fatal, error, warn, info, debug, trace$/],
 		['PAYMENT_PROVIDER', ['paypal', 'Stripe'], /accepted: sandbox$/],
@@ -217,7 +242,35 @@ describe('bad values: one line that names the variable, the value and what is ac
 		},
 	);
 
+	it.each(['amqp', 'mysql://h', 'nats://h', 'amqp://u:s3cret@h:port', 'redis://h/first'])('BROKER_URL %j', (value) => {
+		const { message } = failure({ BROKER_URL: value });
+		expect(message).toBe(
+			'BROKER_URL=(hidden) is not understood; accepted: a URL amqp://… or amqps://…, redis://… or rediss://…, ' +
+				'kafka://host:9092[,host:9092] or kafkas://user:password@…',
+		);
+	});
+
 	it.each<[Env, string]>([
+		[{ SERVICES: 'orders' }, 'BROKER_URL and DATABASE_URL'],
+		[{ SERVICES: 'orders', DATABASE_URL: URL_TEXT }, 'BROKER_URL'],
+		[{ SERVICES: 'orders', BROKER_URL: BROKER_TEXT }, 'DATABASE_URL'],
+	])('a part of the services alone: %j', (env, missing) =>
+		expect(failure(env).message).toBe(
+			`SERVICES="orders" is a part of the services, which needs ${missing} too; ` +
+				'accepted: BROKER_URL and DATABASE_URL set, or SERVICES unset to run all in one process',
+		),
+	);
+
+	it.each<[Env, string]>([
+		[
+			{ BROKER_URL_FILE: '/run/url' },
+			'BROKER_URL_FILE="/run/url" with content (hidden) is not understood; accepted: a file with a URL amqp://… or ' +
+				'amqps://…, redis://… or rediss://…, kafka://host:9092[,host:9092] or kafkas://user:password@…',
+		],
+		[
+			{ BROKER_URL_FILE: '/run/broker', BROKER_URL: BROKER_TEXT },
+			'BROKER_URL=(hidden) and BROKER_URL_FILE="/run/broker" are both set; accepted: one of them',
+		],
 		[
 			{ DATABASE_URL_FILE: '/run/none' },
 			'DATABASE_URL_FILE="/run/none" cannot be read (ENOENT); accepted: the path of a readable file',
@@ -251,8 +304,6 @@ describe('bad values: one line that names the variable, the value and what is ac
 
 describe('what later versions bring stops the start', () => {
 	it.each<[string, string, string]>([
-		['BROKER_URL', 'amqp://u:s3cret@mq', '(hidden)'],
-		['BROKER_URL_FILE', '/run/broker', '"/run/broker"'],
 		['PAYMENT_PROVIDER', 'stripe', '"stripe"'],
 		['STRIPE_API_KEY', 'sk_live_1', '(hidden)'],
 		['STRIPE_API_KEY_FILE', '/run/key', '"/run/key"'],
@@ -266,7 +317,6 @@ describe('what later versions bring stops the start', () => {
 		['RATE_LIMIT', '100/s', '"100/s"'],
 		['RATE_LIMIT', '3000/m', '"3000/m"'],
 		['TRUST_PROXY', '10.0.0.0/8', '"10.0.0.0/8"'],
-		['METRICS_PORT', '9100', '"9100"'],
 	])('%s=%s', (name, value, shown) => {
 		expect(failure({ [name]: value }).message).toBe(
 			`${name}=${shown} is not supported by this version; leave it unset`,

@@ -1,0 +1,9 @@
+/** The gateway and the orders service alone, on one database: for a measure, so without the broker that parts need. */
+import { parseSettings } from '../mixins/settings.ts';
+import { startApplication } from '../moleculer.config.ts';
+
+const settings = parseSettings(process.env);
+const application = await startApplication({ ...settings, services: ['gateway', 'orders'] });
+process.once('SIGTERM', () => void application.stop().then(() => process.exit(0)));
+await application.ready;
+console.log(`listens on ${application.url};`);
