@@ -1,0 +1,149 @@
+import { Errors, type Middleware, type ServiceBroker } from 'moleculer';
+import { type Duration, SECOND } from '../../domain/time.ts';
+import { brokerReason, brokerTrouble } from '../brokers/broker-trouble.ts';
+import { type Log, Loop } from '../loop.ts';
+import { Waiting } from '../waiting.ts';
+import type { Linkable, TransporterError } from './linkable.ts';
+
+const LOOK_EVERY: Duration = SECOND;
+/** Without an echo for so long, messages do not pass. */
+const LONGEST_SILENCE: Duration = 5 * SECOND;
+/** After so long a silence, and then again and again, the connection is given up for a new one. */
+const RELINK_AFTER: Duration = 15 * SECOND;
+/** A process that was suspended has heard nobody, which says nothing about the others. */
+const SUSPENDED: Duration = 3 * LOOK_EVERY;
+
+/** The parts of Moleculer's packets that matter here. */
+interface Received {
+	readonly payload?: { readonly sender?: string; readonly instanceID?: string };
+}
+
+interface NodeEvent {
+	readonly node: { readonly id: string; readonly local: boolean; readonly instanceID: string };
+}
+
+/**
+ * Watches whether messages really pass between this process and the others. A transporter may say "connected" all through
+ * an outage, so the process sends itself a ping over the broker every second, and believes only the echo.
+ */
+export class TransporterLink {
+	readonly #transporter: Linkable;
+	readonly #log: Log;
+	readonly #loop: Loop;
+	readonly #waiting: Waiting;
+	readonly #instances = new Map<string, string>();
+	#broker: ServiceBroker | undefined;
+	#error: unknown;
+	#connectedAt: number | undefined;
+	#heardAt = Number.NEGATIVE_INFINITY;
+	#relinkedAt = Number.NEGATIVE_INFINITY;
+	#lookedAt = performance.now();
+
+	constructor(transporter: Linkable, log: Log) {
+		this.#transporter = transporter;
+		this.#log = log;
+		this.#loop = new Loop('link', log, () => this.#look());
+		this.#waiting = new Waiting(log);
+	}
+
+	/** Why the others cannot be reached, as one sentence without hosts; undefined while messages pass. */
+	get trouble(): string | undefined {
+		if (!this.#transporter.connected) {
+			return this.#error === undefined && this.#connectedAt === undefined
+				? 'the broker has not answered yet'
+				: brokerTrouble(this.#error);
+		}
+		return this.#silence > LONGEST_SILENCE ? 'messages do not pass through the broker' : undefined;
+	}
+
+	/** What the service broker has to be created with. */
+	get middleware(): Middleware {
+		const middleware = {
+			name: 'TransporterLink',
+			created: (broker: ServiceBroker) => this.#attach(broker),
+			starting: async () => this.#loop.start(),
+			stopped: () => this.#loop.stop(),
+			transitMessageHandler: (next: (command: string, packet: Received) => Promise<unknown>) => {
+				return (command: string, packet: Received) => this.#receive(command, packet, next);
+			},
+			// Each client has its own errors; Moleculer's says that the call may be repeated.
+			transporterSend:
+				(next: (...args: unknown[]) => Promise<void>) =>
+				async (...args: unknown[]) => {
+					try {
+						await next(...args);
+					} catch (error) {
+						this.#error = error;
+						throw new Errors.BrokerDisconnectedError('not sent');
+					}
+				},
+		};
+		return middleware as unknown as Middleware; // Moleculer's types take the hooks of the transporter for their results
+	}
+
+	get #silence(): Duration {
+		return performance.now() - this.#heardAt;
+	}
+
+	#attach(broker: ServiceBroker): void {
+		this.#broker = broker;
+		broker.localBus.on('$transporter.error', ({ error }: TransporterError) => {
+			this.#error = error;
+			this.#log.debug(brokerReason(error));
+		});
+		broker.localBus.on('$transporter.connected', () => {
+			this.#connectedAt = performance.now();
+			this.#error = undefined;
+			this.#loop.wake();
+		});
+		broker.localBus.on('$node.connected', (event: NodeEvent) => this.#meet(event));
+		broker.localBus.on('$node.updated', (event: NodeEvent) => this.#meet(event));
+	}
+
+	/** A node that comes back under its name as another process will not answer what the one before was asked. */
+	#meet({ node: { id, local, instanceID } }: NodeEvent): void {
+		const before = this.#instances.get(id);
+		this.#instances.set(id, instanceID);
+		if (!local && before !== undefined && before !== instanceID)
+			this.#broker?.transit?.removePendingRequestByNodeID(id);
+	}
+
+	async #receive(
+		command: string,
+		packet: Received,
+		next: (command: string, packet: Received) => Promise<unknown>,
+	): Promise<unknown> {
+		const { sender, instanceID } = packet.payload ?? {};
+		if (sender !== this.#broker?.nodeID) return next(command, packet);
+		if (command === 'PING') {
+			this.#heardAt = performance.now();
+			this.#error = undefined;
+		}
+		// Somebody else with this node's name would make Moleculer end the process. Who may have it, the slot decides.
+		if (command === 'INFO' && instanceID !== this.#broker?.instanceID) return false;
+		return next(command, packet);
+	}
+
+	async #look(): Promise<Duration> {
+		const gap = performance.now() - this.#lookedAt;
+		this.#lookedAt = performance.now();
+		this.#say();
+		const { transit, registry, nodeID } = this.#broker ?? {};
+		if (!this.#transporter.connected) return LOOK_EVERY;
+		void transit?.sendPing(nodeID); // it tells of its own failure
+		if (gap < SUSPENDED) registry?.discoverer.checkRemoteNodes();
+		const begun = Math.max(this.#heardAt, this.#relinkedAt, this.#connectedAt ?? performance.now());
+		if (performance.now() - begun > RELINK_AFTER) {
+			this.#relinkedAt = performance.now();
+			this.#transporter.relink();
+		}
+		return LOOK_EVERY;
+	}
+
+	#say(): void {
+		const { trouble } = this;
+		if (trouble === undefined) this.#waiting.over('messages pass through the broker again');
+		else if (this.#error === undefined) this.#waiting.for(trouble);
+		else this.#waiting.for(`${trouble} (${brokerReason(this.#error)})`);
+	}
+}

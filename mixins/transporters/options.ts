@@ -1,0 +1,68 @@
+/** How Moleculer's transporters are told to treat each broker; pure, so that every choice can be read and tested. */
+import type { RedisOptions } from 'ioredis';
+import { type Duration, SECOND } from '../../domain/time.ts';
+import type { BrokerUrl } from '../brokers/broker-url.ts';
+
+/** Longer than a call may take, a request is of no use to anybody: its caller has been answered. */
+export const REQUEST_TIMEOUT: Duration = 10 * SECOND;
+
+const CONNECT_TIMEOUT: Duration = 5 * SECOND;
+
+/**
+ * AMQP. Requests are taken without acknowledgement: one that was acknowledged only after its answer would be carried
+ * out a second time when its node dies in between, and Moleculer's default of one unacknowledged request at a time lets
+ * calls that need each other wait for ever. What limits the work in hand is the bulkhead.
+ */
+export const amqpOptions = (url: string) => ({
+	// A list, because Moleculer would split a text at semicolons. The heartbeat finds a connection that died unsaid.
+	url: [`${url}?heartbeat=10`],
+	prefetch: 1_000,
+	consumeOptions: { noAck: true },
+	// A request to a node that is gone must not wait for its successor, which has the same name.
+	messageOptions: { expiration: String(REQUEST_TIMEOUT) },
+	socketOptions: { timeout: CONNECT_TIMEOUT, noDelay: true, keepAlive: true, keepAliveDelay: 5 * SECOND },
+});
+
+/** The subscribing connection: it waits for the broker; Moleculer subscribes again after each connect. */
+export const REDIS_SUBSCRIBER: RedisOptions = {
+	connectionName: 'protected-payment-subscriber',
+	connectTimeout: CONNECT_TIMEOUT,
+	keepAlive: 5 * SECOND,
+	retryStrategy: (times) => Math.min(times * 50, SECOND),
+	maxRetriesPerRequest: null,
+	autoResubscribe: false,
+};
+
+/** The publishing connection: what cannot be sent now fails now. */
+export const REDIS_PUBLISHER: RedisOptions = {
+	...REDIS_SUBSCRIBER,
+	connectionName: 'protected-payment-publisher',
+	maxRetriesPerRequest: 0,
+	enableOfflineQueue: false,
+};
+
+/**
+ * Kafka, in the object form: a text with several hosts is not split. With its default retries the consumer stays deaf
+ * for good after an outage; the producer's are left alone, or a call would wait for the broker past its time.
+ */
+export function kafkaOptions({ hosts, tls, login }: Extract<BrokerUrl, { kind: 'kafka' }>) {
+	const connection = {
+		...(tls ? { tls: {}, tlsServerName: true } : {}),
+		...(login === undefined
+			? {}
+			: {
+					sasl: {
+						mechanism: login.mechanism.toUpperCase(),
+						username: login.username,
+						password: login.password,
+					},
+				}),
+	};
+	return {
+		clientId: 'protected-payment',
+		bootstrapBrokers: [...hosts],
+		producer: connection,
+		admin: connection,
+		consumer: { ...connection, retries: true, retryDelay: 250 },
+	};
+}
