@@ -1,19 +1,30 @@
 import { EventEmitter } from 'node:events';
-import { type BrokerOptions, ServiceBroker, type ServiceSchema } from 'moleculer';
+import { type BrokerOptions, type LoggerConfig, ServiceBroker, type ServiceSchema } from 'moleculer';
 import type { PoolConfig } from 'pg';
-import { SECOND } from './domain/time.ts';
-import { PostgresCarrier } from './mixins/brokers/postgres.ts';
+import { type Duration, SECOND } from './domain/time.ts';
+import type { BrokerUrl } from './mixins/brokers/broker-url.ts';
+import type { Carrier } from './mixins/brokers/carrier.ts';
+import { carrierOf } from './mixins/brokers/carrier-of.ts';
 import { Database } from './mixins/database/database.ts';
 import { startEmbeddedPostgres } from './mixins/database/embedded-postgres.ts';
 import { defineModels, type Models } from './mixins/database/models.ts';
+import { type NodePlace, NodeSlot, nodeNameOf } from './mixins/database/node-slot.ts';
 import { SchemaGate } from './mixins/database/schema-gate.ts';
 import { Health } from './mixins/health.ts';
 import type { Log } from './mixins/loop.ts';
 import { StandInParcels } from './mixins/parcels/stand-in.ts';
 import { SandboxProvider } from './mixins/payments/sandbox.ts';
 import type { Platform, Signals } from './mixins/platform.ts';
-import type { ServiceName, Settings } from './mixins/settings.ts';
+import { CALL_POLICIES } from './mixins/policies.ts';
+import { type ProbeAnswer, type ProbeRoute, ProbeServer } from './mixins/probe-server.ts';
+import { SERVICE_NAMES, type ServiceName, type Settings } from './mixins/settings.ts';
+import { throttle } from './mixins/throttle.ts';
+import { TransporterLink } from './mixins/transporters/link.ts';
+import { REQUEST_TIMEOUT } from './mixins/transporters/options.ts';
+import { transporterOf } from './mixins/transporters/transporter.ts';
 import { UnixSocketHub } from './mixins/unix-socket-transporter.ts';
+import { unlessAborted } from './mixins/unless-aborted.ts';
+import { ALIVE, type HealthAnswer, readiness } from './services/gateway/health.ts';
 import { boundAddress, gatewayService } from './services/gateway.service.ts';
 import { ordersService } from './services/orders.service.ts';
 import { outboxRelayService } from './services/outbox-relay.service.ts';
@@ -21,21 +32,16 @@ import { settlementService } from './services/settlement.service.ts';
 import { shippingService } from './services/shipping.service.ts';
 import { TOPOLOGY } from './services/topology.ts';
 
+/** However many transactions a second store messages, relays in other processes are woken at most this often. */
+const WAKE_RELAYS_EVERY: Duration = 20;
+
 /** What Moleculer leaves unsafe or open by default, set. */
 export function brokerOptions(settings: Settings): BrokerOptions {
-	const level = settings.logLevel;
-	const framework = level === 'debug' || level === 'trace' ? level : 'warn';
 	return {
 		nodeID: 'protected-payment',
-		logger: {
-			type: 'Console',
-			options: {
-				formatter: 'short',
-				level: { BROKER: framework, REGISTRY: framework, TRANSIT: framework, $NODE: framework, '**': level },
-			},
-		},
+		logger: loggerOf(settings),
 		// A call without a limit would wait for ever. Longer than the 5 s that a request waits for its Idempotency-Key.
-		requestTimeout: 10 * SECOND,
+		requestTimeout: REQUEST_TIMEOUT,
 		// An action that moves money must never be carried out again by the framework.
 		retryPolicy: { enabled: false },
 		// Without it a stop drops the calls in hand.
@@ -47,6 +53,29 @@ export function brokerOptions(settings: Settings): BrokerOptions {
 		// The process's end is bin/start.ts's business.
 		skipProcessEventRegistration: true,
 	};
+}
+
+/** The same for one of several nodes. */
+const nodeOptions = (settings: Settings, place: NodePlace): BrokerOptions => ({
+	...brokerOptions(settings),
+	...CALL_POLICIES,
+	...place,
+	// In seconds; a node that was killed is noticed within seven of them.
+	heartbeatInterval: 2,
+	heartbeatTimeout: 6,
+	// The others have to hear that a node goes before it refuses their calls.
+	registry: { stopDelay: SECOND / 2 },
+});
+
+/** Where there is a broker the link tells of its troubles; the framework would do it with each call. */
+function loggerOf({ logLevel, broker }: Settings): LoggerConfig {
+	const verbose = logLevel === 'debug' || logLevel === 'trace';
+	const framework = verbose ? logLevel : 'warn';
+	const calls = verbose ? logLevel : broker === undefined ? 'warn' : 'error';
+	const transport = verbose ? logLevel : broker === undefined ? 'warn' : 'fatal';
+	const modules = { BROKER: calls, REGISTRY: framework, DISCOVERY: framework, TRANSIT: transport, $NODE: framework };
+	const level = { ...modules, TRANSPORTER: transport, '**': logLevel };
+	return { type: 'Console', options: { formatter: 'short', level } };
 }
 
 /** Everything that one process runs. */
@@ -61,54 +90,167 @@ export interface Application {
 	stop(): Promise<void>;
 }
 
-/** The composition root: makes every part and starts the services that the settings name. */
-export async function startApplication(settings: Settings, onLost: () => void = () => {}): Promise<Application> {
-	const hub = new UnixSocketHub(settings.dataDir);
-	const broker = new ServiceBroker({ ...brokerOptions(settings), transporter: hub });
-	const log = (name: string): Log => broker.getLogger(name);
-	const postgres =
-		settings.database.kind === 'embedded'
-			? await startEmbeddedPostgres({
-					dataDir: settings.dataDir,
-					log: (level, message) => log('postgres')[level](message),
-					onLost,
-				})
-			: undefined;
-	const connection: PoolConfig = postgres?.connection ?? connectionOf(settings);
-	const database = new Database(connection, log('database'));
-	const gate = new SchemaGate(connection, database, settings.migrate, log('database'));
-	const models = defineModels(connection);
-	const platform = platformOf(settings, database, log);
-	platform.health.register('database', async () => gate.waitsFor ?? (await reasonOf(database.ping())));
+export interface StartOptions {
+	/** ends a start that waits for the database or the broker; it rejects then, and leaves nothing running */
+	readonly signal?: AbortSignal;
+	/** called when another process has taken what this one cannot do without; it has to end at once */
+	readonly onLost?: (what: string) => void;
+	/** called with the URL of `METRICS_PORT` as soon as it answers */
+	readonly onProbe?: (url: string) => void;
+}
 
-	async function stop(): Promise<void> {
-		await broker.stop();
-		await gate.stop();
-		await platform.carrier.close();
-		await models.sequelize.close();
-		await database.close();
-		await postgres?.stop();
-	}
+/** What the parts of a start have in common. */
+interface Start {
+	readonly settings: Settings;
+	readonly health: Health;
+	readonly log: (name: string) => Log;
+	/** what was made so far, to be ended in reverse order */
+	readonly made: AsyncDisposableStack;
+	readonly signal: AbortSignal | undefined;
+	readonly onLost: (what: string) => void;
+}
+
+/** A service broker that is not started yet. */
+interface Node {
+	readonly broker: ServiceBroker;
+	/** begins the name of all that the carrier keeps on a broker */
+	readonly prefix: string;
+	start(): Promise<void>;
+}
+
+/**
+ * The composition root: makes every part and starts the services that the settings name. Without a broker it resolves
+ * before the database can be used; with one, when the node has its slot and messages pass.
+ */
+export async function startApplication(settings: Settings, options: StartOptions = {}): Promise<Application> {
+	const { signal, onLost = () => {}, onProbe = () => {} } = options;
+	const runsAll = settings.services.length === SERVICE_NAMES.length;
+	const health = new Health({ goesOnWithoutBroker: runsAll });
+	const made = new AsyncDisposableStack();
+	const start: Start = { settings, health, log: logsOf(settings), made, signal, onLost };
+	const { log } = start;
+	let phase: 'starting' | 'stopping' | undefined = 'starting';
+	health.register('process', () => phase);
+	const stop = async (): Promise<void> => {
+		phase = 'stopping';
+		await made.disposeAsync();
+	};
 
 	try {
-		for (const name of settings.services) broker.createService(schemaOf(name, platform, models));
+		if (settings.metricsPort !== undefined) onProbe(await openProbes(start, settings.metricsPort));
+		const connection = await connect(start);
+		const database = new Database(connection, log('database'));
+		made.defer(() => database.close());
+		const models = defineModels(connection);
+		made.defer(() => models.sequelize.close());
+		const gate = new SchemaGate(connection, database, settings.migrate, log('database'));
+		made.defer(() => gate.stop());
+		health.register('database', async () => gate.waitsFor ?? (await reasonOf(database.ping())));
 		gate.start();
-		await broker.start();
-		await hub.open().catch((error: Error) => log('repl').warn(`npm run repl cannot join: ${error.message}`));
+
+		const node =
+			settings.broker === undefined ? alone(start) : await amongOthers(start, settings.broker, connection, gate);
+		const { broker } = node;
+		const carrier = carrierOf({ ...settings, database, prefix: node.prefix }, TOPOLOGY, log('carrier'));
+		made.defer(() => carrier.close());
+		const platform = platformOf(start, database, carrier);
+		made.defer(() => broker.stop());
+		for (const name of settings.services) broker.createService(schemaOf(name, platform, models));
+		if (settings.broker !== undefined && !settings.services.includes('outbox-relay')) wakeRelays(broker, platform);
+		if (settings.services.includes('gateway')) {
+			health.register('orders', () =>
+				serves(broker, 'orders.create') ? undefined : 'the orders service is not there',
+			);
+		}
+		await node.start();
+		phase = undefined;
+		return { broker, platform, url: urlOf(broker, settings), ready: gate.opened, stop };
 	} catch (error) {
 		await stop();
 		throw error;
 	}
-	return { broker, platform, url: urlOf(broker, settings), ready: gate.opened, stop };
 }
 
-function platformOf(settings: Settings, database: Database, log: (name: string) => Log): Platform {
+/** A process on its own; REPLs of the same user join it through a socket. */
+function alone({ settings, log }: Start): Node {
+	const hub = new UnixSocketHub(settings.dataDir);
+	const broker = new ServiceBroker({ ...brokerOptions(settings), transporter: hub });
+	const start = async (): Promise<void> => {
+		await broker.start();
+		await hub.open().catch((error: Error) => log('repl').warn(`npm run repl cannot join: ${error.message}`));
+	};
+	return { broker, prefix: '', start };
+}
+
+/** One of several processes, which find each other over the broker. Waits for the database and for a free slot. */
+async function amongOthers(start: Start, url: BrokerUrl, connection: PoolConfig, gate: SchemaGate): Promise<Node> {
+	const { settings, health, log, made, signal, onLost } = start;
+	const transporter = transporterOf(url);
+	const link = new TransporterLink(transporter, log('link'));
+	health.register('transporter', () => link.trouble, 'broker');
+	const name = nodeNameOf(settings.services);
+	const slot = new NodeSlot({ connection, name, log: log('slot'), onLost: () => onLost(`the place of ${name}`) });
+	made.defer(() => slot.stop());
+	health.register('slot', () => slot.trouble);
+	await unlessAborted(gate.opened, signal);
+	slot.start();
+	const place = await unlessAborted(slot.taken, signal);
+	const broker = new ServiceBroker({
+		...nodeOptions(settings, place),
+		transporter,
+		middlewares: [link.middleware],
+	});
+	return { broker, prefix: place.namespace, start: () => unlessAborted(broker.start(), signal) };
+}
+
+async function openProbes({ settings, health, made }: Start, port: number): Promise<string> {
+	const json = ({ status, body }: HealthAnswer): ProbeAnswer => ({ status, type: 'application/json', body });
+	const routes = new Map<string, ProbeRoute>([
+		['/health/live', () => json(ALIVE)],
+		['/health/ready', async () => json(await readiness(() => health.readiness(), undefined))],
+	]);
+	const probes = new ProbeServer(routes);
+	made.defer(() => probes.close());
+	return probes.listen(settings.http.host, port);
+}
+
+async function connect({ settings, log, made, onLost }: Start): Promise<PoolConfig> {
+	const { database, dataDir } = settings;
+	if (database.kind === 'url') return { connectionString: database.url };
+	const postgres = await startEmbeddedPostgres({
+		dataDir,
+		log: (level, message) => log('postgres')[level](message),
+		onLost: () => onLost(dataDir),
+	});
+	made.defer(() => postgres.stop());
+	return postgres.connection;
+}
+
+/** Log lines have to be written before the service broker can be made: one that is never started writes them. */
+function logsOf(settings: Settings): (name: string) => Log {
+	const options = { logger: loggerOf(settings), internalServices: false, skipProcessEventRegistration: true };
+	const broker = new ServiceBroker(options);
+	return (name) => broker.getLogger(name);
+}
+
+/** Lets relays in other processes know; for speed only. */
+function wakeRelays(broker: ServiceBroker, { signals }: Platform): void {
+	const wake = throttle(WAKE_RELAYS_EVERY, () => {
+		broker.broadcast('outbox.stored', null, { groups: ['outbox-relay'] }).catch(() => {}); // they look by themselves too
+	});
+	signals.on('outbox.stored', wake);
+}
+
+const serves = (broker: ServiceBroker, action: string): boolean =>
+	broker.registry.getActionEndpoints(action)?.hasAvailable() === true;
+
+function platformOf({ settings, health, log }: Start, database: Database, carrier: Carrier): Platform {
 	return {
 		settings,
 		database,
 		log,
-		carrier: new PostgresCarrier(database, TOPOLOGY, log('carrier')),
-		health: new Health(),
+		carrier,
+		health,
 		signals: new EventEmitter<Signals>(),
 		provider: new SandboxProvider(database, settings.sandboxLatency),
 		parcels: new StandInParcels(database),
@@ -118,7 +260,7 @@ function platformOf(settings: Settings, database: Database, log: (name: string) 
 function schemaOf(name: ServiceName, platform: Platform, models: Models): ServiceSchema {
 	switch (name) {
 		case 'gateway':
-			return gatewayService({ ...platform.settings.http, health: () => healthOf(platform.health) });
+			return gatewayService({ ...platform.settings.http, health: () => platform.health.readiness() });
 		case 'orders':
 			return ordersService(platform, models);
 		case 'outbox-relay':
@@ -129,14 +271,6 @@ function schemaOf(name: ServiceName, platform: Platform, models: Models): Servic
 			return shippingService(platform);
 	}
 }
-
-async function healthOf(health: Health) {
-	const failing = await health.failing();
-	return { ready: failing.length === 0, failing, degraded: [] };
-}
-
-const connectionOf = ({ database }: Settings): PoolConfig =>
-	database.kind === 'url' ? { connectionString: database.url } : {};
 
 async function reasonOf(check: Promise<void>): Promise<string | undefined> {
 	try {

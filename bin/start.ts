@@ -13,26 +13,40 @@ function fail(error: unknown): never {
 	process.exit(1);
 }
 
+const giveUp = new AbortController();
+let stopping = false;
+
 try {
 	const settings = parseSettings(process.env);
-	let stopping = false;
-	const starting = startApplication(settings, () => fail(new Error(`another process has taken ${settings.dataDir}`)));
+	const starting = startApplication(settings, {
+		signal: giveUp.signal,
+		onLost: (what) => fail(new Error(`another process has taken ${what}`)),
+		onProbe: (url) => say(`Health and metrics at ${url}`),
+	});
 	const stop = async (): Promise<void> => {
 		if (stopping) return;
 		stopping = true;
 		setTimeout(() => process.exit(0), LONGEST_STOP).unref();
-		// A start that is under way is ended when it is through: nothing is left half-made.
-		const application = await starting.catch(fail);
+		giveUp.abort();
+		// A start that does not wait for others is ended when it is through: nothing is left half-made.
+		const application = await starting;
 		await application.stop();
 		process.exit(0);
 	};
-	for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.on(signal, () => void stop());
-	const { ready, url } = await starting;
+	for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.on(signal, () => void stop().catch(end));
+	const { ready, url, broker } = await starting;
 	await ready;
 	if (!stopping) {
-		const what = url === undefined ? `runs ${settings.services.join(', ')}` : `listens on ${url}`;
+		const runs = `runs ${settings.services.join(', ')} as ${broker.nodeID}`;
+		const what = url === undefined ? runs : `listens on ${url}`;
 		say(`Protected Payment ${what}; payment provider: ${settings.paymentProvider}`);
 	}
 } catch (error) {
+	end(error);
+}
+
+/** A start that was given up is a stop. */
+function end(error: unknown): never {
+	if (giveUp.signal.aborted && error === giveUp.signal.reason) process.exit(0);
 	fail(error);
 }

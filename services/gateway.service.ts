@@ -9,6 +9,7 @@ import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import type { Context, Service, ServiceBroker, ServiceSchema } from 'moleculer';
 import ApiGateway from 'moleculer-web';
+import { NO_POLICY } from '../mixins/policies.ts';
 import { encodeResult, SUCCESS, send, sendProblem } from './gateway/answer.ts';
 import { type FailedCall, toProblem } from './gateway/errors.ts';
 import { ALIVE, type Health, type HealthAnswer, readiness } from './gateway/health.ts';
@@ -126,7 +127,7 @@ export function gatewayService(deps: GatewayDeps): ServiceSchema {
 				options.tracking = false;
 			},
 		},
-		actions: { rest: { tracing: false }, listAliases: false, addRoute: false, removeRoute: false },
+		actions: { rest: { tracing: false, ...NO_POLICY }, listAliases: false, addRoute: false, removeRoute: false },
 		events: {
 			'$broker.started'(this: Gateway) {
 				this.up = true;

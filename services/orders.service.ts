@@ -12,6 +12,7 @@ import { type Reads, reading, readMixin } from '../mixins/database/read-adapter.
 import { UnitOfWork } from '../mixins/database/unit-of-work.ts';
 import { type IdempotencyKey, Intake } from '../mixins/intake.ts';
 import type { Platform } from '../mixins/platform.ts';
+import { READ_POLICY } from '../mixins/policies.ts';
 import { parseDuration } from '../mixins/settings.ts';
 import { callerOf, isAdmin, type Meta, maySee } from './orders/caller.ts';
 import { type OrderDto, orderToDto, rowToDto } from './orders/order-dto.ts';
@@ -117,12 +118,14 @@ export function ordersService(platform: Platform, models: Models): ServiceSchema
 			},
 			get: {
 				params: ID_PARAMS,
+				retryPolicy: READ_POLICY,
 				handler(this: Self, ctx: IdContext): Promise<OrderDto> {
 					return read(this, ctx);
 				},
 			},
 			list: {
 				params: LIST_PARAMS,
+				retryPolicy: READ_POLICY,
 				async handler(this: Self, ctx: Context<ListParams, Meta>) {
 					const caller = callerOf(ctx.meta);
 					const { status, limit, cursor } = ctx.params;
@@ -147,6 +150,7 @@ export function ordersService(platform: Platform, models: Models): ServiceSchema
 			},
 			history: {
 				params: ID_PARAMS,
+				retryPolicy: READ_POLICY,
 				async handler(this: Self, ctx: IdContext) {
 					await read(this, ctx);
 					const rows = await reading(database, () =>

@@ -76,11 +76,13 @@ export function outboxRelayService(platform: Platform): ServiceSchema {
 				}),
 			},
 		},
+		// Said by processes without a relay of their own.
+		events: { 'outbox.stored': wake },
 		async started() {
 			signals.on('outbox.stored', wake);
 			relaying.start();
 			purging.start();
-			health.watch('outbox relay', relaying);
+			health.watch('outbox relay', relaying, 'broker');
 		},
 		async stopped() {
 			signals.off('outbox.stored', wake);

@@ -71,7 +71,7 @@ export function settlementService(platform: Platform): ServiceSchema {
 			];
 			sweeping.start();
 			for (const [index, subscription] of subscriptions.entries())
-				health.watch(`settlement consumer ${index + 1}`, subscription);
+				health.watch(`settlement consumer ${index + 1}`, subscription, 'broker');
 			health.watch('sweeper', sweeping);
 		},
 		async stopped() {

@@ -66,7 +66,7 @@ export function shippingService(platform: Platform): ServiceSchema {
 		name: 'shipping',
 		async started() {
 			subscription = carrier.subscribe('shipping', handle);
-			health.watch('shipping consumer', subscription);
+			health.watch('shipping consumer', subscription, 'broker');
 		},
 		async stopped() {
 			await subscription?.close();

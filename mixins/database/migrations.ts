@@ -5,9 +5,10 @@ import { migration as messages } from './migrations/0002-messages.ts';
 import { migration as carrier } from './migrations/0003-carrier.ts';
 import { migration as sandbox } from './migrations/0004-sandbox.ts';
 import { migration as traces } from './migrations/0005-traces.ts';
+import { migration as installation } from './migrations/0006-installation.ts';
 import type { Migration } from './migrations/migration.ts';
 
-export const MIGRATIONS: readonly Migration[] = [orders, messages, carrier, sandbox, traces];
+export const MIGRATIONS: readonly Migration[] = [orders, messages, carrier, sandbox, traces, installation];
 
 export interface MigrationStatus {
 	readonly applied: readonly string[];

@@ -1,0 +1,162 @@
+import { randomUUID } from 'node:crypto';
+import { crc32 } from 'node:zlib';
+import pg from 'pg';
+import { type Duration, SECOND } from '../../domain/time.ts';
+import { type Log, Loop } from '../loop.ts';
+import { SERVICE_NAMES, type ServiceName } from '../settings.ts';
+import { installationName } from './installation.ts';
+
+const LOOK_EVERY: Duration = 2 * SECOND;
+/** An ended session of our own may take so long to be gone. */
+const RETRY: Duration = SECOND / 4;
+const PATIENCE: Duration = 5 * SECOND;
+
+/** The session lives as long as the process; if that vanishes without a word, the server soon knows. */
+const OPTIONS = [
+	...['idle_session_timeout=0', 'statement_timeout=5s'],
+	...['tcp_keepalives_idle=5', 'tcp_keepalives_interval=2', 'tcp_keepalives_count=3'],
+]
+	.map((setting) => `-c ${setting}`)
+	.join(' ');
+
+/** Where a process stands among the nodes of the system. */
+export interface NodePlace {
+	/** the node's id: the service's name and the slot, such as `orders-0` */
+	readonly nodeID: string;
+	/** what keeps this system's nodes and messages from those of others on the same broker */
+	readonly namespace: string;
+}
+
+/** What a process is called that runs these services: `orders`, `gateway_orders`, or `all`. Topics are named after it. */
+export function nodeNameOf(services: readonly ServiceName[]): string {
+	if (services.length === SERVICE_NAMES.length) return 'all';
+	return SERVICE_NAMES.filter((name) => services.includes(name)).join('_');
+}
+
+export interface NodeSlotOptions {
+	readonly connection: pg.ClientConfig;
+	/** what runs here, such as `orders`; each name has slots of its own */
+	readonly name: string;
+	readonly log: Log;
+	/** called once if the session broke, and another process had taken the slot when it was to be taken again */
+	readonly onLost: () => void;
+}
+
+/**
+ * The lowest free slot of a name, held by an advisory lock on a session of its own. A session that breaks is opened anew
+ * and takes the same slot again. Waits for a database that is away.
+ */
+export class NodeSlot {
+	readonly #options: NodeSlotOptions;
+	readonly #loop: Loop;
+	readonly #taken = Promise.withResolvers<NodePlace>();
+	readonly #application = `protected-payment slot ${randomUUID()}`;
+	#session: pg.Client | undefined;
+	#number: number | undefined;
+	#lost = false;
+
+	constructor(options: NodeSlotOptions) {
+		this.#options = options;
+		this.#loop = new Loop(`slot of ${options.name}`, options.log, () => this.#step());
+	}
+
+	/** Why this process has no right to its place now; undefined while it holds it. */
+	get trouble(): string | undefined {
+		if (this.#session !== undefined) return undefined;
+		return this.#number === undefined ? 'no place among the nodes yet' : 'the place among the nodes is not held';
+	}
+
+	/** Resolves when a slot was taken for the first time. */
+	get taken(): Promise<NodePlace> {
+		return this.#taken.promise;
+	}
+
+	start(): void {
+		this.#loop.start();
+	}
+
+	/** Gives the slot back. */
+	async stop(): Promise<void> {
+		await this.#loop.stop();
+		const session = this.#session;
+		this.#session = undefined;
+		await session?.end().catch(() => {});
+	}
+
+	async #step(): Promise<Duration> {
+		if (this.#lost) return LOOK_EVERY;
+		if (this.#session === undefined) return this.#open();
+		await this.#session.query('SELECT 1').catch((error) => {
+			this.#drop(this.#session);
+			throw error;
+		});
+		return LOOK_EVERY;
+	}
+
+	async #open(): Promise<Duration> {
+		const client = new pg.Client({
+			...this.#options.connection,
+			application_name: this.#application,
+			options: OPTIONS,
+			connectionTimeoutMillis: PATIENCE,
+			query_timeout: PATIENCE,
+			keepAlive: true,
+		});
+		client.on('error', () => {}); // 'end' follows
+		client.once('end', () => this.#drop(client));
+		try {
+			await client.connect();
+			return await this.#take(client);
+		} finally {
+			if (this.#session !== client) await client.end().catch(() => {});
+		}
+	}
+
+	async #take(client: pg.Client): Promise<Duration> {
+		const ghosts = await endGhosts(client, this.#application);
+		if (this.#number === undefined) {
+			const namespace = await installationName(client);
+			this.#number = await lowestFree(client, this.#options.name);
+			this.#session = client;
+			this.#taken.resolve({ nodeID: `${this.#options.name}-${this.#number}`, namespace });
+		} else if (await tryLock(client, this.#options.name, this.#number)) {
+			this.#session = client;
+			this.#options.log.info(`${this.#options.name}-${this.#number} is held again`);
+		} else if (ghosts > 0) {
+			return RETRY;
+		} else {
+			this.#lost = true;
+			this.#options.onLost();
+		}
+		return LOOK_EVERY;
+	}
+
+	#drop(session: pg.Client | undefined): void {
+		if (session === undefined || this.#session !== session) return;
+		this.#session = undefined;
+		this.#options.log.warn(`the session that holds ${this.#options.name}-${this.#number} has ended`);
+		void session.end().catch(() => {});
+		this.#loop.wake();
+	}
+}
+
+/** Ends the sessions of this process that the server still believes in; answers how many there were. */
+async function endGhosts(client: pg.Client, application: string): Promise<number> {
+	const { rows } = await client.query(
+		'SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = $1 AND pid <> pg_backend_pid()',
+		[application],
+	);
+	return rows.length;
+}
+
+async function lowestFree(client: pg.Client, name: string): Promise<number> {
+	for (let number = 0; ; number += 1) if (await tryLock(client, name, number)) return number;
+}
+
+async function tryLock(client: pg.Client, name: string, number: number): Promise<boolean> {
+	const { rows } = await client.query<{ held: boolean }>('SELECT pg_try_advisory_lock($1, $2) AS held', [
+		crc32(name) & 0x7fff_ffff,
+		number,
+	]);
+	return rows[0]?.held === true;
+}

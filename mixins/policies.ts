@@ -1,0 +1,48 @@
+/** How calls between nodes fail, are repeated, and are bounded; pure, for Moleculer's middlewares. */
+import type { BrokerOptions } from 'moleculer';
+import { SECOND } from '../domain/time.ts';
+
+/** What Moleculer's errors, and ours that came from another node, say of themselves. */
+interface CallError {
+	readonly code?: unknown;
+	readonly type?: unknown;
+	readonly retryable?: unknown;
+	/** the node that it came from; none if it was raised here */
+	readonly nodeID?: unknown;
+}
+
+const isCallError = (error: unknown): error is CallError => typeof error === 'object' && error !== null;
+
+/**
+ * Whether an error speaks against the node that was called, so that others should be asked for a while: it did not
+ * answer, it went away, or it said that it cannot work now. A refusal, a bug or a broker that is away does not.
+ */
+export function isNodeFailure(error: unknown): boolean {
+	if (!isCallError(error)) return false;
+	if (error.type === 'REQUEST_TIMEOUT' || error.type === 'REQUEST_REJECTED') return true;
+	return error.code === 503 && error.nodeID !== undefined;
+}
+
+/** Whether a read may be asked of another node at once. Not after a time-out: the caller has waited long enough. */
+export const isWorthRepeating = (error: unknown): boolean =>
+	isCallError(error) && error.retryable === true && error.type !== 'REQUEST_TIMEOUT';
+
+/** What every node is given. An action that reads says so with `retryPolicy: READ_POLICY`; nothing else is repeated. */
+export const CALL_POLICIES = {
+	retryPolicy: { enabled: false, retries: 1, delay: 50, maxDelay: 50, factor: 1, check: isWorthRepeating },
+	circuitBreaker: {
+		enabled: true,
+		threshold: 0.5,
+		minRequestCount: 10,
+		windowTime: 10, // s
+		halfOpenTime: 2 * SECOND,
+		check: isNodeFailure,
+	},
+	// Far above what the group commit has in hand at once, so that it only bounds what a stampede may pile up.
+	bulkhead: { enabled: true, concurrency: 2_000, maxQueueSize: 2_000 },
+} satisfies BrokerOptions;
+
+export const READ_POLICY = { enabled: true };
+
+/** The gateway's own action only waits for others: what it waits for is bounded there. */
+export const NO_POLICY = { bulkhead: { enabled: false }, circuitBreaker: { enabled: false } };

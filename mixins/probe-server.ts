@@ -1,0 +1,78 @@
+/** A small HTTP server of the process itself, for its health and its metrics: nobody's requests, no services needed. */
+import { once } from 'node:events';
+import { createServer, type IncomingMessage, type Server, type ServerResponse, STATUS_CODES } from 'node:http';
+import type { AddressInfo } from 'node:net';
+
+export interface ProbeAnswer {
+	readonly status: number;
+	readonly type: string;
+	readonly body: string;
+}
+
+/** Answers a GET; a throw is answered 500, without its reason. */
+export type ProbeRoute = () => Promise<ProbeAnswer> | ProbeAnswer;
+
+const PATIENCE = 5_000;
+
+export class ProbeServer {
+	readonly #server: Server;
+
+	/** `routes`: an exact path each. */
+	constructor(routes: ReadonlyMap<string, ProbeRoute>) {
+		const limits = { headersTimeout: PATIENCE, requestTimeout: PATIENCE, connectionsCheckingInterval: 1_000 };
+		this.#server = createServer(limits, (request, response) => void answer(routes, request, response));
+	}
+
+	/** Resolves with the URL to ask; rejects with a message of one line. Port 0 takes any free one. */
+	async listen(host: string, port: number): Promise<string> {
+		try {
+			this.#server.listen(port, host);
+			await once(this.#server, 'listening');
+		} catch (error) {
+			const { code = String(error) } = error as NodeJS.ErrnoException;
+			const why = code === 'EADDRINUSE' ? 'the port is in use' : code;
+			throw new Error(`METRICS_PORT cannot be listened on at ${host}:${port}: ${why}`);
+		}
+		const { address, port: bound, family } = this.#server.address() as AddressInfo;
+		return `http://${family === 'IPv6' ? `[${address}]` : address}:${bound}`;
+	}
+
+	async close(): Promise<void> {
+		if (!this.#server.listening) return;
+		const closed = once(this.#server, 'close');
+		this.#server.close();
+		this.#server.closeAllConnections();
+		await closed;
+	}
+}
+
+async function answer(
+	routes: ReadonlyMap<string, ProbeRoute>,
+	request: IncomingMessage,
+	response: ServerResponse,
+): Promise<void> {
+	request.resume(); // whatever came along is not read
+	const { status, type, body } = await answerTo(routes, request);
+	const headers = { 'Content-Type': type, 'Content-Length': Buffer.byteLength(body), 'Cache-Control': 'no-store' };
+	const more = status === 405 ? { Allow: 'GET, HEAD' } : status === 503 ? { 'Retry-After': '1' } : {};
+	response.writeHead(status, { ...headers, ...more });
+	response.end(request.method === 'HEAD' ? undefined : body);
+}
+
+async function answerTo(routes: ReadonlyMap<string, ProbeRoute>, request: IncomingMessage): Promise<ProbeAnswer> {
+	const [path = ''] = (request.url ?? '').split('?');
+	const route = routes.get(path);
+	if (route === undefined) return problem(404);
+	if (request.method !== 'GET' && request.method !== 'HEAD') return problem(405);
+	try {
+		return await route();
+	} catch {
+		return problem(500);
+	}
+}
+
+/** RFC 9457, section 4.2.1: nothing more is to be said than the status does. */
+function problem(status: number): ProbeAnswer {
+	const body = JSON.stringify({ type: 'about:blank', title: STATUS_CODES[status], status });
+	return { status, type: 'application/problem+json', body };
+}
