@@ -20,7 +20,7 @@ import { type ProbeAnswer, type ProbeRoute, ProbeServer } from './mixins/probe-s
 import { SERVICE_NAMES, type ServiceName, type Settings } from './mixins/settings.ts';
 import { throttle } from './mixins/throttle.ts';
 import { TransporterLink } from './mixins/transporters/link.ts';
-import { REQUEST_TIMEOUT } from './mixins/transporters/options.ts';
+import { HEARTBEAT, REQUEST_TIMEOUT } from './mixins/transporters/options.ts';
 import { transporterOf } from './mixins/transporters/transporter.ts';
 import { UnixSocketHub } from './mixins/unix-socket-transporter.ts';
 import { unlessAborted } from './mixins/unless-aborted.ts';
@@ -59,10 +59,8 @@ export function brokerOptions(settings: Settings): BrokerOptions {
 const nodeOptions = (settings: Settings, place: NodePlace): BrokerOptions => ({
 	...brokerOptions(settings),
 	...CALL_POLICIES,
+	...HEARTBEAT,
 	...place,
-	// In seconds; a node that was killed is noticed within seven of them.
-	heartbeatInterval: 2,
-	heartbeatTimeout: 6,
 	// The others have to hear that a node goes before it refuses their calls.
 	registry: { stopDelay: SECOND / 2 },
 });
@@ -153,6 +151,7 @@ export async function startApplication(settings: Settings, options: StartOptions
 		const { broker } = node;
 		const carrier = carrierOf({ ...settings, database, prefix: node.prefix }, TOPOLOGY, log('carrier'));
 		made.defer(() => carrier.close());
+		health.register('carrier', () => carrier.waitsFor, 'broker');
 		const platform = platformOf(start, database, carrier);
 		made.defer(() => broker.stop());
 		for (const name of settings.services) broker.createService(schemaOf(name, platform, models));
@@ -162,7 +161,7 @@ export async function startApplication(settings: Settings, options: StartOptions
 				serves(broker, 'orders.create') ? undefined : 'the orders service is not there',
 			);
 		}
-		await node.start();
+		await Promise.all([node.start(), carrier.trusted]);
 		phase = undefined;
 		return { broker, platform, url: urlOf(broker, settings), ready: gate.opened, stop };
 	} catch (error) {

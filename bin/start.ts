@@ -37,9 +37,9 @@ try {
 	const { ready, url, broker } = await starting;
 	await ready;
 	if (!stopping) {
-		const runs = `runs ${settings.services.join(', ')} as ${broker.nodeID}`;
-		const what = url === undefined ? runs : `listens on ${url}`;
-		say(`Protected Payment ${what}; payment provider: ${settings.paymentProvider}`);
+		const what = url === undefined ? `runs ${settings.services.join(', ')}` : `listens on ${url}`;
+		const node = settings.broker === undefined ? '' : ` node ${broker.nodeID};`;
+		say(`Protected Payment ${what};${node} payment provider: ${settings.paymentProvider}`);
 	}
 } catch (error) {
 	end(error);

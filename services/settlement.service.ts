@@ -1,10 +1,10 @@
 import { performance } from 'node:perf_hooks';
-import { setTimeout as pause } from 'node:timers/promises';
 import type { ServiceSchema } from 'moleculer';
 import { type Duration, type Instant, SECOND } from '../domain/time.ts';
-import type { BatchHandler, Delivery, Subscription } from '../mixins/brokers/carrier.ts';
+import type { BatchHandler, Subscription } from '../mixins/brokers/carrier.ts';
 import { STOP_PATIENCE } from '../mixins/calls.ts';
 import { CLOCK } from '../mixins/database/orders-store.ts';
+import { inDueTime } from '../mixins/in-due-time.ts';
 import { Inbox } from '../mixins/inbox.ts';
 import { intentHandler } from '../mixins/intents.ts';
 import { Loop } from '../mixins/loop.ts';
@@ -31,17 +31,12 @@ export function settlementService(platform: Platform): ServiceSchema {
 	});
 	let subscriptions: Subscription[] = [];
 
-	/** Waits until what came a moment early is due, before any transaction: locked orders would refuse cancels. */
-	async function waitUntilDue(deliveries: readonly Delivery[]): Promise<void> {
-		const moments = deliveries.flatMap(({ deliverAt }) => (deliverAt === null ? [] : [deliverAt]));
+	const databaseClock = async (): Promise<Instant> => {
 		const [row] = await database.query<{ now: Instant }>(CLOCK);
-		const now = row?.now ?? Number.NaN;
-		const early = moments.map((moment) => moment - now).filter((left) => left > 0 && left <= carrier.early);
-		if (early.length > 0) await pause(Math.max(...early));
-	}
+		return row?.now ?? Number.NaN;
+	};
 
 	const handleDeadlines: BatchHandler = async (deliveries) => {
-		if (carrier.early > 0) await waitUntilDue(deliveries);
 		const { failures } = await inbox.handle('deadlines.handle', 'deadlines', deliveries, (order, delivery, moment) => {
 			if (delivery.deliverAt === null) throw new Error('a wake-up without its moment');
 			if (moment.now - delivery.deliverAt > BEHIND) lastBehind = performance.now();
@@ -66,7 +61,7 @@ export function settlementService(platform: Platform): ServiceSchema {
 		},
 		async started() {
 			subscriptions = [
-				carrier.subscribe('deadlines', handleDeadlines, { concurrency: 3 }),
+				carrier.subscribe('deadlines', inDueTime(carrier.early, databaseClock, handleDeadlines), { concurrency: 3 }),
 				carrier.subscribe('settlement', handlePayments),
 			];
 			sweeping.start();

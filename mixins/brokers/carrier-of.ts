@@ -3,6 +3,15 @@ import type { Log } from '../loop.ts';
 import type { BrokerUrl } from './broker-url.ts';
 import type { Carrier, Topology } from './carrier.ts';
 import { PostgresCarrier } from './postgres.ts';
+import { RedisCarrier } from './redis.ts';
+
+/** What the process asks of a carrier beside its messages; a carrier without these has nothing to tell. */
+export interface ProcessCarrier extends Carrier {
+	/** what keeps it from its work, as one sentence; undefined if nothing does */
+	readonly waitsFor?: string | undefined;
+	/** rejects with one sentence if the broker is one that messages must not be trusted to */
+	readonly trusted?: Promise<void>;
+}
 
 export interface CarrierPlace {
 	/** none: PostgreSQL carries */
@@ -13,9 +22,13 @@ export interface CarrierPlace {
 }
 
 /** The carrier that `BROKER_URL` chooses. */
-export function carrierOf({ broker, database }: CarrierPlace, topology: Topology, log: Log): Carrier {
+export function carrierOf({ broker, database, prefix }: CarrierPlace, topology: Topology, log: Log): ProcessCarrier {
 	switch (broker?.kind) {
-		default:
+		case undefined:
 			return new PostgresCarrier(database, topology, log);
+		case 'redis':
+			return new RedisCarrier(broker.url, topology, log, { prefix });
+		default:
+			throw new Error(`no carrier for ${broker?.kind} yet`);
 	}
 }

@@ -1,5 +1,7 @@
+import { readFile, realpath } from 'node:fs/promises';
+import { isAbsolute, join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { PORT } from './embedded-postgres-host.ts';
+import { chooseSocketDir, PORT } from './embedded-postgres-host.ts';
 import { PostgresServer, SUPERUSER } from './embedded-postgres-server.ts';
 import { DATABASE, judge, knock, prepareDatabase, type Session, tryLock } from './embedded-postgres-session.ts';
 
@@ -45,6 +47,15 @@ export async function startEmbeddedPostgres(options: EmbeddedPostgresOptions): P
 	const keeper = new Keeper(await PostgresServer.open(options.dataDir, options.settings), options);
 	await keeper.start(options.signal ?? new AbortController().signal);
 	return keeper;
+}
+
+/** How another process of this user reaches the PostgreSQL that runs on `dataDir`. Starts nothing. */
+export async function embeddedConnection(dataDir: string): Promise<EmbeddedPostgres['connection']> {
+	const folder = await realpath(dataDir).catch(() => dataDir);
+	const lines = await readFile(join(folder, 'postgres', 'postmaster.pid'), 'utf8').catch(() => '');
+	const running = lines.split('\n')[4] ?? ''; // the server says where its socket is: TMPDIR may have been another one then
+	const host = isAbsolute(running) ? running : chooseSocketDir(folder);
+	return { host, port: PORT, user: SUPERUSER, database: DATABASE };
 }
 
 /** How eagerly to bring the server up: how often to start it, and whom to tell that it was not there. */

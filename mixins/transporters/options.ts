@@ -6,6 +6,9 @@ import type { BrokerUrl } from '../brokers/broker-url.ts';
 /** Longer than a call may take, a request is of no use to anybody: its caller has been answered. */
 export const REQUEST_TIMEOUT: Duration = 10 * SECOND;
 
+/** In seconds, as Moleculer has it: a node that was killed is noticed within seven. */
+export const HEARTBEAT = { heartbeatInterval: 2, heartbeatTimeout: 6 };
+
 const CONNECT_TIMEOUT: Duration = 5 * SECOND;
 
 /**

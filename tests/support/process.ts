@@ -12,6 +12,8 @@ import { until } from './until.ts';
 export const ROOT = resolve(import.meta.dirname, '../..');
 const KEPT_LINES = 400;
 const LISTENS = /listens on (http:\/\/\S+?);/;
+const PROBES = /^Health and metrics at (http:\/\/\S+)$/;
+const NODE = /; node (\S+);/;
 
 export type Environment = Readonly<Record<string, string>>;
 
@@ -32,6 +34,10 @@ export class Running {
 	readonly exited: Promise<Exit>;
 	/** where it listens; rejects if it ends before */
 	readonly listening: Promise<string>;
+	/** where it answers for its health; undefined before it does */
+	probeUrl: string | undefined;
+	/** its id among several, once it runs */
+	nodeID: string | undefined;
 	exit: Exit | undefined;
 	url: string | undefined;
 	readonly #child: ChildProcess;
@@ -50,6 +56,8 @@ export class Running {
 		this.listening = promise;
 		promise.catch(() => {}); // nobody may be interested
 		this.#read(this.#child.stdout, (line) => {
+			this.probeUrl ??= PROBES.exec(line)?.[1];
+			this.nodeID ??= NODE.exec(line)?.[1];
 			const url = LISTENS.exec(line)?.[1];
 			if (url === undefined) return;
 			this.url = url;

@@ -1,0 +1,96 @@
+/** The system as several processes on one database and one broker. */
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import type { TestDatabase } from './database.ts';
+import { type Environment, Running } from './process.ts';
+import { until } from './until.ts';
+
+/** What a process says of its health. */
+export interface HealthReport {
+	/** of HTTP; 0 while nobody answers */
+	readonly httpStatus: number;
+	readonly status: string;
+	readonly failing: readonly { readonly name: string; readonly reason: string }[];
+	readonly degraded: readonly { readonly name: string; readonly reason: string }[];
+}
+
+const NOBODY: HealthReport = { httpStatus: 0, status: 'none', failing: [], degraded: [] };
+
+/** How many processes of which services; what is not named runs once in none. */
+export const SEVEN = { gateway: 1, orders: 2, 'outbox-relay': 1, settlement: 2, shipping: 1 } as const;
+
+export class Cluster {
+	readonly running: Running[] = [];
+	readonly #env: Environment;
+	readonly #folder: string;
+
+	private constructor(folder: string, env: Environment) {
+		this.#folder = folder;
+		this.#env = env;
+	}
+
+	/** `env` is what all its processes are started with. */
+	static async create(database: TestDatabase, brokerUrl: string, env: Environment = {}): Promise<Cluster> {
+		const folder = await mkdtemp(join(tmpdir(), 'pp-cluster-'));
+		return new Cluster(folder, { DATABASE_URL: database.url, BROKER_URL: brokerUrl, ...env });
+	}
+
+	/** Starts a process of these services; all of them in one without. Does not wait for anything. */
+	start(services = '', env: Environment = {}): Running {
+		return this.run('bin/start.ts', { SERVICES: services, METRICS_PORT: '0', PORT: '0', ...env });
+	}
+
+	/** Any program of the project with the cluster's environment. */
+	run(entry: string, env: Environment = {}): Running {
+		const running = new Running(entry, [], { DATA_DIR: this.#folder, ...this.#env, ...env });
+		this.running.push(running);
+		return running;
+	}
+
+	/** Starts so many processes of each service, and waits until all are ready. */
+	async up(counts: Readonly<Record<string, number>> = SEVEN): Promise<Running[]> {
+		const started = Object.entries(counts).flatMap(([service, count]) =>
+			Array.from({ length: count }, () => this.start(service)),
+		);
+		await Promise.all(started.map((running) => ready(running)));
+		return started;
+	}
+
+	/** Where the gateway listens that was started last. */
+	readonly url = (): string | undefined => this.running.findLast(({ url }) => url !== undefined)?.url;
+
+	/** Ends whatever runs here. */
+	async dispose(): Promise<void> {
+		await Promise.all(this.running.map((running) => running.kill()));
+		await rm(this.#folder, { recursive: true, force: true });
+	}
+}
+
+/** What a process answers at `/health/ready` of its METRICS_PORT. */
+export async function healthOf({ probeUrl }: Running): Promise<HealthReport> {
+	if (probeUrl === undefined) return NOBODY;
+	try {
+		const response = await fetch(`${probeUrl}/health/ready`);
+		return { httpStatus: response.status, ...((await response.json()) as Omit<HealthReport, 'httpStatus'>) };
+	} catch {
+		return NOBODY;
+	}
+}
+
+/** Waits until a process is ready; fails at once, with what it printed, if it ends. */
+export function ready(running: Running): Promise<HealthReport> {
+	let last: HealthReport = NOBODY;
+	const printed = (): string => running.lines.join('\n');
+	return until(
+		async () => {
+			if (running.exit !== undefined) return { ...NOBODY, status: 'ended' };
+			last = await healthOf(running);
+			return last.httpStatus === 200 ? last : undefined;
+		},
+		() => `ready (${JSON.stringify(last)}):\n${printed()}`,
+	).then((report) => {
+		if (report.status === 'ended') throw new Error(`a process ended before it was ready:\n${printed()}`);
+		return report;
+	});
+}
