@@ -29,13 +29,16 @@ function asOperator(next: ActionHandler): ActionHandler {
 
 const AsOperator: Middleware = { name: 'AsOperator', localAction: asOperator, remoteAction: asOperator };
 
-const OPTIONS: BrokerOptions = {
-	logger: { type: 'Console', options: { formatter: 'short', level: { TRANSPORTER: 'fatal', '**': 'warn' } } },
+const optionsOf = ({ logLevel }: Settings): BrokerOptions => ({
+	logger: {
+		type: 'Console',
+		options: { formatter: 'short', level: { TRANSPORTER: 'fatal', '**': logLevel === 'fatal' ? 'fatal' : 'warn' } },
+	},
 	requestTimeout: REQUEST_TIMEOUT,
 	retryPolicy: { enabled: false },
 	internalServices: false,
 	skipProcessEventRegistration: true,
-};
+});
 
 /** A node among the others, and the way out. */
 export interface Membership {
@@ -46,16 +49,17 @@ export interface Membership {
 /** Joins the system of these settings. Rejects with one line; `onGone` is called if the system ends while we are in. */
 export async function join(settings: Settings, onGone: () => void): Promise<Membership> {
 	const { broker: url, database, dataDir } = settings;
-	if (url === undefined) return joinAlone(dataDir, onGone);
+	const options = optionsOf(settings);
+	if (url === undefined) return joinAlone(options, dataDir, onGone);
 	const connection = database.kind === 'url' ? { connectionString: database.url } : await embeddedConnection(dataDir);
-	return joinLinked(url, connection);
+	return joinLinked(options, url, connection);
 }
 
 /** Through the socket of the one process that runs on this folder. */
-async function joinAlone(dataDir: string, onGone: () => void): Promise<Membership> {
+async function joinAlone(options: BrokerOptions, dataDir: string, onGone: () => void): Promise<Membership> {
 	const leaf = new UnixSocketLeaf(dataDir, onGone);
 	const broker = new ServiceBroker({
-		...OPTIONS,
+		...options,
 		nodeID: `repl-${randomUUID()}`,
 		transporter: leaf,
 		middlewares: [AsOperator],
@@ -69,7 +73,7 @@ async function joinAlone(dataDir: string, onGone: () => void): Promise<Membershi
 }
 
 /** Over the broker, under a name that nobody else has. */
-async function joinLinked(url: BrokerUrl, connection: pg.ClientConfig): Promise<Membership> {
+async function joinLinked(options: BrokerOptions, url: BrokerUrl, connection: pg.ClientConfig): Promise<Membership> {
 	let said = 'it does not answer';
 	const hear = (line: string): void => {
 		said = line;
@@ -81,7 +85,7 @@ async function joinLinked(url: BrokerUrl, connection: pg.ClientConfig): Promise<
 	const transporter = transporterOf(url);
 	const link = new TransporterLink(transporter, log);
 	const broker = new ServiceBroker({
-		...OPTIONS,
+		...options,
 		...HEARTBEAT,
 		...place,
 		transporter,

@@ -2,6 +2,7 @@
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import pg from 'pg';
 import type { TestDatabase } from './database.ts';
 import { type Environment, Running } from './process.ts';
 import { until } from './until.ts';
@@ -17,28 +18,38 @@ export interface HealthReport {
 
 const NOBODY: HealthReport = { httpStatus: 0, status: 'none', failing: [], degraded: [] };
 
-/** How many processes of which services; what is not named runs once in none. */
+/** How many processes of which services; what is not named does not run. */
 export const SEVEN = { gateway: 1, orders: 2, 'outbox-relay': 1, settlement: 2, shipping: 1 } as const;
 
 export class Cluster {
 	readonly running: Running[] = [];
 	readonly #env: Environment;
 	readonly #folder: string;
+	readonly #pool: pg.Pool;
 
-	private constructor(folder: string, env: Environment) {
+	private constructor(folder: string, database: TestDatabase, env: Environment) {
 		this.#folder = folder;
+		this.#pool = new pg.Pool({ ...database.connection, max: 4 });
+		this.#pool.on('error', () => {});
 		this.#env = env;
 	}
 
 	/** `env` is what all its processes are started with. */
 	static async create(database: TestDatabase, brokerUrl: string, env: Environment = {}): Promise<Cluster> {
 		const folder = await mkdtemp(join(tmpdir(), 'pp-cluster-'));
-		return new Cluster(folder, { DATABASE_URL: database.url, BROKER_URL: brokerUrl, ...env });
+		return new Cluster(folder, database, { DATABASE_URL: database.url, BROKER_URL: brokerUrl, ...env });
 	}
 
 	/** Starts a process of these services; all of them in one without. Does not wait for anything. */
 	start(services = '', env: Environment = {}): Running {
 		return this.run('bin/start.ts', { SERVICES: services, METRICS_PORT: '0', PORT: '0', ...env });
+	}
+
+	/** The process that runs as this node. */
+	node(id: string): Running {
+		const found = this.running.find(({ nodeID, exit }) => nodeID === id && exit === undefined);
+		if (found === undefined) throw new Error(`there is no ${id}`);
+		return found;
 	}
 
 	/** Any program of the project with the cluster's environment. */
@@ -60,8 +71,14 @@ export class Cluster {
 	/** Where the gateway listens that was started last. */
 	readonly url = (): string | undefined => this.running.findLast(({ url }) => url !== undefined)?.url;
 
+	/** One statement, past the system. */
+	async sql<R extends pg.QueryResultRow>(text: string, values: readonly unknown[] = []): Promise<R[]> {
+		return (await this.#pool.query<R>(text, [...values])).rows;
+	}
+
 	/** Ends whatever runs here. */
 	async dispose(): Promise<void> {
+		await this.#pool.end();
 		await Promise.all(this.running.map((running) => running.kill()));
 		await rm(this.#folder, { recursive: true, force: true });
 	}

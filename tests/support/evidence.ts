@@ -1,6 +1,11 @@
 /** What is known at the end of a run: what clients were told, and what the system, the provider and the parcels say. */
+import type { QueryResultRow } from 'pg';
 import type { Answer, Client, OrderView } from './client.ts';
-import type { System } from './process.ts';
+
+/** Reads the tables, past the system. */
+export interface Tables {
+	sql<R extends QueryResultRow>(text: string, values?: readonly unknown[]): Promise<R[]>;
+}
 
 /** An event of an order's history; times are milliseconds since 1970. */
 export interface HistoryEvent {
@@ -48,7 +53,7 @@ export const FINAL: ReadonlySet<string> = new Set(['Shipped', 'Cancelled', 'Paym
 const millis = (column: string): string => `floor(extract(epoch FROM ${column}) * 1000)::float8`;
 
 /** Reads everything: the orders as any client would, the rest from the tables. */
-export async function collect(system: System, client: Client): Promise<Evidence> {
+export async function collect(system: Tables, client: Client): Promise<Evidence> {
 	return {
 		answers: client.answers,
 		orders: await client.list(),
@@ -77,7 +82,7 @@ export function strangeAnswers(answers: readonly Answer[]): string[] {
 }
 
 /** How many orders have not come to an end; throws while the database is away. */
-export async function unfinished(system: System): Promise<number> {
+export async function unfinished(system: Tables): Promise<number> {
 	const [row] = await system.sql<{ count: number }>(
 		`SELECT count(*)::int AS count FROM orders WHERE status NOT IN ('Shipped', 'Cancelled', 'PaymentFailed')`,
 	);
@@ -85,7 +90,7 @@ export async function unfinished(system: System): Promise<number> {
 }
 
 /** The orders that have not come to an end, with what they wait for: for the message of a test that waits in vain. */
-export async function laggards(system: System): Promise<string> {
+export async function laggards(system: Tables): Promise<string> {
 	const rows = await system.sql<Record<string, unknown>>(
 		`SELECT o.id, o.status, p.status AS payment, p.operation, p.attempts, p.attempt_until, o.pending_until, o.sweep_at,
 			o.sweeps, clock_timestamp() AS now FROM orders o LEFT JOIN payments p ON p.order_id = o.id

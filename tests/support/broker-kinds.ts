@@ -1,0 +1,31 @@
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import type { BrokerKind, LocalBroker } from '../../bin/brokers/local-broker.ts';
+import { redis } from '../../bin/brokers/redis.ts';
+import { freePort } from './free-port.ts';
+
+/** Every broker that the system can be run on. */
+export const BROKER_KINDS: readonly BrokerKind[] = [redis];
+
+/** A broker of a test's own, on a free port and a folder below the temporary one; not up yet. */
+export interface TestBroker extends LocalBroker {
+	/** Ends it and removes its folder. */
+	dispose(): Promise<void>;
+}
+
+export async function testBroker(kind: BrokerKind): Promise<TestBroker> {
+	const folder = await mkdtemp(join(tmpdir(), `pp-${kind.scheme}-`));
+	const local = kind.local({ folder, port: await freePort() });
+	return {
+		url: local.url,
+		up: () => local.up(),
+		down: () => local.down(),
+		kill: () => local.kill(),
+		wipe: () => local.wipe(),
+		dispose: async () => {
+			await local.kill();
+			await rm(folder, { recursive: true, force: true });
+		},
+	};
+}
