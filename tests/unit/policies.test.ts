@@ -1,0 +1,48 @@
+import { describe, expect, it } from '@jest/globals';
+import { Errors } from 'moleculer';
+import { DatabaseUnavailable } from '../../mixins/database/database.ts';
+import { isNodeFailure, isWorthRepeating } from '../../mixins/policies.ts';
+
+const at = { action: 'orders.get', nodeID: 'orders-0' };
+/** As Moleculer restores an error that came from another node. */
+const from = (nodeID: string, error: object): object => Object.assign(error, { nodeID });
+
+const refusals: [string, object][] = [
+	['not found', new Errors.MoleculerClientError('none', 404, 'Orders.NotFound')],
+	['window closed', new Errors.MoleculerClientError('closed', 409, 'Orders.WindowClosed')],
+	['invalid', new Errors.ValidationError('invalid', 'VALIDATION_ERROR', [])],
+	['a bug', new TypeError('undefined is not a function')],
+	['a bug elsewhere', from('orders-0', new Errors.MoleculerError('oops', 500))],
+];
+
+describe('a failure of the node that was called', () => {
+	it.each<[string, object]>([
+		['no answer in time', new Errors.RequestTimeoutError(at)],
+		['gone while it was asked', new Errors.RequestRejectedError(at)],
+		['it has no database', from('orders-0', new DatabaseUnavailable('away'))],
+	])('is: %s', (_, error) => expect(isNodeFailure(error)).toBe(true));
+
+	it.each<[string, unknown]>([
+		...refusals,
+		['this node has no database', new DatabaseUnavailable('away')],
+		['the broker is away', new Errors.BrokerDisconnectedError('away')],
+		['nobody to call', new Errors.ServiceNotFoundError(at)],
+		['nothing', undefined],
+		['a text', 'REQUEST_TIMEOUT'],
+	])('is not: %s', (_, error) => expect(isNodeFailure(error)).toBe(false));
+});
+
+describe('a read', () => {
+	it.each<[string, object]>([
+		['gone while it was asked', new Errors.RequestRejectedError(at)],
+		['about to stop', new Errors.ServiceNotAvailableError(at)],
+		['too busy', new Errors.QueueIsFullError(at)],
+	])('is repeated: %s', (_, error) => expect(isWorthRepeating(error)).toBe(true));
+
+	it.each<[string, unknown]>([
+		...refusals,
+		['no answer in time', new Errors.RequestTimeoutError(at)],
+		['no database', new DatabaseUnavailable('away')],
+		['nothing', null],
+	])('is not repeated: %s', (_, error) => expect(isWorthRepeating(error)).toBe(false));
+});
