@@ -12,8 +12,8 @@ export interface Log {
 /** After a step that failed, the next one waits this long, doubling. */
 const FIRST_PAUSE: Duration = 100;
 const LONGEST_PAUSE: Duration = 1_000;
-/** The first failures may pass by themselves; after that one line a minute says what is wrong. */
-const QUIET_FAILURES = 3;
+/** What fails may pass by itself; after so long one line a minute says what is wrong. */
+const QUIET: Duration = 5_000;
 const SAY_EVERY: Duration = 60_000;
 
 /**
@@ -84,7 +84,7 @@ export class Loop {
 
 	#say(reason: string): void {
 		const now = performance.now();
-		if (this.#stopping || this.#failures <= QUIET_FAILURES || now - this.#saidAt < SAY_EVERY) {
+		if (this.#stopping || now - this.#lastBeat < QUIET || now - this.#saidAt < SAY_EVERY) {
 			this.#log.debug(`${this.name}: ${reason}`);
 			return;
 		}

@@ -1,17 +1,18 @@
 import { mkdtemp } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { parseSettings } from '../../mixins/settings.ts';
+import { parseSettings, SERVICE_NAMES, type ServiceName } from '../../mixins/settings.ts';
 import { type Application, startApplication } from '../../moleculer.config.ts';
 import type { TestDatabase } from './database.ts';
 
 /** Who calls in a test that is not about callers. */
 export const META = { caller: { subject: 'tester', scopes: ['orders:admin'] } };
 
-/** The whole system in this process, on a test's database. */
+/** The whole system in this process, or some of its services, on a test's database. */
 export async function startTestApplication(
 	database: TestDatabase,
 	env: Readonly<Record<string, string>> = {},
+	services: readonly ServiceName[] = SERVICE_NAMES,
 ): Promise<Application> {
 	const dataDir = await mkdtemp(join(tmpdir(), 'protected-payment-app-'));
 	const settings = parseSettings({
@@ -22,7 +23,7 @@ export async function startTestApplication(
 		CANCELLATION_WINDOW: '1s',
 		...env,
 	});
-	const application = await startApplication(settings);
+	const application = await startApplication({ ...settings, services });
 	await application.ready;
 	return application;
 }

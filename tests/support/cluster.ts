@@ -76,6 +76,12 @@ export class Cluster {
 		return (await this.#pool.query<R>(text, [...values])).rows;
 	}
 
+	/** What the processes that still run printed last. */
+	lastWords(): string {
+		const alive = this.running.filter(({ exit }) => exit === undefined);
+		return alive.map(({ pid, lines }) => `process ${pid}:\n${lines.slice(-15).join('\n')}`).join('\n');
+	}
+
 	/** Ends whatever runs here. */
 	async dispose(): Promise<void> {
 		await this.#pool.end();

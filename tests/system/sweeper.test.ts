@@ -13,7 +13,7 @@ let application: Application;
 beforeAll(async () => {
 	database = await startTestDatabase();
 	// Nobody settles: only the sweeper of the test looks at orders.
-	application = await startTestApplication(database, { SERVICES: 'orders' });
+	application = await startTestApplication(database, {}, ['orders']);
 });
 afterAll(async () => {
 	await application.stop();

@@ -1,0 +1,109 @@
+/** kill -9 of services and of their broker under load, again and again; then the reckoning. */
+import { setTimeout as pause } from 'node:timers/promises';
+import type { BrokerKind, LocalBroker } from '../../bin/brokers/local-broker.ts';
+import { testBroker } from './broker-kinds.ts';
+import type { ChaosReport } from './chaos-run.ts';
+import { Client } from './client.ts';
+import { Cluster, ready } from './cluster.ts';
+import { plainSql, startTestDatabase } from './database.ts';
+import { census, collect, laggards, strangeAnswers, unfinished } from './evidence.ts';
+import { violations } from './invariants.ts';
+import { Load } from './load.ts';
+import type { Running } from './process.ts';
+import { between, pick, seeded } from './random.ts';
+import { until } from './until.ts';
+
+export interface ClusterChaosOptions {
+	readonly kind: BrokerKind;
+	readonly kills: number;
+	readonly seed: number;
+	/** new orders a second */
+	readonly perSecond: number;
+	/** once, in the middle, the broker loses all that it holds */
+	readonly wipe: boolean;
+	readonly say: (line: string) => void;
+}
+
+export interface ClusterChaosReport extends Omit<ChaosReport, 'faults'> {
+	/** kills of a service's process, kills of the broker, and of these the ones that took its data along */
+	readonly faults: Readonly<Record<Fault, number>>;
+	/** orders that the carrier's wake-up confirmed, and that the sweeper did */
+	readonly woken: Readonly<Record<string, number>>;
+}
+
+type Fault = 'service' | 'broker' | 'wipe';
+
+/** Seven processes. */
+const SERVICES = ['gateway', 'orders', 'outbox-relay', 'outbox-relay', 'settlement', 'settlement', 'shipping'] as const;
+/** What a fault hits, in these shares. */
+const FAULTS: readonly ['service', 'service', 'service', 'broker'] = ['service', 'service', 'service', 'broker'];
+const SETTINGS = { HOLD_LIMIT: '2s', PROVIDER_TIMEOUT: '1s', LOG_LEVEL: 'warn', MIGRATE: 'off' };
+/** The sweeper looks again after a minute at the latest. */
+const TO_THE_END = 240_000;
+
+export async function runClusterChaos(options: ClusterChaosOptions): Promise<ClusterChaosReport> {
+	const { kind, kills, seed, perSecond, say } = options;
+	const random = seeded(seed);
+	const broker = await testBroker(kind);
+	const database = await startTestDatabase();
+	const cluster = await Cluster.create(database, broker.url, SETTINGS);
+	const sql = plainSql(database);
+	const client = new Client(cluster.url);
+	const faults = { service: 0, broker: 0, wipe: 0 };
+	try {
+		await broker.up();
+		const members = SERVICES.map((service) => ({ service, running: cluster.start(service) }));
+		await Promise.all(members.map(({ running }) => ready(running)));
+		const load = new Load(client, { random: seeded(seed + 1), perSecond, longestWindow: 4_000 });
+		for (let killed = 0; killed < kills; killed += 1) {
+			await pause(between(random, 200, 2_500));
+			const isWipe = options.wipe && killed === Math.floor(kills / 2);
+			if (isWipe || pick(random, FAULTS) === 'broker') {
+				await bringDown(broker, isWipe);
+				await pause(between(random, 0, 1_500));
+				await broker.up();
+				faults[isWipe ? 'wipe' : 'broker'] += 1;
+			} else {
+				const victim = pick(random, members as [Member, ...Member[]]);
+				await victim.running.kill();
+				victim.running = cluster.start(victim.service);
+				faults.service += 1;
+			}
+			say(`${killed + 1} of ${kills}: ${JSON.stringify(faults)}, ${load.count} orders so far`);
+		}
+		await Promise.all(members.map(({ running }) => ready(running)));
+		await load.stop();
+		await until(
+			async () => (await unfinished(sql)) === 0,
+			() => 'every order has ended',
+			TO_THE_END,
+		).catch(async (error) => say(`${error}\n${await laggards(sql)}\n${cluster.lastWords()}`));
+		const evidence = await collect(sql, client);
+		const broken = [...violations(evidence), ...strangeAnswers(evidence.answers)];
+		const confirmed = evidence.history.filter(({ type }) => type === 'OrderConfirmed');
+		const woken = Object.groupBy(confirmed, ({ data }) => String(data.wokenBy));
+		return {
+			violations: broken,
+			orders: evidence.orders.length,
+			ends: census(evidence.orders),
+			faults,
+			woken: Object.fromEntries(Object.entries(woken).map(([by, all]) => [by, all?.length ?? 0])),
+		};
+	} finally {
+		client.giveUp();
+		await cluster.dispose();
+		await broker.dispose();
+		await sql.close();
+		await database.stop();
+	}
+}
+
+interface Member {
+	readonly service: string;
+	running: Running;
+}
+
+async function bringDown(broker: LocalBroker, withItsData: boolean): Promise<void> {
+	await broker.kill();
+	if (withItsData) await broker.wipe();
+}
