@@ -6,7 +6,7 @@ import { ask, startRedis, type TestRedis } from '../support/redis.ts';
 import type { BrokerHarness, CarrierModule, Space } from './carrier-harness.ts';
 
 /** The Redis carrier on a server of the test file's own, as durable as in production. */
-export function redisHarness(): BrokerHarness {
+export function redisHarness(): BrokerHarness & { redis(): TestRedis } {
 	let redis: TestRedis | undefined;
 	let spaces = 0;
 	const running = (): TestRedis => {
@@ -14,6 +14,7 @@ export function redisHarness(): BrokerHarness {
 		return redis;
 	};
 	return {
+		redis: running,
 		module: import.meta.url,
 		early: 0, // the clock below is the one by which the carrier counts
 		transactional: false,

@@ -7,6 +7,7 @@ import type { GroupKeys } from './keys.ts';
 import type { Link } from './link.ts';
 import { ACKNOWLEDGE, DISMISS, FOUND, SET_BACK, TOUCH } from './lua.ts';
 import { decode, encode, FIELD, type StoredMessage } from './message.ts';
+import { inTime } from './patience.ts';
 
 /** The longest wait for a message; after it the consumer looks again, whoever forgot to wake it. */
 const SLOW_POLL: Duration = SECOND;
@@ -105,7 +106,7 @@ export class Consumer {
 			}
 			await Promise.race([ended, wait(UNBLOCK_EVERY)]);
 		}
-		await Promise.race([this.#acknowledging, wait(STOP_PATIENCE)]);
+		await inTime(this.#acknowledging, STOP_PATIENCE).catch(() => {});
 		const dismiss = (client: Redis) => DISMISS.run(client, [keys.stream], [keys.group, 0, this.#name]);
 		await link.run(dismiss, STOP_PATIENCE).catch(() => {});
 		link.close();

@@ -1,6 +1,7 @@
 import { Redis } from 'ioredis';
 import { type Duration, SECOND } from '../../../domain/time.ts';
 import type { Access, Address } from './address.ts';
+import { inTime, NoAnswer } from './patience.ts';
 import { findKey, isLoading, isReplica, parseInfo, type ServerInfo, UnfitServer, unfitness } from './server.ts';
 
 /** An answer that takes longer does not come any more: the connection may be half dead. */
@@ -133,27 +134,9 @@ export class Link {
 	}
 }
 
-class NoAnswer extends Error {
-	constructor(patience: Duration) {
-		super(`Redis did not answer within ${patience / SECOND} s`);
-	}
-}
-
 /** Ends a connection; for one that has ended already ioredis would wait two seconds more. */
 function end(client: Redis): void {
 	if (client.status !== 'end' && client.status !== 'close') client.disconnect();
-}
-
-async function inTime<T>(answer: Promise<T>, patience: Duration): Promise<T> {
-	let timer: NodeJS.Timeout | undefined;
-	const late = new Promise<never>((_, reject) => {
-		timer = setTimeout(() => reject(new NoAnswer(patience)), patience);
-	});
-	try {
-		return await Promise.race([answer, late]);
-	} finally {
-		clearTimeout(timer);
-	}
 }
 
 async function connect({ options }: Access, { host, port }: Address): Promise<Redis> {

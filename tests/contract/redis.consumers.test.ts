@@ -1,0 +1,341 @@
+/** What consumers on Redis do beyond the contract: who dies, who is slow, what is lost, what is not ours. */
+import { setTimeout as pause } from 'node:timers/promises';
+import { afterAll, afterEach, beforeAll, beforeEach, expect, it, jest } from '@jest/globals';
+import { redis } from '../../bin/brokers/redis.ts';
+import { HOUR, SECOND } from '../../domain/time.ts';
+import type { BatchHandler } from '../../mixins/brokers/carrier.ts';
+import { CLAIM_AFTER } from '../../mixins/brokers/redis/consumer.ts';
+import { keysOf } from '../../mixins/brokers/redis/keys.ts';
+import { encode } from '../../mixins/brokers/redis/message.ts';
+import { describeBroker } from '../support/brokers.ts';
+import type { TestRedis } from '../support/redis.ts';
+import { PATIENCE, until } from '../support/until.ts';
+import { Bench, Collector, idsOf, TOPOLOGY, toMessage, toMessages } from './carrier-bench.ts';
+import { redisHarness } from './redis-harness.ts';
+
+jest.setTimeout(3 * PATIENCE);
+
+await describeBroker(redis, 'consumers of the Redis carrier', () => {
+	const harness = redisHarness();
+	let bench: Bench;
+
+	beforeAll(() => harness.start());
+	afterAll(() => harness.stop());
+	beforeEach(async () => {
+		bench = await Bench.open(harness);
+	});
+	afterEach(() => bench.close());
+
+	const prefix = (): string => JSON.parse(bench.space.address).prefix;
+	const keys = () => keysOf(prefix(), Object.keys(TOPOLOGY.consumers));
+	const stream = (): string => keys().groups[0]?.stream ?? '';
+	const delayed = (): string => keys().groups[0]?.delayed ?? '';
+	const ask: TestRedis['ask'] = (commands) => harness.redis().ask(commands);
+	const length = (): Promise<number> => ask((client) => client.xlen(stream()));
+	const consumers = async (): Promise<string[]> =>
+		((await ask((client) => client.xinfo('CONSUMERS', stream(), 'first'))) as string[][]).map(([, name]) => name ?? '');
+
+	it.each(['FLUSHALL', 'DEL of the stream', 'a wiped folder'])('go on at once after %s', async (loss) => {
+		const carrier = bench.open();
+		const collector = new Collector();
+		carrier.subscribe('first', collector.handle, { concurrency: 2 });
+		carrier.subscribe('second', new Collector().handle);
+		const before = toMessages(5);
+		await carrier.publish(before);
+		await collector.hasHandled(before);
+		if (loss === 'FLUSHALL') await ask((client) => client.flushall());
+		else if (loss === 'DEL of the stream') await ask((client) => client.del(stream()));
+		else {
+			const { server } = harness.redis();
+			await server.down();
+			await server.wipe();
+			await server.up();
+		}
+		const after = [...toMessages(5), await bench.delayed(SECOND)];
+		await bench.publish(carrier, after);
+		await collector.hasHandled(after);
+		await bench.drained('first');
+	});
+
+	it('lose nothing when their connections are cut all the time', async () => {
+		const collector = new Collector();
+		const carrier = bench.open();
+		carrier.subscribe('first', collector.handle, { batch: 20, concurrency: 2 });
+		const published = toMessages(1_000);
+		for (let from = 0; from < published.length; from += 20) {
+			await bench.publish(carrier, published.slice(from, from + 20));
+			if (from % 100 === 0) await ask((client) => client.client('KILL', 'TYPE', 'normal', 'SKIPME', 'yes'));
+		}
+		await collector.hasHandled(published);
+		await bench.drained('first');
+	});
+
+	it('take over from the dead, forget their names, and leave the slow alone', async () => {
+		const messages = toMessages(30);
+		await bench.open().publish(messages);
+		const victim = await bench.openHangingProcess('first');
+		const gate = bench.gate();
+		const slow = new Collector(async () => {
+			await gate.passed;
+			return [];
+		});
+		bench.open().subscribe('first', slow.handle, { batch: 10 });
+		await until(() => slow.batches.length === 1);
+		const slowFrom = performance.now();
+		const other = new Collector();
+		bench.open().subscribe('first', other.handle, { batch: 10 });
+		expect(await consumers()).toHaveLength(3);
+		victim.kill();
+		await other.hasHandled(victim.ids.map((id) => ({ id })));
+		await until(async () => (await consumers()).length === 2);
+		await until(() => performance.now() - slowFrom > 2 * CLAIM_AFTER);
+		gate.open();
+		await slow.hasHandled((slow.batches[0] ?? []).map(({ id }) => ({ id })));
+		await bench.drained('first');
+		expect(idsOf(slow.received).filter((id) => other.count(id) > 0)).toEqual([]);
+		expect(other.received.every(({ attempt }) => attempt === 1)).toBe(true);
+	});
+
+	it('give what they cannot handle to somebody who can', async () => {
+		const broken = new Collector(async () => {
+			throw new Error('no database');
+		});
+		const sound = new Collector();
+		bench.open().subscribe('first', broken.handle, { batch: 10 });
+		const messages = toMessages(10);
+		await bench.open().publish(messages);
+		await until(() => broken.batches.length > 1);
+		bench.open().subscribe('first', sound.handle, { batch: 10 });
+		await sound.hasHandled(messages);
+		await bench.drained('first');
+	});
+
+	it('are no more once they are closed', async () => {
+		const gate = bench.gate();
+		const slow = new Collector(async () => {
+			await gate.passed;
+			return [];
+		});
+		const carrier = bench.open();
+		const subscriptions = [1, 2].map(() => carrier.subscribe('first', slow.handle, { batch: 1, concurrency: 2 }));
+		await carrier.publish(toMessages(4));
+		await until(() => slow.batches.length === 4);
+		expect(await consumers()).toHaveLength(4);
+		gate.open();
+		await subscriptions[0]?.close();
+		expect(await consumers()).toHaveLength(2);
+		await carrier.close();
+		expect(await consumers()).toEqual([]);
+	});
+
+	it('see nothing trimmed that anybody still needs', async () => {
+		const carrier = bench.open();
+		const messages = toMessages(300);
+		await carrier.publish(messages.slice(0, 200));
+		const gate = bench.gate();
+		const holding = new Collector(async () => {
+			await gate.passed;
+			return [];
+		});
+		bench.open().subscribe('first', holding.handle, { batch: 10 });
+		await until(() => holding.batches.length === 1);
+		await ask((client) => client.xgroup('CREATE', stream(), 'stranger', '0'));
+		const quick = new Collector();
+		bench.open().subscribe('first', quick.handle, { batch: 7 });
+		await quick.hasHandled(messages.slice(10, 200));
+		expect(await length()).toBe(200); // the first ten are in hand
+
+		gate.open();
+		await bench.drained('first');
+		await carrier.publish(messages.slice(200, 250));
+		await bench.drained('first');
+		expect(await length()).toBe(250); // a stranger's group has read nothing yet
+
+		const read = await ask((client) =>
+			client.xreadgroup('GROUP', 'stranger', 'x', 'COUNT', 120, 'STREAMS', stream(), '>'),
+		);
+		const ids = (read as [[string, [string][]]])[0][1].map(([id]) => id);
+		expect(ids).toHaveLength(120);
+		await ask((client) => client.xack(stream(), 'stranger', ...ids.slice(0, 100), ...ids.slice(101)));
+		await carrier.publish(messages.slice(250));
+		await bench.drained('first');
+		await until(async () => (await length()) === 200); // the stranger has one in hand
+		expect((await ask((client) => client.xrange(stream(), '-', '+', 'COUNT', 1))).map(([id]) => id)).toEqual([
+			ids[100],
+		]);
+
+		await ask((client) => client.xgroup('DESTROY', stream(), 'stranger'));
+		await carrier.publish([toMessage()]);
+		await until(async () => (await length()) === 0);
+		expect(new Set([...holding.handled, ...quick.handled]).size).toBe(301);
+	});
+
+	it('set aside what is not for them, with the reason, and go on', async () => {
+		const [unheard, good] = [toMessage({ type: 'Gamma' }), toMessages(3)];
+		const stranger = encode({ ...unheard, attempts: 0 });
+		await ask(async (client) => {
+			await client.xadd(stream(), '*', 'hello', 'world', 'message2', 'x');
+			await client.xadd(stream(), '*', 'message', '{"specversion":"1.0"}');
+			await client.xadd(stream(), '*', 'message', stranger);
+			await client.zadd(delayed(), 0, 'late rubbish');
+		});
+		const carrier = bench.open();
+		const collector = new Collector();
+		carrier.subscribe('first', collector.handle);
+		await carrier.publish(good);
+		await collector.hasHandled(good);
+		const rubbish = ['late rubbish', '["hello","world","message2","x"]', '{"specversion":"1.0"}', '{}'];
+		const letters = await until(async () => {
+			const found = await carrier.deadLetters(10);
+			return found.length === 4 ? found : undefined;
+		});
+		expect(letters.map(({ body }) => body).sort()).toEqual(rubbish.sort());
+		expect(letters.every(({ consumer }) => consumer === 'first')).toBe(true);
+		expect(letters.find(({ id }) => id === unheard.id)?.error).toBe(
+			'not understood: first does not take the type Gamma',
+		);
+		expect(letters.filter(({ error }) => error.includes('no header'))).toHaveLength(3);
+		await bench.drained('first');
+		expect(collector.received).toHaveLength(3);
+
+		expect(await carrier.replayDeadLetters([letters[0]?.id ?? ''])).toBe(1);
+		await until(async () => (await carrier.deadLetters(10)).length === 4);
+		expect(await carrier.replayDeadLetters()).toBe(4);
+		await until(async () => (await carrier.deadLetters(10)).length === 4);
+		expect((await carrier.deadLetters(10)).map(({ body }) => body).sort()).toEqual(rubbish);
+		expect(collector.received).toHaveLength(3);
+	});
+
+	it('get on with entries that somebody deleted', async () => {
+		const carrier = bench.open();
+		const gate = bench.gate();
+		const handle: BatchHandler = async () => {
+			await gate.passed;
+			throw new Error('try again');
+		};
+		const messages = toMessages(10);
+		await carrier.publish(messages);
+		const first = carrier.subscribe('first', handle, { batch: 10 });
+		await until(async () => (await ask((client) => client.xpending(stream(), 'first')))[0] === 10);
+		const entries = await ask((client) => client.xrange(stream(), '-', '+'));
+		await ask((client) => client.xdel(stream(), ...entries.slice(0, 5).map(([id]) => id)));
+		gate.open();
+		await first.close();
+		const collector = new Collector();
+		bench.open().subscribe('first', collector.handle);
+		await collector.hasHandled(messages.slice(5));
+		await bench.drained('first');
+		expect(collector.received).toHaveLength(5);
+	});
+
+	it('replay thousands of dead letters, each once, though two ask for it', async () => {
+		const { groups, deadLetters } = keys();
+		const messages = toMessages(1_100, { type: 'Beta' });
+		await ask(async (client) => {
+			const pipeline = client.pipeline();
+			for (const message of messages)
+				pipeline.xadd(
+					deadLetters,
+					'*',
+					'consumer',
+					'first',
+					'error',
+					'x',
+					'message',
+					encode({ ...message, attempts: 8 }),
+				);
+			pipeline.xadd(
+				deadLetters,
+				'*',
+				'consumer',
+				'gone',
+				'error',
+				'x',
+				'message',
+				encode({ ...toMessage(), attempts: 8 }),
+			);
+			await pipeline.exec();
+		});
+		const counts = await Promise.all([bench.open(), bench.open()].map((carrier) => carrier.replayDeadLetters()));
+		expect(counts.reduce((sum, count) => sum + count)).toBe(messages.length);
+		const collector = new Collector();
+		bench.open().subscribe('first', collector.handle);
+		await collector.hasHandled(messages);
+		await bench.drained('first');
+		expect(collector.received).toHaveLength(messages.length);
+		expect(collector.received.every(({ attempt }) => attempt === 1)).toBe(true);
+		expect(await bench.open().deadLetters(10)).toMatchObject([{ consumer: 'gone' }]); // no group of ours any more
+		expect(groups).toHaveLength(2);
+	});
+
+	it('of others hear the events once they ask for them, and what they have heard is not kept', async () => {
+		const { events } = keys();
+		const carrier = bench.open();
+		await carrier.publish(toMessages(3));
+		expect(await ask((client) => client.exists(events))).toBe(0);
+		await ask((client) => client.xgroup('CREATE', events, 'audit', '$', 'MKSTREAM'));
+		const heard = [toMessage({ type: 'Delta', body: '{"n":1}\n' }), toMessage({ body: '{"n":2}' })];
+		await carrier.publish([...heard, await bench.delayed(HOUR)]);
+		const read = await ask((client) => client.xreadgroup('GROUP', 'audit', 'me', 'STREAMS', events, '>'));
+		const entries = (read as [[string, [string, string[]][]]])[0][1];
+		expect(entries.map(([, fields]) => fields)).toEqual([
+			['event', '{"n":1}\n'],
+			['event', '{"n":2}'],
+		]);
+		await carrier.publish([toMessage()]);
+		expect(await ask((client) => client.xlen(events))).toBe(3);
+		await ask((client) => client.xack(events, 'audit', ...entries.map(([id]) => id)));
+		await carrier.publish([toMessage()]);
+		expect(await ask((client) => client.xlen(events))).toBe(2);
+		await ask((client) => client.xgroup('DESTROY', events, 'audit'));
+		await carrier.publish([toMessage()]);
+		expect(await ask((client) => client.xlen(events))).toBe(2);
+	});
+
+	it('count a failure once, though two of them had the message', async () => {
+		const carrier = bench.open();
+		const gates = [bench.gate(), bench.gate()];
+		let deliveries = 0;
+		const seen: number[] = [];
+		const handle: BatchHandler = async (batch) => {
+			seen.push(...batch.map(({ attempt }) => attempt));
+			const gate = gates[deliveries];
+			deliveries += 1;
+			await gate?.passed;
+			return gate === undefined ? [] : batch.map(({ id }) => ({ id, error: 'twice' }));
+		};
+		await carrier.publish([toMessage({ type: 'Beta' })]);
+		carrier.subscribe('first', handle);
+		await until(() => deliveries === 1);
+		// The first one has been silent for long, as Redis sees it.
+		await until(async () => {
+			const [, id = ''] = (await ask((client) => client.xpending(stream(), 'first'))) as [number, string];
+			const [owner = ''] = await consumers();
+			await ask((client) => client.xclaim(stream(), 'first', owner, 0, id, 'IDLE', HOUR, 'JUSTID'));
+			if (deliveries === 1 && (await consumers()).length === 1) bench.open().subscribe('first', handle);
+			await pause(500);
+			return deliveries === 2;
+		});
+		for (const gate of gates) gate.open();
+		await until(() => deliveries === 3);
+		await bench.drained('first');
+		expect(seen).toEqual([1, 1, 2]);
+	});
+
+	it('do not start on what is no stream', async () => {
+		await ask((client) => client.set(stream(), 'x'));
+		const carrier = bench.open();
+		await expect(carrier.publish([toMessage()])).rejects.toThrow('WRONGTYPE');
+		const collector = new Collector();
+		const subscription = carrier.subscribe('first', collector.handle);
+		await until(() => subscription.sinceLastBeat > SECOND);
+		await ask((client) => client.del(stream()));
+		const message = toMessage();
+		await carrier.publish([message]);
+		await collector.hasHandled([message]);
+	});
+
+	it('are those of the topology only', async () => {
+		expect(() => bench.open().subscribe('third', async () => [])).toThrow('nobody knows the consumer group third');
+	});
+});
