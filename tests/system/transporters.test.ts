@@ -1,0 +1,199 @@
+/** Moleculer's transporters as they are set up and mended here, on every broker that is there. */
+import { afterAll, afterEach, beforeAll, beforeEach, expect, it } from '@jest/globals';
+import { type Context, ServiceBroker } from 'moleculer';
+import { redis } from '../../bin/brokers/redis.ts';
+import { parseBrokerUrl } from '../../mixins/brokers/broker-url.ts';
+import { CALL_POLICIES } from '../../mixins/policies.ts';
+import { TransporterLink } from '../../mixins/transporters/link.ts';
+import type { Linkable } from '../../mixins/transporters/linkable.ts';
+import { HEARTBEAT, REQUEST_TIMEOUT } from '../../mixins/transporters/options.ts';
+import { transporterOf } from '../../mixins/transporters/transporter.ts';
+import { BROKER_KINDS, type TestBroker, testBroker } from '../support/broker-kinds.ts';
+import { describeBroker } from '../support/brokers.ts';
+import { type MemoryLog, memoryLog } from '../support/database.ts';
+import { ask } from '../support/redis.ts';
+import { eventually, until } from '../support/until.ts';
+
+interface Node {
+	readonly broker: ServiceBroker;
+	readonly transporter: Linkable;
+	readonly link: TransporterLink;
+	readonly log: MemoryLog;
+}
+
+for (const kind of BROKER_KINDS) {
+	await describeBroker(kind, `the transporter over ${kind.scheme}`, () => {
+		let server: TestBroker;
+		let nodes: Node[] = [];
+		let namespace = 0;
+		let asked: string[];
+		let releases: (() => void)[];
+		const release = (): void => {
+			for (const each of releases) each();
+		};
+
+		beforeAll(async () => {
+			server = await testBroker(kind);
+			await server.up();
+		}, 120_000);
+		beforeEach(() => {
+			namespace += 1;
+			asked = [];
+			releases = [];
+		});
+		afterEach(async () => {
+			release();
+			await server.up();
+			await Promise.all(nodes.map(({ broker }) => broker.stop()));
+			nodes = [];
+		}, 120_000);
+		afterAll(() => server?.dispose(), 60_000);
+
+		/** Joins; with a service that echoes, or one that takes its time, if it is to have one. */
+		async function join(nodeID: string, serves = false): Promise<Node> {
+			const url = parseBrokerUrl(server.url);
+			if (url === undefined) throw new Error(server.url);
+			const transporter = transporterOf(url);
+			const log = memoryLog();
+			const link = new TransporterLink(transporter, log);
+			const broker = new ServiceBroker({
+				...{ ...HEARTBEAT, ...CALL_POLICIES, nodeID, namespace: `test-${namespace}`, transporter },
+				logger: false,
+				requestTimeout: REQUEST_TIMEOUT,
+				skipProcessEventRegistration: true,
+				middlewares: [link.middleware],
+			});
+			const { promise: released, resolve } = Promise.withResolvers<void>();
+			if (serves) releases.push(resolve);
+			const record = (ctx: Context<{ id: string }>): string => {
+				asked.push(ctx.params.id);
+				return `${nodeID}: ${ctx.params.id}`;
+			};
+			if (serves)
+				broker.createService({
+					name: 'echo',
+					actions: {
+						say: record,
+						slowly: async (ctx: Context<{ id: string }>) => {
+							record(ctx);
+							await released;
+						},
+					},
+				});
+			await broker.start();
+			const node = { broker, transporter, link, log };
+			nodes.push(node);
+			return node;
+		}
+
+		const passes = ({ link }: Node): Promise<unknown> => until(() => link.trouble === undefined, 'messages pass');
+		const say = ({ broker }: Node, id: string): Promise<unknown> => broker.call('echo.say', { id });
+		const knows = ({ broker }: Node, nodeID: string, available = true): boolean =>
+			broker.registry.getNodeList({}).some((node) => node.id === nodeID && node.available === available);
+
+		it('believes that messages pass when it has heard its own', async () => {
+			const node = await join('alone');
+			await passes(node);
+			expect(knows(node, 'alone')).toBe(true);
+		}, 60_000);
+
+		it('is silent and patient through an outage, and then calls come back', async () => {
+			const server1 = await join('server', true);
+			const client = await join('client');
+			await passes(client);
+			expect(await eventually(() => say(client, 'before'))).toBe('server: before');
+			await server.kill();
+			await until(() => client.link.trouble !== undefined && server1.link.trouble !== undefined);
+			await expect(say(client, 'meanwhile')).rejects.toMatchObject({
+				type: expect.stringMatching(/^(BAD_GATEWAY|SERVICE_NOT_(FOUND|AVAILABLE)|REQUEST_(TIMEOUT|REJECTED))$/),
+			});
+			await until(() => client.log.lines.some((line) => line.startsWith('warn waiting: ')));
+			await server.up();
+			await Promise.all([passes(client), passes(server1)]);
+			expect(await eventually(() => say(client, 'after'))).toBe('server: after');
+			const warnings = client.log.lines.filter((line) => line.startsWith('warn'));
+			expect(warnings).toHaveLength(1); // one line a minute
+			await until(() => client.log.lines.includes('info messages pass through the broker again'));
+		}, 120_000);
+
+		it('begins again when it is told to', async () => {
+			const server1 = await join('server', true);
+			const client = await join('client');
+			await passes(client);
+			for (const node of [client, server1]) {
+				await eventually(() => say(client, 'x'));
+				const connects: unknown[] = [];
+				node.broker.localBus.on('$transporter.connected', (event) => connects.push(event));
+				node.transporter.relink();
+				await until(() => connects.length > 0, 'it connects anew');
+				await passes(node);
+			}
+			expect(await eventually(() => say(client, 'again'))).toBe('server: again');
+		}, 120_000);
+
+		it('carries no request out twice, though its node loses the broker over it', async () => {
+			const server1 = await join('server', true);
+			const client = await join('client');
+			await eventually(() => say(client, 'ready'));
+			const call = client.broker.call('echo.slowly', { id: 'once' });
+			call.catch(() => {});
+			await until(() => asked.includes('once'));
+			const connects: unknown[] = [];
+			server1.broker.localBus.on('$transporter.connected', (event) => connects.push(event));
+			server1.transporter.relink();
+			await until(() => connects.length > 0, 'it connects anew');
+			await passes(server1);
+			expect(await eventually(() => say(client, 'later'))).toBe('server: later');
+			release();
+			await call; // the answer comes all the same
+			expect(asked.filter((id) => id === 'once')).toEqual(['once']);
+		}, 120_000);
+
+		it('does not end a process because another one has its name', async () => {
+			const [one, two] = [await join('same'), await join('same')];
+			const other = await join('other');
+			await Promise.all([passes(one), passes(two), passes(other)]);
+			await until(() => knows(other, 'same'));
+			await one.broker.registry.discoverer.sendLocalNodeInfo();
+			await two.broker.registry.discoverer.sendLocalNodeInfo();
+			await Promise.all([passes(one), passes(two)]); // and this test still runs
+		}, 60_000);
+
+		it('fails the calls that waited for a process whose name another one has now', async () => {
+			const server1 = await join('server', true);
+			const client = await join('client');
+			await eventually(() => say(client, 'ready'));
+			const call = client.broker.call('echo.slowly', { id: 'lost' });
+			call.catch(() => {});
+			await until(() => asked.includes('lost'));
+			await server1.transporter.disconnect(); // as if killed: it tells nobody
+			await join('server', true);
+			await expect(call).rejects.toMatchObject({ type: 'REQUEST_REJECTED' });
+			expect(await eventually(() => say(client, 'new'))).toBe('server: new');
+		}, 60_000);
+
+		it('tells strangers apart', async () => {
+			await join('server', true);
+			namespace += 1;
+			const stranger = await join('client');
+			await passes(stranger);
+			await expect(say(stranger, 'hello')).rejects.toMatchObject({ type: 'SERVICE_NOT_FOUND' });
+			expect(stranger.broker.registry.getNodeList({}).map(({ id }) => id)).toEqual(['client']);
+		}, 60_000);
+
+		if (kind === redis)
+			it('keeps two connections, however often Redis was away', async () => {
+				const node = await join('frugal');
+				await passes(node);
+				for (let outage = 0; outage < 3; outage += 1) {
+					await server.kill();
+					await until(() => node.link.trouble !== undefined);
+					await server.up();
+					await passes(node);
+				}
+				const clients = await ask(server.url, (client) => client.client('LIST'));
+				const names = String(clients).match(/(?<= name=protected-payment-)\w+/g) ?? [];
+				expect(names.sort()).toEqual(['publisher', 'subscriber']);
+			}, 120_000);
+	});
+}
