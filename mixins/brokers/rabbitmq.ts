@@ -1,0 +1,143 @@
+import { Buffer } from 'node:buffer';
+import { performance } from 'node:perf_hooks';
+import type { ChannelModel } from 'amqplib';
+import { type Duration, MINUTE } from '../../domain/time.ts';
+import type { Log } from '../loop.ts';
+import {
+	type BatchHandler,
+	type Carrier,
+	type CarrierMessage,
+	type DeadLetter,
+	type Failure,
+	LONGEST_BODY,
+	type SubscribeOptions,
+	type Subscription,
+	type Topology,
+} from './carrier.ts';
+import { Consumer } from './rabbitmq/consumer.ts';
+import { DeadLetters } from './rabbitmq/dead-letters.ts';
+import { LONGEST_DELAY } from './rabbitmq/delay-levels.ts';
+import { closeQuietly, Link } from './rabbitmq/link.ts';
+import { toPacket } from './rabbitmq/message.ts';
+import { type Outgoing, Publisher } from './rabbitmq/publisher.ts';
+import { declareTopology, Names } from './rabbitmq/topology.ts';
+
+const DEFAULT_PREFIX = 'protected-payment';
+const DEFAULT_BATCH = 500;
+/** How often the topology is declared again, whoever may have deleted a part of it. */
+const DECLARE_EVERY: Duration = MINUTE;
+
+export interface RabbitMqOptions {
+	/** the beginning of the names of all queues and exchanges; systems with different ones share a virtual host */
+	readonly prefix?: string;
+}
+
+/**
+ * RabbitMQ as the carrier: quorum queues, a ladder of queues with fixed times to live for the delay, confirms for all
+ * that is published. See docs/decisions/0010-rabbitmq.md.
+ */
+export class RabbitMqCarrier implements Carrier {
+	/** The broker counts the delay by its own clock, which may run a little faster than the database's. */
+	readonly early = 100;
+	readonly #topology: Topology;
+	readonly #types: ReadonlySet<string>;
+	readonly #taken: ReadonlySet<string>;
+	readonly #log: Log;
+	readonly #names: Names;
+	/** Two connections: a broker that is short of memory stops reading from the one that publishes, and from no other. */
+	readonly #publishing: Link;
+	readonly #consuming: Link;
+	readonly #publisher: Publisher;
+	readonly #deadLetters: DeadLetters;
+	readonly #consumers = new Set<Consumer>();
+
+	/** Connects in the background, with back-off, for ever; the broker may be away. */
+	constructor(url: string, topology: Topology, log: Log, options: RabbitMqOptions = {}) {
+		this.#topology = topology;
+		this.#types = new Set(topology.types);
+		this.#taken = new Set(Object.values(topology.consumers).flat());
+		this.#log = log;
+		this.#names = new Names(options.prefix ?? DEFAULT_PREFIX);
+		const prepare = (connection: ChannelModel): Promise<void> => this.#declare(connection);
+		this.#publishing = new Link({ name: 'RabbitMQ publishing', url, log, prepare, every: DECLARE_EVERY });
+		this.#consuming = new Link({ name: 'RabbitMQ consuming', url, log, prepare, every: DECLARE_EVERY });
+		this.#publisher = new Publisher(this.#publishing);
+		this.#deadLetters = new DeadLetters(this.#consuming, this.#publisher, this.#names);
+	}
+
+	async publish(messages: readonly CarrierMessage[]): Promise<readonly Failure[]> {
+		const begun = performance.now();
+		const failures: Failure[] = [];
+		const good: CarrierMessage[] = [];
+		for (const message of messages) {
+			const error = this.#refusal(message);
+			if (error === undefined) good.push(message);
+			else failures.push({ id: message.id, error });
+		}
+		if (good.length === 0) return failures;
+		await this.#publishing.connection(); // what is left of a delay is counted after that
+		const waited = performance.now() - begun;
+		const refused = await this.#publisher.send(good.map((message) => this.#outgoing(message, waited)));
+		return [...failures, ...refused];
+	}
+
+	subscribe(group: string, handle: BatchHandler, options: SubscribeOptions = {}): Subscription {
+		const types = this.#topology.consumers[group];
+		if (types === undefined) throw new Error(`no consumer group ${group} in the topology`);
+		const { batch = DEFAULT_BATCH, concurrency = 1 } = options;
+		const shared = { link: this.#consuming, publisher: this.#publisher, names: this.#names, log: this.#log };
+		const consumers = Array.from(
+			{ length: concurrency },
+			() => new Consumer({ group, types, batch, handle, ...shared }),
+		);
+		for (const consumer of consumers) this.#consumers.add(consumer);
+		return {
+			get sinceLastBeat() {
+				return Math.max(...consumers.map((consumer) => consumer.sinceLastBeat));
+			},
+			close: async () => {
+				await Promise.all(consumers.map((consumer) => consumer.close()));
+				for (const consumer of consumers) this.#consumers.delete(consumer);
+			},
+		};
+	}
+
+	deadLetters(limit: number): Promise<readonly DeadLetter[]> {
+		return this.#deadLetters.list(limit);
+	}
+
+	replayDeadLetters(ids?: readonly string[]): Promise<number> {
+		return this.#deadLetters.replay(ids);
+	}
+
+	async close(): Promise<void> {
+		await Promise.all([...this.#consumers].map((consumer) => consumer.close()));
+		await this.#publisher.idle();
+		await Promise.all([this.#publishing.close(), this.#consuming.close()]);
+	}
+
+	#refusal({ type, body, delay }: CarrierMessage): string | undefined {
+		if (!this.#types.has(type)) return `unroutable: nobody knows the type ${type}`;
+		const size = Buffer.byteLength(body);
+		if (size > LONGEST_BODY) return `too large: ${size} bytes, at most ${LONGEST_BODY}`;
+		if (delay > LONGEST_DELAY) return `too far ahead: ${delay} ms, at most ${LONGEST_DELAY}`;
+		// Nothing may come down the ladder that nobody takes: it would lie there.
+		if (delay > 0 && !this.#taken.has(type)) return `unroutable: no group takes the type ${type}, which has a delay`;
+		return undefined;
+	}
+
+	#outgoing(message: CarrierMessage, waited: Duration): Outgoing {
+		const { exchange, routingKey, rest } = this.#names.toType(message.type, Math.max(0, message.delay - waited));
+		const { content, options } = toPacket(message, rest);
+		// An event for others may find no queue.
+		const mandatory = this.#taken.has(message.type);
+		return { id: message.id, exchange, routingKey, content, options: { ...options, mandatory } };
+	}
+
+	async #declare(connection: ChannelModel): Promise<void> {
+		const channel = await connection.createChannel();
+		channel.on('error', () => {}); // what is under way on it throws
+		await declareTopology(channel, this.#names, this.#topology);
+		await closeQuietly(channel);
+	}
+}

@@ -1,0 +1,194 @@
+import { performance } from 'node:perf_hooks';
+import type { Channel, ConsumeMessage } from 'amqplib';
+import { type Duration, SECOND } from '../../../domain/time.ts';
+import { type Log, Loop } from '../../loop.ts';
+import { type BatchHandler, type Delivery, type Failure, MOST_ATTEMPTS, retryDelay } from '../carrier.ts';
+import { closeQuietly, type Link } from './link.ts';
+import { toDeadPacket, toForeignPacket, toRetry, type Understood, understand } from './message.ts';
+import type { Outgoing, Publisher } from './publisher.ts';
+import type { Names } from './topology.ts';
+
+/** Without messages the queue is looked for this often, whatever the broker pushes. */
+const SLOW_POLL: Duration = SECOND;
+/** A timer shorter than this is not worth its while. */
+const NO_TIME: Duration = 1;
+
+export interface ConsumerOptions {
+	readonly group: string;
+	readonly types: readonly string[];
+	readonly batch: number;
+	readonly handle: BatchHandler;
+	readonly link: Link;
+	readonly publisher: Publisher;
+	readonly names: Names;
+	readonly log: Log;
+}
+
+/** A message that the broker has given us and that is not acknowledged yet. */
+interface Held {
+	readonly message: ConsumeMessage;
+	readonly understood: Understood;
+}
+
+/**
+ * Takes one group's messages, one batch at a time, on a channel of its own. What it holds and has not acknowledged
+ * comes again from the broker if the channel ends.
+ */
+export class Consumer {
+	readonly #options: ConsumerOptions;
+	readonly #loop: Loop;
+	#channel: Channel | undefined;
+	#suspect = false;
+	#closing: Promise<void> | undefined;
+	/** in the order in which they are to be handled */
+	#ready: Held[] = [];
+	/** what has to wait a moment more, with its timer */
+	readonly #resting = new Map<Held, NodeJS.Timeout>();
+	#lookedAt = Number.NEGATIVE_INFINITY;
+
+	constructor(options: ConsumerOptions) {
+		this.#options = options;
+		this.#loop = new Loop(`consumer ${options.group}`, options.log, () => this.#step());
+		this.#loop.start();
+	}
+
+	get sinceLastBeat(): Duration {
+		return this.#loop.sinceLastBeat;
+	}
+
+	/** Finishes the batch in hand; all else that it holds goes back to the broker. */
+	close(): Promise<void> {
+		this.#closing ??= this.#close();
+		return this.#closing;
+	}
+
+	async #close(): Promise<void> {
+		await this.#loop.stop();
+		const channel = this.#channel;
+		this.#letGo();
+		if (channel !== undefined) await closeQuietly(channel);
+	}
+
+	async #step(): Promise<Duration> {
+		const channel = this.#channel ?? (await this.#open());
+		const batch = this.#ready.slice(0, this.#options.batch);
+		if (batch.length > 0) {
+			await this.#deliver(channel, batch);
+			return 0;
+		}
+		const sinceLook = performance.now() - this.#lookedAt;
+		if (sinceLook < SLOW_POLL) return SLOW_POLL - sinceLook;
+		await channel.checkQueue(this.#options.names.group(this.#options.group));
+		this.#lookedAt = performance.now();
+		return this.#ready.length > 0 ? 0 : SLOW_POLL;
+	}
+
+	async #deliver(channel: Channel, batch: readonly Held[]): Promise<void> {
+		const { handle, publisher } = this.#options;
+		const deliveries = batch.flatMap(({ understood }) => (understood.ok ? [understood.delivery] : []));
+		const failures = deliveries.length > 0 ? await handle(deliveries) : [];
+		const setBack = this.#setBack(batch, failures);
+		// They are acknowledged only when what follows from them is stored: a message may come twice, but never not at all.
+		const [refused] = await publisher.send(setBack);
+		if (refused !== undefined) throw new Error(`a failed message could not be set back: ${refused.error}`);
+		if (this.#channel !== channel) return; // the broker gives them to somebody again
+		this.#ready.splice(0, batch.length);
+		this.#acknowledge(channel, batch);
+	}
+
+	/** The retries and dead letters that come of a batch. */
+	#setBack(batch: readonly Held[], failures: readonly Failure[]): Outgoing[] {
+		const errors = new Map(failures.map(({ id, error }) => [id, error]));
+		return batch.flatMap(({ message, understood }) => {
+			if (!understood.ok) return [this.#dead(understood.error, message)];
+			const error = errors.get(understood.delivery.id);
+			if (error === undefined) return [];
+			const { delivery } = understood;
+			return [delivery.attempt >= MOST_ATTEMPTS ? this.#dead(error, message, delivery) : this.#retry(delivery)];
+		});
+	}
+
+	#retry(delivery: Delivery): Outgoing {
+		const { group, names } = this.#options;
+		const { exchange, routingKey, rest } = names.toGroup(group, retryDelay(delivery.attempt));
+		const { content, options } = toRetry(delivery, rest);
+		return { id: delivery.id, exchange, routingKey, content, options: { ...options, mandatory: true } };
+	}
+
+	#dead(error: string, message: ConsumeMessage, delivery?: Delivery): Outgoing {
+		const { group, names, log } = this.#options;
+		const at = Date.now();
+		const { content, options } =
+			delivery === undefined ? toForeignPacket(message, group, error, at) : toDeadPacket(delivery, group, error, at);
+		const id = options.messageId ?? '';
+		log.error(`dead letter for ${group}: ${delivery?.type ?? 'a foreign message'} ${id}: ${error.slice(0, 1_000)}`);
+		return { id, exchange: names.dead, routingKey: '', content, options: { ...options, mandatory: true } };
+	}
+
+	/** One acknowledgement for all up to the first that is still held, one each for those beyond it. */
+	#acknowledge(channel: Channel, batch: readonly Held[]): void {
+		const held = [...this.#ready, ...this.#resting.keys()];
+		const first = held.reduce((least, { message }) => Math.min(least, tagOf(message)), Number.POSITIVE_INFINITY);
+		const messages = batch.map(({ message }) => message).sort((a, b) => tagOf(a) - tagOf(b));
+		const upTo = messages.findLast((message) => tagOf(message) < first);
+		if (upTo !== undefined) channel.ack(upTo, true);
+		for (const message of messages) if (tagOf(message) > first) channel.ack(message);
+	}
+
+	async #open(): Promise<Channel> {
+		const { link, names, group, batch } = this.#options;
+		if (this.#suspect) await link.prepare();
+		this.#suspect = true; // until all went well
+		const connection = await link.connection();
+		const channel = await connection.createChannel();
+		channel.on('error', () => {}); // 'close' follows, and the next step says what is wrong
+		channel.on('close', () => {
+			if (this.#channel === channel) this.#lost();
+		});
+		await channel.prefetch(2 * batch); // one batch in hand, the next one at hand
+		this.#channel = channel;
+		await channel.consume(names.group(group), (message) => this.#receive(channel, message));
+		this.#suspect = false;
+		return channel;
+	}
+
+	#receive(channel: Channel, message: ConsumeMessage | null): void {
+		if (channel !== this.#channel) return;
+		if (message === null) {
+			this.#suspect = true; // the broker has cancelled us: the queue was deleted or moved
+			this.#lost();
+			void closeQuietly(channel);
+			return;
+		}
+		const understood = understand(message, this.#options.types);
+		const held: Held = { message, understood };
+		const rest = understood.ok ? understood.rest : 0;
+		if (rest <= NO_TIME) this.#makeReady(held);
+		else
+			this.#resting.set(
+				held,
+				setTimeout(() => this.#makeReady(held), rest),
+			);
+	}
+
+	#makeReady(held: Held): void {
+		this.#resting.delete(held);
+		this.#ready.push(held);
+		// Where others were ready before, a step is under way or waits after a failure.
+		if (this.#ready.length === 1) this.#loop.wake();
+	}
+
+	#lost(): void {
+		this.#letGo();
+		this.#loop.wake();
+	}
+
+	#letGo(): void {
+		this.#channel = undefined;
+		this.#ready = [];
+		for (const timer of this.#resting.values()) clearTimeout(timer);
+		this.#resting.clear();
+	}
+}
+
+const tagOf = (message: ConsumeMessage): number => message.fields.deliveryTag;

@@ -1,0 +1,135 @@
+import { Duplex } from 'node:stream';
+import { setTimeout as pause } from 'node:timers/promises';
+import { type ChannelModel, connect } from 'amqplib';
+import { type Duration, SECOND } from '../../../domain/time.ts';
+import { type Log, Loop } from '../../loop.ts';
+
+/** A connection on which nothing came for two or three of these is dead; in seconds, as the protocol has it. */
+const HEARTBEAT = 5;
+const CONNECT_PATIENCE: Duration = 5 * SECOND;
+const CLOSE_PATIENCE: Duration = 2 * SECOND;
+
+export interface LinkOptions {
+	readonly name: string;
+	readonly url: string;
+	readonly log: Log;
+	/** done to each new connection before anybody gets it, and again every `every` and whenever it is asked for */
+	readonly prepare: (connection: ChannelModel) => Promise<void>;
+	readonly every: Duration;
+}
+
+/** One connection to the broker, opened in the background and opened again, with back-off, for ever. */
+export class Link {
+	readonly #options: LinkOptions;
+	readonly #loop: Loop;
+	#current: Promise<ChannelModel>;
+	#connection: ChannelModel | undefined;
+	#preparing: Promise<void> | undefined;
+	#blocked: string | undefined;
+	#closing = false;
+
+	constructor(options: LinkOptions) {
+		this.#options = options;
+		this.#loop = new Loop(options.name, options.log, () => this.#step());
+		this.#current = Promise.reject(new Error('not connected yet'));
+		this.#current.catch(() => {});
+		this.#loop.start();
+	}
+
+	/** Why the broker takes no messages on this connection now, if so: memory or disk is short. */
+	get blocked(): string | undefined {
+		return this.#blocked;
+	}
+
+	/** The connection, or the one that is being opened. Throws if it could not be opened; another attempt follows. */
+	connection(): Promise<ChannelModel> {
+		return this.#current;
+	}
+
+	/** Prepares the connection anew: something is missing on the broker. Those who ask at the same time share it. */
+	async prepare(): Promise<void> {
+		const connection = await this.connection();
+		this.#preparing ??= this.#options.prepare(connection).finally(() => {
+			this.#preparing = undefined;
+		});
+		await this.#preparing;
+	}
+
+	async close(): Promise<void> {
+		this.#closing = true;
+		await this.#loop.stop();
+		const connection = this.#connection;
+		if (connection !== undefined) await end(connection);
+	}
+
+	async #step(): Promise<Duration> {
+		if (this.#connection === undefined) {
+			const opening = this.#open();
+			this.#current = opening;
+			opening.catch(() => {}); // perhaps nobody waits for it but this step
+			await opening;
+		} else await this.prepare();
+		return this.#options.every;
+	}
+
+	async #open(): Promise<ChannelModel> {
+		const { url, prepare, log, name } = this.#options;
+		const options = { noDelay: true, keepAlive: true, timeout: CONNECT_PATIENCE };
+		const connection = await connect(withHeartbeat(url), options);
+		connection.on('error', (error: Error) => log.debug(`${name}: ${error.message}`)); // 'close' follows
+		connection.on('close', (error?: Error) => this.#lost(connection, error));
+		connection.on('blocked', (reason: string) => {
+			this.#blocked = reason;
+			log.warn(`${name}: the broker takes no messages: ${reason}`);
+		});
+		connection.on('unblocked', () => {
+			this.#blocked = undefined;
+			log.info(`${name}: the broker takes messages again`);
+		});
+		this.#connection = connection;
+		this.#blocked = undefined;
+		try {
+			await prepare(connection);
+		} catch (error) {
+			await end(connection);
+			throw error;
+		}
+		log.debug(`${name}: connected`);
+		return connection;
+	}
+
+	#lost(connection: ChannelModel, error: Error | undefined): void {
+		if (this.#connection !== connection) return;
+		const { log, name } = this.#options;
+		this.#connection = undefined;
+		this.#blocked = undefined;
+		this.#current = Promise.reject(error ?? new Error('the connection to the broker is lost'));
+		this.#current.catch(() => {});
+		if (this.#closing) return;
+		log.debug(`${name}: connection lost${error === undefined ? '' : `: ${error.message}`}`);
+		this.#loop.wake();
+	}
+}
+
+/** The client takes the heartbeat from the URL alone; what the operator has set there stays. */
+function withHeartbeat(url: string): string {
+	const parsed = new URL(url);
+	if (!parsed.searchParams.has('heartbeat')) parsed.searchParams.set('heartbeat', String(HEARTBEAT));
+	return parsed.href;
+}
+
+/** Says good-bye, and cuts the line if nobody answers: a broker that is short of memory does not read. */
+async function end(connection: ChannelModel): Promise<void> {
+	await Promise.race([connection.close().catch(() => {}), pause(CLOSE_PATIENCE, undefined, { ref: false })]);
+	const socket = 'stream' in connection.connection ? connection.connection.stream : undefined;
+	if (socket instanceof Duplex) socket.destroy();
+}
+
+/** Closes a channel; on a connection that ends meanwhile the client would wait for ever. */
+export async function closeQuietly(channel: { close(): Promise<void> }): Promise<void> {
+	try {
+		await Promise.race([channel.close(), pause(CLOSE_PATIENCE, undefined, { ref: false })]);
+	} catch {
+		// It was closed already.
+	}
+}

@@ -1,0 +1,136 @@
+import type { Buffer } from 'node:buffer';
+import type { ConfirmChannel, Message, Options } from 'amqplib';
+import { type Duration, SECOND } from '../../../domain/time.ts';
+import type { Failure } from '../carrier.ts';
+import { closeQuietly, type Link } from './link.ts';
+
+/** A broker that has not confirmed for so long is as good as away; well below the relay's lease of 30 s. */
+const CONFIRM_PATIENCE: Duration = 10 * SECOND;
+
+export interface Outgoing {
+	readonly id: string;
+	readonly exchange: string;
+	readonly routingKey: string;
+	readonly content: Buffer;
+	readonly options: Options.Publish;
+}
+
+/** A confirm channel and what is under way on it. */
+interface Line {
+	readonly channel: ConfirmChannel;
+	/** the correlation ids of messages that came back */
+	readonly returned: Set<string>;
+	/** ends what waits for confirms */
+	readonly interrupts: Set<(error: Error) => void>;
+}
+
+/** Publishes on one confirm channel: a group goes out at once, then all its confirms are waited for. */
+export class Publisher {
+	readonly #link: Link;
+	readonly #underWay = new Set<Promise<unknown>>();
+	#line: Promise<Line> | undefined;
+	#suspect = false;
+	#count = 0;
+
+	constructor(link: Link) {
+		this.#link = link;
+	}
+
+	/**
+	 * Resolves when the broker has confirmed all but those that it answers with. Throws if the broker is away, blocks
+	 * publishers or does not answer; then any of them may have arrived. The caller bounds a group: it is in memory.
+	 */
+	send(messages: readonly Outgoing[]): Promise<readonly Failure[]> {
+		const sending = this.#send(messages);
+		this.#underWay.add(sending);
+		const done = (): unknown => this.#underWay.delete(sending);
+		sending.then(done, done);
+		return sending;
+	}
+
+	/** Resolves when nothing is under way. */
+	async idle(): Promise<void> {
+		while (this.#underWay.size > 0) await Promise.allSettled(this.#underWay);
+	}
+
+	async #send(messages: readonly Outgoing[]): Promise<readonly Failure[]> {
+		if (messages.length === 0) return [];
+		const failures = await this.#sendOnce(messages);
+		if (failures.length === 0) return failures;
+		// What was there may have been deleted: all is declared again, and they go once more.
+		await this.#link.prepare();
+		const failed = new Set(failures.map(({ id }) => id));
+		return this.#sendOnce(messages.filter(({ id }) => failed.has(id)));
+	}
+
+	async #sendOnce(messages: readonly Outgoing[]): Promise<readonly Failure[]> {
+		const line = await this.#open();
+		if (this.#link.blocked !== undefined) throw new Error(`RabbitMQ takes no messages now: ${this.#link.blocked}`);
+		const { promise: interrupted, reject: interrupt } = Promise.withResolvers<never>();
+		const timer = setTimeout(() => {
+			interrupt(new Error(`RabbitMQ has not confirmed for ${CONFIRM_PATIENCE / SECOND} s`));
+			void closeQuietly(line.channel);
+		}, CONFIRM_PATIENCE);
+		line.interrupts.add(interrupt);
+		try {
+			const errors = await Promise.race([
+				Promise.all(messages.map((message) => this.#publish(line, message))),
+				interrupted,
+			]);
+			return messages.flatMap(({ id }, index) => {
+				const error = errors[index];
+				return error === undefined ? [] : [{ id, error }];
+			});
+		} finally {
+			clearTimeout(timer);
+			line.interrupts.delete(interrupt);
+		}
+	}
+
+	/** Resolves with what the broker has against this one message; rejects if the channel ends before. */
+	#publish({ channel, returned }: Line, message: Outgoing): Promise<string | undefined> {
+		const correlationId = String(this.#count++);
+		return new Promise((resolve, reject) => {
+			const { exchange, routingKey, content } = message;
+			const options = { ...message.options, correlationId, persistent: true };
+			channel.publish(exchange, routingKey, content, options, (error: Error | null) => {
+				// A message that nothing takes is returned first and confirmed then.
+				if (returned.delete(correlationId)) resolve(`unroutable: no queue takes ${routingKey}`);
+				else if (error === null) resolve(undefined);
+				else if (error.message === 'message nacked') resolve('refused: RabbitMQ could not store it');
+				else reject(error);
+			});
+		});
+	}
+
+	#open(): Promise<Line> {
+		if (this.#line !== undefined) return this.#line;
+		const line = this.#openLine(() => {
+			if (this.#line === line) this.#line = undefined;
+		});
+		this.#line = line;
+		return line;
+	}
+
+	async #openLine(drop: () => void): Promise<Line> {
+		try {
+			if (this.#suspect) await this.#link.prepare();
+			this.#suspect = false;
+			const connection = await this.#link.connection();
+			const channel = await connection.createConfirmChannel();
+			const line: Line = { channel, returned: new Set(), interrupts: new Set() };
+			channel.on('error', () => {
+				this.#suspect = true; // such as an exchange that is not there
+			});
+			channel.on('close', drop);
+			channel.on('return', ({ properties }: Message) => line.returned.add(String(properties.correlationId)));
+			connection.on('blocked', () => {
+				for (const interrupt of line.interrupts) interrupt(new Error('RabbitMQ takes no messages now'));
+			});
+			return line;
+		} catch (error) {
+			drop();
+			throw error;
+		}
+	}
+}
