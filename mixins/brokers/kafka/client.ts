@@ -1,0 +1,66 @@
+import { createRequire } from 'node:module';
+import { Kafka, type KafkaConfig, logLevel } from 'kafkajs';
+import { type Duration, SECOND } from '../../../domain/time.ts';
+import type { Log } from '../../loop.ts';
+import type { Address } from './address.ts';
+
+const CONNECTION_PATIENCE: Duration = 3 * SECOND;
+/** A connection that went dead without a word is given up after this. */
+const REQUEST_PATIENCE: Duration = 10 * SECOND;
+const RETRY = { initialRetryTime: 100, maxRetryTime: SECOND, retries: 3 };
+
+/**
+ * kafkajs for one producer, consumer or admin: clients of one group that share it would share their offsets too. What
+ * it says goes to the debug level; whoever uses it says in own words what matters.
+ */
+export function createClient({ brokers, ssl, sasl }: Address, log: Log): Kafka {
+	calmRequestQueue();
+	const config: KafkaConfig = {
+		clientId: 'protected-payment',
+		brokers,
+		ssl,
+		...(sasl === undefined ? {} : { sasl }),
+		connectionTimeout: CONNECTION_PATIENCE,
+		requestTimeout: REQUEST_PATIENCE,
+		retry: RETRY,
+		logLevel: logLevel.WARN,
+		logCreator:
+			() =>
+			({ namespace, log: { message } }) =>
+				log.debug(`kafkajs ${namespace}: ${message}`),
+	};
+	return new Kafka(config);
+}
+
+const NO_LEADER: readonly string[] = ['UNKNOWN_TOPIC_OR_PARTITION', 'LEADER_NOT_AVAILABLE', 'NOT_LEADER_FOR_PARTITION'];
+
+/** Whether the broker answered that a partition is not there, or that it does not lead it, now. */
+export function hasNoLeader(error: unknown): boolean {
+	if (!(error instanceof Error)) return false;
+	if ('type' in error && NO_LEADER.includes(String(error.type))) return true;
+	return error.cause !== error && hasNoLeader(error.cause);
+}
+
+interface RequestQueue {
+	readonly pending: readonly unknown[];
+	scheduleCheckPendingRequests(): void;
+}
+
+let calmed = false;
+
+/**
+ * kafkajs 2.2.4 lets a timer of 1 ms run for ever on each connection, to look for requests that it holds back, also
+ * when it holds none: 3 % of a core for each connection, and Node's TimeoutNegativeWarning (its issue 1751). Here the
+ * timer runs only while something is held back.
+ */
+function calmRequestQueue(): void {
+	if (calmed) return;
+	calmed = true;
+	const { prototype } = createRequire(import.meta.url)('kafkajs/src/network/requestQueue') as {
+		prototype: RequestQueue;
+	};
+	const schedule = prototype.scheduleCheckPendingRequests;
+	prototype.scheduleCheckPendingRequests = function (this: RequestQueue): void {
+		if (this.pending.length > 0) schedule.call(this);
+	};
+}

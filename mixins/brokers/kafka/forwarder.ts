@@ -1,0 +1,98 @@
+import { performance } from 'node:perf_hooks';
+import { setTimeout as pause } from 'node:timers/promises';
+import { type Duration, SECOND } from '../../../domain/time.ts';
+import { type Log, Loop } from '../../loop.ts';
+import { MOST_ATTEMPTS, retryDelay } from '../carrier.ts';
+import type { BrokerClock } from './broker-clock.ts';
+import type { Held, LanePartition } from './lane-partition.ts';
+import { type Outgoing, toLetterRecord, toRecord } from './records.ts';
+import type { Topics } from './topics.ts';
+
+const BATCH = 500;
+const SLOW_POLL: Duration = SECOND;
+/** What Kafka has not taken by then stays uncommitted, and comes again to whoever reads the partition next. */
+const CLOSE_PATIENCE: Duration = 3 * SECOND;
+
+interface Move {
+	readonly held: Held;
+	readonly outgoing: Outgoing;
+	readonly done: () => void;
+}
+
+/** Sends messages on: to the next rung, to be tried again, to the dead letters. A message is done when Kafka has it there. */
+export class Forwarder {
+	readonly #group: string;
+	readonly #topics: Topics;
+	readonly #clock: BrokerClock;
+	readonly #log: Log;
+	readonly #sending: Loop;
+	#moves: Move[] = [];
+
+	constructor(
+		group: string,
+		{ topics, clock, log }: { readonly topics: Topics; readonly clock: BrokerClock; readonly log: Log },
+		send: (records: readonly Outgoing[]) => Promise<void>,
+	) {
+		this.#group = group;
+		this.#topics = topics;
+		this.#clock = clock;
+		this.#log = log;
+		this.#sending = new Loop(`forwarder of ${group}`, log, () => this.#send(send));
+		this.#sending.start();
+	}
+
+	/** To the next rung. */
+	move(held: Held, done: () => void): void {
+		const left = (held.message.due ?? 0) - this.#clock.now();
+		const topic = this.#topics.delayed(this.#group, Math.max(0, left));
+		this.#add({ held, outgoing: { topic, record: toRecord(held.message) }, done });
+	}
+
+	/** A handler failed with it. */
+	failed(held: Held, error: string, done: () => void): void {
+		const attempts = held.message.attempts + 1;
+		if (attempts >= MOST_ATTEMPTS) {
+			this.dead(held, error, done, attempts);
+			return;
+		}
+		const delay = retryDelay(attempts);
+		const message = { ...held.message, attempts, due: Math.ceil(this.#clock.latest() + delay) };
+		const topic = this.#topics.delayed(this.#group, delay);
+		this.#add({ held, outgoing: { topic, record: toRecord(message) }, done });
+	}
+
+	/** Nobody can handle it. */
+	dead(held: Held, error: string, done: () => void, attempts = held.message.attempts): void {
+		const { type, id } = held.message;
+		this.#log.error(`dead letter for ${this.#group}: ${type} ${id}: ${error}`);
+		const record = toLetterRecord({ ...held.message, attempts }, this.#group, error);
+		this.#add({ held, outgoing: { topic: this.#topics.deadLetters, record }, done });
+	}
+
+	/** Whether something of a partition is on its way. */
+	works(home: LanePartition): boolean {
+		return this.#moves.some(({ held }) => held.home === home);
+	}
+
+	async close(): Promise<void> {
+		const deadline = performance.now() + CLOSE_PATIENCE;
+		while (this.#moves.length > 0 && performance.now() < deadline) await pause(5);
+		await this.#sending.stop();
+	}
+
+	#add(move: Move): void {
+		this.#moves.push(move);
+		this.#sending.wake();
+	}
+
+	async #send(send: (records: readonly Outgoing[]) => Promise<void>): Promise<Duration> {
+		this.#moves = this.#moves.filter(({ held }) => !held.gone);
+		const moves = this.#moves.slice(0, BATCH);
+		if (moves.length === 0) return SLOW_POLL;
+		await send(moves.map(({ outgoing }) => outgoing));
+		const sent = new Set(moves);
+		this.#moves = this.#moves.filter((move) => !sent.has(move));
+		for (const { done } of moves) done();
+		return 0;
+	}
+}

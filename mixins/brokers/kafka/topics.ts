@@ -1,0 +1,110 @@
+import type { ITopicConfig } from 'kafkajs';
+import { DAY, type Duration, SECOND } from '../../../domain/time.ts';
+import type { Topology } from '../carrier.ts';
+import { HOLDS, holdFor } from './ladder.ts';
+
+/** Where a group reads, and how long what it finds there is held. */
+export interface Lane {
+	readonly topic: string;
+	readonly hold: Duration;
+	/** whether its messages are to be handled at once, in their order */
+	readonly direct: boolean;
+}
+
+export interface TopicOptions {
+	readonly partitions: number;
+	readonly replication: number;
+}
+
+/** Longer than any message waits on a rung, by far: a consumer may be away that long and finds all. */
+const KEPT: Duration = 14 * DAY;
+/** The greatest set of records that Kafka takes at once unless told otherwise; what we send is kept well below. */
+const MAX_BATCH = 1_048_588;
+/** With so many replicas, two must have a record before it is confirmed. */
+const SAFE_REPLICATION = 3;
+/**
+ * Rungs up to this hold are there from the start, since retries need them; each other is made when the first message
+ * comes that needs it. Its group has found it long before it lets that message go.
+ */
+const ALWAYS: Duration = 5 * SECOND;
+
+/** All topics of a topology, their names and their settings. */
+export class Topics {
+	/** for events that no group of ours takes */
+	readonly others: string;
+	/** compacted, by consumer and message: a letter stays until a tombstone takes it away */
+	readonly deadLetters: string;
+	/** small records whose append times tell what the broker's clock says */
+	readonly clock: string;
+	/** those that are there from the start */
+	readonly always: readonly string[];
+	readonly #prefix: string;
+	readonly #topology: Topology;
+	readonly #holds: ReadonlyMap<string, Duration>;
+
+	/** Throws if the names would not be Kafka's. */
+	constructor(prefix: string, topology: Topology) {
+		const groups = Object.keys(topology.consumers);
+		for (const name of [prefix, ...groups])
+			if (!/^[\w.-]{1,100}$/.test(name)) throw new Error(`Kafka's topics cannot be named after '${name}'`);
+		this.#prefix = prefix;
+		this.#topology = topology;
+		this.others = `${prefix}.events`;
+		this.deadLetters = `${prefix}.dead-letters`;
+		this.clock = `${prefix}.clock`;
+		const lanes = groups.flatMap((group) => this.lanes(group));
+		this.#holds = new Map(lanes.map(({ topic, hold }) => [topic, hold]));
+		const early = lanes.filter(({ hold }) => hold <= ALWAYS).map(({ topic }) => topic);
+		this.always = [...early, this.others, this.deadLetters, this.clock];
+	}
+
+	/** Kafka's name for a consumer group. */
+	groupId(group: string): string {
+		return `${this.#prefix}.${group}`;
+	}
+
+	/** What comes at once. */
+	direct(group: string): string {
+		return `${this.#prefix}.${group}`;
+	}
+
+	/** Where a message waits that is to come after `delay`. */
+	delayed(group: string, delay: Duration): string {
+		return this.#rung(group, holdFor(delay));
+	}
+
+	/** All that a group may have to read; rungs that nobody needed yet are not there. */
+	lanes(group: string): readonly Lane[] {
+		return [
+			{ topic: this.direct(group), hold: 0, direct: true },
+			...HOLDS.map((hold) => ({ topic: this.#rung(group, hold), hold, direct: false })),
+		];
+	}
+
+	/** The groups that take a type. */
+	groupsOf(type: string): readonly string[] {
+		return Object.entries(this.#topology.consumers).flatMap(([group, types]) => (types.includes(type) ? [group] : []));
+	}
+
+	/** A topic as Kafka is to make it. */
+	settings(topic: string, { partitions, replication }: TopicOptions): ITopicConfig {
+		const config: Readonly<Record<string, string>> = {
+			'message.timestamp.type': 'LogAppendTime',
+			'max.message.bytes': String(MAX_BATCH),
+			...(replication >= SAFE_REPLICATION ? { 'min.insync.replicas': '2' } : {}),
+			...(topic === this.deadLetters
+				? { 'cleanup.policy': 'compact' }
+				: { 'retention.ms': String(topic === this.clock ? DAY : KEPT + (this.#holds.get(topic) ?? 0)) }),
+		};
+		return {
+			topic,
+			numPartitions: topic === this.deadLetters || topic === this.clock ? 1 : partitions,
+			replicationFactor: replication,
+			configEntries: Object.entries(config).map(([name, value]) => ({ name, value })),
+		};
+	}
+
+	#rung(group: string, hold: Duration): string {
+		return `${this.#prefix}.${group}.delay-${hold / SECOND}s`;
+	}
+}

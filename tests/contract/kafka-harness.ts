@@ -1,0 +1,230 @@
+import { randomUUID } from 'node:crypto';
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import type { Consumer, Kafka } from 'kafkajs';
+import { LocalKafka } from '../../bin/brokers/kafka.ts';
+import { type Instant, MINUTE } from '../../domain/time.ts';
+import type { Topology } from '../../mixins/brokers/carrier.ts';
+import { parseAddress } from '../../mixins/brokers/kafka/address.ts';
+import { BrokerClock } from '../../mixins/brokers/kafka/broker-clock.ts';
+import { createClient } from '../../mixins/brokers/kafka/client.ts';
+import { holdFor, nextStep } from '../../mixins/brokers/kafka/ladder.ts';
+import { toCarried } from '../../mixins/brokers/kafka/records.ts';
+import { TopicKeeper } from '../../mixins/brokers/kafka/topic-keeper.ts';
+import { type Lane, Topics } from '../../mixins/brokers/kafka/topics.ts';
+import { KafkaCarrier } from '../../mixins/brokers/kafka.ts';
+import { memoryLog } from '../support/database.ts';
+import { quietPort } from '../support/quiet-port.ts';
+import { eventually, until } from '../support/until.ts';
+import type { BrokerHarness, CarrierModule, Space } from './carrier-harness.ts';
+
+const PARTITIONS = 3;
+
+/** A Kafka of the test file's own; a space is a prefix of topics and groups. */
+export function kafkaHarness(): BrokerHarness {
+	let folder = '';
+	let broker: LocalKafka | undefined;
+	const spaces: KafkaSpace[] = [];
+	const running = (): LocalKafka => {
+		if (broker === undefined) throw new Error('Kafka was not started');
+		return broker;
+	};
+	return {
+		module: import.meta.url,
+		early: 5, // both sides read the same clock, which is set a little now and then
+		transactional: false,
+		start: async () => {
+			folder = await mkdtemp(join(tmpdir(), 'protected-payment-kafka-'));
+			broker = new LocalKafka({ folder, port: await quietPort() });
+			await broker.up();
+		},
+		stop: async () => {
+			for (const space of spaces.splice(0)) await space.close();
+			await broker?.kill();
+			await rm(folder, { recursive: true, force: true });
+		},
+		takeDown: () => running().down(),
+		bringUp: () => running().up(),
+		kill: async () => {
+			await running().kill();
+			await running().up();
+		},
+		restart: async () => {
+			await running().down();
+			await running().up();
+		},
+		clock: async () => Date.now(), // of the same machine
+		space: async (topology) => {
+			for (const before of spaces.splice(0)) await before.remove();
+			const space = new KafkaSpace(running().url, `test-${randomUUID()}`, topology);
+			spaces.push(space);
+			return space;
+		},
+	};
+}
+
+interface Seen {
+	readonly id: string;
+	readonly at: Instant;
+}
+
+class KafkaSpace implements Space {
+	readonly address: string;
+	readonly #topics: Topics;
+	readonly #client: () => Kafka;
+	readonly #keeper: TopicKeeper;
+	readonly #prefix: string;
+	readonly #readers = new Map<string, Reader>();
+
+	constructor(url: string, prefix: string, topology: Topology) {
+		this.address = JSON.stringify({ url, prefix });
+		this.#prefix = prefix;
+		this.#topics = new Topics(prefix, topology);
+		this.#client = () => createClient(parseAddress(url), memoryLog());
+		this.#keeper = new TopicKeeper(this.#client, this.#topics, { partitions: PARTITIONS }, memoryLog());
+	}
+
+	async backlog(group: string): Promise<number> {
+		const [ends, committed] = await Promise.all([this.#ends(group), this.#committed(group)]);
+		return [...ends].reduce((sum, [place, end]) => sum + end - (committed.get(place) ?? 0), 0);
+	}
+
+	async plan(group: string): Promise<ReadonlyMap<string, Instant>> {
+		const ends = await this.#ends(group);
+		const lanes = this.#topics.lanes(group).filter(({ topic }) => ends.has(`${topic}/0`));
+		const key = lanes.map(({ topic }) => topic).join();
+		let reader = this.#readers.get(key);
+		if (reader === undefined) {
+			reader = new Reader(this.#client(), lanes);
+			this.#readers.set(key, reader);
+		}
+		await reader.reaches(ends);
+		const committed = await this.#committed(group);
+		const plan = new Map<string, Instant>();
+		for (const [place, records] of reader.records) {
+			for (const [offset, { id, at }] of records) {
+				if (offset >= (committed.get(place) ?? 0)) plan.set(id, Math.max(at, plan.get(id) ?? 0));
+			}
+		}
+		return plan;
+	}
+
+	/** Moves the clock that this process's carriers read, so that all that waits less than a minute is due. */
+	async hasten(): Promise<void> {
+		hastened.add(this.#prefix);
+	}
+
+	async close(): Promise<void> {
+		for (const reader of this.#readers.values()) await reader.close();
+		await this.#keeper.close();
+	}
+
+	async remove(): Promise<void> {
+		const topics = (await this.#keeper.ask((admin) => admin.listTopics())).filter((topic) =>
+			topic.startsWith(this.#prefix),
+		);
+		if (topics.length > 0) await this.#keeper.ask((admin) => admin.deleteTopics({ topics }));
+		await this.close();
+	}
+
+	/** A broker that is back does not lead all its partitions at once. */
+	#ends(group: string): Promise<ReadonlyMap<string, number>> {
+		return eventually(async () => {
+			const there = await this.#keeper.ask((admin) => admin.listTopics());
+			const topics = this.#topics.lanes(group).flatMap(({ topic }) => (there.includes(topic) ? [topic] : []));
+			const offsets = await Promise.all(
+				topics.map(async (topic) =>
+					(await this.#keeper.ask((admin) => admin.fetchTopicOffsets(topic))).map(
+						({ partition, high }) => [`${topic}/${partition}`, Number(high)] as const,
+					),
+				),
+			);
+			return new Map(offsets.flat());
+		});
+	}
+
+	async #committed(group: string): Promise<ReadonlyMap<string, number>> {
+		const groupId = this.#topics.groupId(group);
+		const offsets = await this.#keeper.ask((admin) => admin.fetchOffsets({ groupId }));
+		return new Map(
+			offsets.flatMap(({ topic, partitions }) =>
+				partitions.map(({ partition, offset }) => [`${topic}/${partition}`, Math.max(0, Number(offset))] as const),
+			),
+		);
+	}
+}
+
+/** Reads all that a group will read, and works out when it will be delivered. */
+class Reader {
+	/** what was read, by place and offset */
+	readonly records = new Map<string, Map<number, Seen>>();
+	readonly #consumer: Consumer;
+	readonly #started: Promise<void>;
+
+	constructor(client: Kafka, lanes: readonly Lane[]) {
+		const consumer = client.consumer({ groupId: `reader-${randomUUID()}`, maxWaitTimeInMs: 50 });
+		this.#consumer = consumer;
+		const holds = new Map(lanes.map(({ topic, hold }) => [topic, hold]));
+		this.#started = (async () => {
+			await consumer.connect();
+			await consumer.subscribe({ topics: [...holds.keys()], fromBeginning: true });
+			await consumer.run({
+				autoCommit: false,
+				eachBatch: async ({ batch: { topic, partition, messages } }) => {
+					const place = `${topic}/${partition}`;
+					const records = this.records.get(place) ?? new Map<number, Seen>();
+					this.records.set(place, records);
+					for (const record of messages) {
+						const { id, due } = toCarried(record, place);
+						const appended = Number(record.timestamp);
+						const at = due === null ? appended : arrival(holds.get(topic) ?? 0, appended, due);
+						records.set(Number(record.offset), { id, at });
+					}
+				},
+			});
+		})();
+		this.#started.catch(() => {});
+	}
+
+	async reaches(ends: ReadonlyMap<string, number>): Promise<void> {
+		await this.#started;
+		await until(() => [...ends].every(([place, end]) => end === 0 || (this.records.get(place)?.has(end - 1) ?? false)));
+	}
+
+	async close(): Promise<void> {
+		await this.#consumer.disconnect().catch(() => {});
+	}
+}
+
+/** When a message is delivered, all rungs that it still has before it summed up. */
+function arrival(hold: number, appended: Instant, due: Instant): Instant {
+	const { what, at } = nextStep(hold, appended, due);
+	return what === 'deliver' ? at : arrival(holdFor(due - at), at, due);
+}
+
+/** The prefixes whose carriers in this process read a clock that is ahead. */
+const hastened = new Set<string>();
+
+class TestClock extends BrokerClock {
+	readonly #prefix: string;
+
+	constructor(prefix: string) {
+		super();
+		this.#prefix = prefix;
+	}
+
+	override now(): Instant {
+		return super.now() + (hastened.has(this.#prefix) ? MINUTE : 0);
+	}
+}
+
+export const openCarrier: CarrierModule['openCarrier'] = (address, topology, log) => {
+	const { url, prefix } = JSON.parse(address);
+	const carrier = new KafkaCarrier(url, topology, log, {
+		prefix,
+		partitions: PARTITIONS,
+		clock: new TestClock(prefix),
+	});
+	return { carrier, release: () => carrier.close() };
+};
