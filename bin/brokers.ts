@@ -1,10 +1,12 @@
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
+import { kafka } from './brokers/kafka.ts';
 import type { BrokerKind, LocalBroker } from './brokers/local-broker.ts';
+import { rabbitmq } from './brokers/rabbitmq.ts';
 import { redis } from './brokers/redis.ts';
 
 /** The brokers of this machine; RabbitMQ is called by its protocol, as in `BROKER_URL`. */
-const KINDS: readonly BrokerKind[] = [redis];
+const KINDS: readonly BrokerKind[] = [rabbitmq, kafka, redis];
 
 const NAMES = KINDS.map(({ scheme }) => scheme).join(' ');
 const USAGE = `usage: npm run brokers -- install | up | down [${NAMES}] [--port PORT] [--folder FOLDER]

@@ -2,7 +2,9 @@ import type { Database } from '../database/database.ts';
 import type { Log } from '../loop.ts';
 import type { BrokerUrl } from './broker-url.ts';
 import type { Carrier, Topology } from './carrier.ts';
+import { KafkaCarrier } from './kafka.ts';
 import { PostgresCarrier } from './postgres.ts';
+import { RabbitMqCarrier } from './rabbitmq.ts';
 import { RedisCarrier } from './redis.ts';
 
 /** What the process asks of a carrier beside its messages; a carrier without these has nothing to tell. */
@@ -28,7 +30,9 @@ export function carrierOf({ broker, database, prefix }: CarrierPlace, topology: 
 			return new PostgresCarrier(database, topology, log);
 		case 'redis':
 			return new RedisCarrier(broker.url, topology, log, { prefix });
-		default:
-			throw new Error(`no carrier for ${broker?.kind} yet`);
+		case 'amqp':
+			return new RabbitMqCarrier(broker.url, topology, log, { prefix });
+		case 'kafka':
+			return new KafkaCarrier(broker.url, topology, log, { prefix });
 	}
 }

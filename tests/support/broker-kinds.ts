@@ -1,12 +1,14 @@
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { kafka } from '../../bin/brokers/kafka.ts';
 import type { BrokerKind, LocalBroker } from '../../bin/brokers/local-broker.ts';
+import { rabbitmq } from '../../bin/brokers/rabbitmq.ts';
 import { redis } from '../../bin/brokers/redis.ts';
 import { freePort } from './free-port.ts';
 
 /** Every broker that the system can be run on. */
-export const BROKER_KINDS: readonly BrokerKind[] = [redis];
+export const BROKER_KINDS: readonly BrokerKind[] = [rabbitmq, kafka, redis];
 
 /** A broker of a test's own, on a free port and a folder below the temporary one; not up yet. */
 export interface TestBroker extends LocalBroker {
