@@ -1,9 +1,11 @@
 /**
  * npm run bench -- [--only accept,http,drain,lateness,pending,finished] [--pairs 5] [--finished 1000000]
+ * npm run bench -- --broker amqp|kafka|redis [--only relay,lateness,drain,delayed] [--pairs 5]
  *
  * Every figure is a ratio to a floor measured beside it, in alternating pairs; the median counts, the spread is printed.
  */
 import { parseArgs } from 'node:util';
+import { BROKER_MEASURES, benchBroker } from './broker-run.ts';
 import { Floor } from './floor.ts';
 import { preloadFinished, preloadPending } from './history.ts';
 import { Door } from './http.ts';
@@ -16,7 +18,8 @@ const MEASURES = ['accept', 'http', 'drain', 'lateness', 'pending', 'finished'] 
 
 const { values } = parseArgs({
 	options: {
-		only: { type: 'string', default: MEASURES.join(',') },
+		broker: { type: 'string' },
+		only: { type: 'string', default: [...MEASURES, ...BROKER_MEASURES].join(',') },
 		pairs: { type: 'string', default: '5' },
 		finished: { type: 'string', default: '1000000' },
 		pending: { type: 'string', default: '200000' },
@@ -27,6 +30,12 @@ const pairs = Number(values.pairs);
 const chosen = new Set(values.only.split(','));
 
 const report = new Report(pairs);
+
+if (values.broker !== undefined) {
+	await benchBroker({ scheme: values.broker, chosen, report, orders: Number(values.orders) });
+	await report.write(values.broker);
+	process.exit(0);
+}
 
 const stage = await Stage.open();
 try {

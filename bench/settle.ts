@@ -4,7 +4,7 @@ import type { Application } from '../moleculer.config.ts';
 import { accept, place } from './orders.ts';
 import type { Stage } from './stage.ts';
 
-async function until(condition: () => Promise<boolean>, what: string, seconds = 120): Promise<void> {
+export async function until(condition: () => Promise<boolean>, what: string, seconds = 120): Promise<void> {
 	const end = performance.now() + seconds * 1_000;
 	while (!(await condition())) {
 		if (performance.now() > end) throw new Error(`gave up waiting until ${what}`);
@@ -43,6 +43,16 @@ export async function drain(stage: Stage, application: Application, orders: numb
 		[since],
 	);
 	return orders / (ends[0]?.seconds ?? Number.NaN);
+}
+
+/** From the first to the last row of the outbox that the relay marks as sent: rows a second. */
+export async function relayed(stage: Stage): Promise<number> {
+	await until(async () => (await stage.count('outbox_messages WHERE sent_at IS NULL')) === 0, 'all is sent', 300);
+	const { rows } = await stage.pool.query<{ rate: number }>(
+		`SELECT (count(*) FILTER (WHERE sent_at > begun) / extract(epoch FROM max(sent_at) - min(begun)))::float8 AS rate
+		FROM outbox_messages, (SELECT min(sent_at) AS begun FROM outbox_messages) AS first`,
+	);
+	return rows[0]?.rate ?? Number.NaN;
 }
 
 export interface Lateness {
