@@ -1,5 +1,5 @@
 /**
- * npm run bench -- --broker amqp|kafka|redis [--only relay,lateness,drain,delayed] [--pairs 3]
+ * npm run bench -- --broker amqp|kafka|redis [--only relay,lateness,drain,delayed,scale] [--pairs 3]
  *
  * The system on a real broker of this machine, against the broker's client alone and against the embedded carrier.
  */
@@ -7,15 +7,18 @@ import { BROKER_KINDS, type TestBroker, testBroker } from '../tests/support/brok
 import { BARE } from './bare.ts';
 import { accept, forSeconds } from './orders.ts';
 import type { Report } from './report.ts';
+import { settledBy } from './scale.ts';
 import { drain, lateness, relayed, until } from './settle.ts';
 import { Stage } from './stage.ts';
 
-export const BROKER_MEASURES = ['relay', 'lateness', 'drain', 'delayed'] as const;
+export const BROKER_MEASURES = ['relay', 'lateness', 'drain', 'delayed', 'scale'] as const;
 
 const BATCH = 500;
 const BODY = JSON.stringify({ specversion: '1.0', data: 'x'.repeat(350) });
 const DELAYED = 200_000;
 const MB = 1024 * 1024;
+/** Orders for each settlement process. */
+const SCALED = 2_000;
 
 export interface BrokerBench {
 	readonly scheme: string;
@@ -38,6 +41,7 @@ export async function benchBroker({ scheme, chosen, report, orders }: BrokerBenc
 		if (chosen.has('lateness')) await late(bench);
 		if (chosen.has('drain')) await drains(bench);
 		if (chosen.has('delayed')) await delayed(bench);
+		if (chosen.has('scale')) await scale(bench);
 	} finally {
 		await stage.close();
 		await broker.dispose();
@@ -126,4 +130,20 @@ async function delayed({ stage, report, env }: Bench): Promise<void> {
 		ratio: (waiting / none).toFixed(2),
 		reach: '≥ 0.97, memory flat',
 	});
+}
+
+/** What a second and a fourth settlement process bring, where the provider is what takes the time. */
+async function scale({ stage, broker, report }: Bench): Promise<void> {
+	const rates: number[] = [];
+	for (const processes of [1, 2, 4]) {
+		const rate = await settledBy(processes, stage, broker.url, SCALED * processes);
+		rates.push(rate);
+		report.add({
+			measure: `captures with ${processes} settlement process${processes > 1 ? 'es' : ''}, a provider that takes 2 s`,
+			value: `${rate.toFixed(0)}/s`,
+			floor: `${rates[0]?.toFixed(0)}/s`,
+			ratio: (rate / (rates[0] ?? Number.NaN)).toFixed(2),
+			reach: `≈ ${processes}`,
+		});
+	}
 }

@@ -3,7 +3,6 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import pg from 'pg';
-import type { TestDatabase } from './database.ts';
 import { type Environment, Running } from './process.ts';
 import { until } from './until.ts';
 
@@ -27,7 +26,7 @@ export class Cluster {
 	readonly #folder: string;
 	readonly #pool: pg.Pool;
 
-	private constructor(folder: string, database: TestDatabase, env: Environment) {
+	private constructor(folder: string, database: { readonly url: string }, env: Environment) {
 		this.#folder = folder;
 		this.#pool = new pg.Pool({ ...database.connection, max: 4 });
 		this.#pool.on('error', () => {});
@@ -35,7 +34,7 @@ export class Cluster {
 	}
 
 	/** `env` is what all its processes are started with. */
-	static async create(database: TestDatabase, brokerUrl: string, env: Environment = {}): Promise<Cluster> {
+	static async create(database: { readonly url: string }, brokerUrl: string, env: Environment = {}): Promise<Cluster> {
 		const folder = await mkdtemp(join(tmpdir(), 'pp-cluster-'));
 		return new Cluster(folder, database, { DATABASE_URL: database.url, BROKER_URL: brokerUrl, ...env });
 	}
