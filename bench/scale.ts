@@ -10,7 +10,7 @@ const LEAD = 25_000;
 /** Captures a second, of orders that are all due at one moment, by so many settlement processes on one broker. */
 export async function settledBy(processes: number, stage: Stage, brokerUrl: string, orders: number): Promise<number> {
 	const env = { SANDBOX_LATENCY: LATENCY, LOG_LEVEL: 'warn' };
-	const cluster = await Cluster.create(stage, brokerUrl, env);
+	const cluster = await Cluster.create({ url: stage.url, connection: stage.postgres.connection }, brokerUrl, env);
 	try {
 		const counts = { 'outbox-relay': 1, settlement: processes, shipping: 1 };
 		const others = Object.entries(counts).flatMap(([name, count]) => Array.from({ length: count }, () => name));

@@ -5,7 +5,7 @@ import { testBroker } from './broker-kinds.ts';
 import type { ChaosReport } from './chaos-run.ts';
 import { Client } from './client.ts';
 import { Cluster, ready } from './cluster.ts';
-import { plainSql, startTestDatabase } from './database.ts';
+import { startTestDatabase } from './database.ts';
 import { census, collect, laggards, strangeAnswers, unfinished } from './evidence.ts';
 import { violations } from './invariants.ts';
 import { Load } from './load.ts';
@@ -47,7 +47,6 @@ export async function runClusterChaos(options: ClusterChaosOptions): Promise<Clu
 	const broker = await testBroker(kind);
 	const database = await startTestDatabase();
 	const cluster = await Cluster.create(database, broker.url, SETTINGS);
-	const sql = plainSql(database);
 	const client = new Client(cluster.url);
 	const faults = { service: 0, broker: 0, wipe: 0 };
 	try {
@@ -74,11 +73,11 @@ export async function runClusterChaos(options: ClusterChaosOptions): Promise<Clu
 		await Promise.all(members.map(({ running }) => ready(running)));
 		await load.stop();
 		await until(
-			async () => (await unfinished(sql)) === 0,
+			async () => (await unfinished(cluster)) === 0,
 			() => 'every order has ended',
 			TO_THE_END,
-		).catch(async (error) => say(`${error}\n${await laggards(sql)}\n${cluster.lastWords()}`));
-		const evidence = await collect(sql, client);
+		).catch(async (error) => say(`${error}\n${await laggards(cluster)}\n${cluster.lastWords()}`));
+		const evidence = await collect(cluster, client);
 		const broken = [...violations(evidence), ...strangeAnswers(evidence.answers)];
 		const confirmed = evidence.history.filter(({ type }) => type === 'OrderConfirmed');
 		const woken = Object.groupBy(confirmed, ({ data }) => String(data.wokenBy));
@@ -93,7 +92,6 @@ export async function runClusterChaos(options: ClusterChaosOptions): Promise<Clu
 		client.giveUp();
 		await cluster.dispose();
 		await broker.dispose();
-		await sql.close();
 		await database.stop();
 	}
 }

@@ -20,13 +20,19 @@ const NOBODY: HealthReport = { httpStatus: 0, status: 'none', failing: [], degra
 /** How many processes of which services; what is not named does not run. */
 export const SEVEN = { gateway: 1, orders: 2, 'outbox-relay': 1, settlement: 2, shipping: 1 } as const;
 
+/** A database that the processes share; a test's, or any other. */
+export interface DatabasePlace {
+	readonly url: string;
+	readonly connection: pg.PoolConfig;
+}
+
 export class Cluster {
 	readonly running: Running[] = [];
 	readonly #env: Environment;
 	readonly #folder: string;
 	readonly #pool: pg.Pool;
 
-	private constructor(folder: string, database: { readonly url: string }, env: Environment) {
+	private constructor(folder: string, database: DatabasePlace, env: Environment) {
 		this.#folder = folder;
 		this.#pool = new pg.Pool({ ...database.connection, max: 4 });
 		this.#pool.on('error', () => {});
@@ -34,7 +40,7 @@ export class Cluster {
 	}
 
 	/** `env` is what all its processes are started with. */
-	static async create(database: { readonly url: string }, brokerUrl: string, env: Environment = {}): Promise<Cluster> {
+	static async create(database: DatabasePlace, brokerUrl: string, env: Environment = {}): Promise<Cluster> {
 		const folder = await mkdtemp(join(tmpdir(), 'pp-cluster-'));
 		return new Cluster(folder, database, { DATABASE_URL: database.url, BROKER_URL: brokerUrl, ...env });
 	}

@@ -48,17 +48,6 @@ export async function startTestDatabase(options: TestDatabaseOptions = {}): Prom
 	return database;
 }
 
-/** SQL with the driver's own types, as evidence is read; to be closed before the database is stopped. */
-export function plainSql({ connection }: TestDatabase) {
-	const pool = new pg.Pool({ ...connection, max: 2 });
-	pool.on('error', () => {});
-	return {
-		sql: async <R extends pg.QueryResultRow>(text: string, values: readonly unknown[] = []): Promise<R[]> =>
-			(await pool.query<R>(text, [...values])).rows,
-		close: () => pool.end(),
-	};
-}
-
 export class TestDatabase {
 	readonly dataDir: string;
 	/** what the server, the pools and the migrations said */

@@ -3,7 +3,7 @@ import { BROKER_KINDS, type TestBroker, testBroker } from '../support/broker-kin
 import { requiredBrokers } from '../support/brokers.ts';
 import { Client } from '../support/client.ts';
 import { Cluster, ready } from '../support/cluster.ts';
-import { plainSql, startTestDatabase, type TestDatabase } from '../support/database.ts';
+import { startTestDatabase, type TestDatabase } from '../support/database.ts';
 import { collect, laggards, strangeAnswers, unfinished } from '../support/evidence.ts';
 import { violations } from '../support/invariants.ts';
 import { until } from '../support/until.ts';
@@ -42,7 +42,6 @@ afterAll(async () => {
 it('goes on with every order when the broker is changed, from each carrier to each other', async () => {
 	const cluster = await Cluster.create(database, '', { LOG_LEVEL: 'warn', HOLD_LIMIT: '3s' });
 	const client = new Client(cluster.url);
-	const sql = plainSql(database);
 	try {
 		const walk = WALK.filter((place) => place < carriers.length);
 		for (const [step, place] of walk.entries()) {
@@ -63,13 +62,13 @@ it('goes on with every order when the broker is changed, from each carrier to ea
 		const last = cluster.start('', { BROKER_URL: carriers[0]?.url ?? '' });
 		await ready(last);
 		await until(
-			async () => (await unfinished(sql)) === 0,
+			async () => (await unfinished(cluster)) === 0,
 			() => 'every order has ended',
 			3 * MINUTE,
 		).catch(async (error) => {
-			throw new Error(`${error}\n${await laggards(sql)}\n${last.lines.join('\n')}`);
+			throw new Error(`${error}\n${await laggards(cluster)}\n${last.lines.join('\n')}`);
 		});
-		const evidence = await collect(sql, client);
+		const evidence = await collect(cluster, client);
 		expect([...violations(evidence), ...strangeAnswers(evidence.answers)]).toEqual([]);
 		expect(evidence.orders).toHaveLength(walk.length * ORDERS);
 		await until(async () => {
@@ -81,6 +80,5 @@ it('goes on with every order when the broker is changed, from each carrier to ea
 	} finally {
 		client.giveUp();
 		await cluster.dispose();
-		await sql.close();
 	}
 });
