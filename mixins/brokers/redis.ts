@@ -16,7 +16,7 @@ import { type Access, accessOf } from './redis/address.ts';
 import { Consumer } from './redis/consumer.ts';
 import { listDeadLetters, replayDeadLetters } from './redis/dead-letters.ts';
 import { type Keys, keysOf } from './redis/keys.ts';
-import { Link } from './redis/link.ts';
+import { Link, type LinkEvents } from './redis/link.ts';
 import { MOVE_DUE, PUBLISH } from './redis/lua.ts';
 import { encode } from './redis/message.ts';
 import { misgivings, parseInfo, type ServerInfo, UnfitServer, unfitness } from './redis/server.ts';
@@ -53,6 +53,8 @@ export class RedisCarrier implements Carrier {
 	readonly trusted: Promise<void>;
 	readonly #topology: Topology;
 	readonly #log: Log;
+	/** for whatever fails because Redis is away: that is said once, not by every connection */
+	readonly #quietly: Log;
 	readonly #access: Access;
 	readonly #keys: Keys;
 	readonly #places: ReadonlyMap<string, readonly number[]>;
@@ -80,9 +82,13 @@ export class RedisCarrier implements Carrier {
 				groups.flatMap((group, index) => (topology.consumers[group]?.includes(type) ? [index + 1] : [])),
 			]),
 		);
-		this.#main = this.#link((info) => this.#reached(info));
+		this.#main = this.#link({
+			onOpen: (info) => this.#reached(info),
+			onEnd: () => this.#watching.wake(),
+		});
 		this.#movers = this.#link();
-		this.#moving = new Loop('delays on Redis', log, () => this.#moveDue());
+		this.#quietly = quiet(log, () => this.#waitsFor !== undefined);
+		this.#moving = new Loop('delays on Redis', this.#quietly, () => this.#moveDue());
 		this.#watching = new Loop('Redis', log, () => this.#watch());
 		this.trusted = this.#verdict.promise;
 		this.trusted.catch(() => {}); // nobody may be interested
@@ -122,7 +128,7 @@ export class RedisCarrier implements Carrier {
 					types,
 					handle,
 					batch: options.batch ?? DEFAULT_BATCH,
-					log: this.#log,
+					log: this.#quietly,
 					onDelayed: () => this.#moving.wake(),
 					unblock: (id) => this.#main.run((client) => client.client('UNBLOCK', id)),
 				}),
@@ -166,8 +172,8 @@ export class RedisCarrier implements Carrier {
 		await Promise.all([this.#moving.stop(), this.#watching.stop()]);
 	}
 
-	#link(onOpen?: (info: ServerInfo) => void): Link {
-		return new Link(this.#access, this.#keys.deadLetters, onOpen);
+	#link(events: LinkEvents = {}): Link {
+		return new Link(this.#access, this.#keys.deadLetters, events);
 	}
 
 	/** Something that `close` waits for. */
@@ -239,6 +245,14 @@ export class RedisCarrier implements Carrier {
 		if (warning !== undefined) this.#log.warn(warning);
 	}
 }
+
+/** A log whose warnings are only for debugging while the reason is known. */
+const quiet = (log: Log, isKnown: () => boolean): Log => ({
+	debug: (line) => log.debug(line),
+	info: (line) => log.info(line),
+	warn: (line) => (isKnown() ? log.debug(line) : log.warn(line)),
+	error: (line) => log.error(line),
+});
 
 /** Cuts a list into what goes in one call each. */
 function* calls(messages: readonly CarrierMessage[]): Generator<readonly CarrierMessage[]> {

@@ -3,6 +3,7 @@ import { createConnection, createServer, type Server, type Socket } from 'node:n
 import { afterEach, expect, it, jest } from '@jest/globals';
 import { redis } from '../../bin/brokers/redis.ts';
 import { SECOND } from '../../domain/time.ts';
+import { decode } from '../../mixins/brokers/redis/message.ts';
 import { RedisCarrier, UnfitServer } from '../../mixins/brokers/redis.ts';
 import { describeBroker } from '../support/brokers.ts';
 import { memoryLog } from '../support/database.ts';
@@ -179,6 +180,31 @@ await describeBroker(redis, 'the Redis carrier and its server', () => {
 		const began = performance.now();
 		await Promise.all(carriers.map((carrier) => carrier.close()));
 		expect(performance.now() - began).toBeLessThan(9 * SECOND); // a stop may take so long
+	});
+
+	it('is given long lists in calls that it can bear, in their order', async () => {
+		const { url, ask } = await server();
+		const carrier = open(url);
+		const large = toMessages(40, { type: 'Beta', body: JSON.stringify('x'.repeat(250_000)) });
+		const many = toMessages(1_201, { type: 'Beta' });
+		const unknown = toMessage({ type: 'Omega' });
+		const failures = await carrier.publish([...large.slice(0, 20), unknown, ...many, ...large.slice(20)]);
+		expect(failures.map(({ id }) => id)).toEqual([unknown.id]);
+		const stored = await ask((client) => client.xrange('{protected-payment}:messages:first', '-', '+'));
+		const published = [...large.slice(0, 20), ...many, ...large.slice(20)];
+		expect(stored.map(([, fields]) => decode(fields[1] ?? '').id)).toEqual(published.map(({ id }) => id));
+	});
+
+	it('is missed once a minute by the carrier, not by each of its connections', async () => {
+		const { server: local, url } = await server();
+		const carrier = open(url);
+		const subscription = carrier.subscribe('first', new Collector().handle, { concurrency: 3 });
+		await carrier.trusted;
+		await local.kill();
+		await until(() => subscription.sinceLastBeat > 5 * SECOND);
+		expect(log.lines.filter((line) => line.startsWith('warn'))).toEqual([
+			expect.stringMatching(/^warn Redis has failed/),
+		]);
 	});
 
 	it('gets nothing from a carrier that is closed', async () => {

@@ -2,11 +2,11 @@ import type { Redis } from 'ioredis';
 import { type Duration, SECOND } from '../../../domain/time.ts';
 import { newId } from '../../ids.ts';
 import { type Log, Loop } from '../../loop.ts';
-import { type BatchHandler, type Delivery, MOST_ATTEMPTS, retryDelay } from '../carrier.ts';
+import type { BatchHandler } from '../carrier.ts';
+import { judge, type RawEntry, type SetBack, sentence, toDelivery, understand } from './entries.ts';
 import type { GroupKeys } from './keys.ts';
 import type { Link } from './link.ts';
 import { ACKNOWLEDGE, DISMISS, FOUND, SET_BACK, TOUCH } from './lua.ts';
-import { decode, encode, FIELD, type StoredMessage } from './message.ts';
 import { inTime } from './patience.ts';
 
 /** The longest wait for a message; after it the consumer looks again, whoever forgot to wake it. */
@@ -19,27 +19,9 @@ const BEAT_EVERY: Duration = SECOND;
 /** The name of a consumer that shows no sign of life for so long, and holds nothing, is forgotten. */
 const FORGET_AFTER: Duration = 15 * SECOND;
 const FORGET_EVERY: Duration = 5 * SECOND;
-/** Errors are for reading: what is longer is cut. */
-const LONGEST_ERROR = 2_000;
 /** How long a stop waits for Redis, beside the batch in hand; whatever it does not hear of any more comes again. */
 const STOP_PATIENCE: Duration = 2 * SECOND;
 const UNBLOCK_EVERY: Duration = 50;
-
-/** What Redis answers for a stream's entry; without its fields if it was deleted while in hand. */
-type RawEntry = readonly [id: string, fields: readonly string[] | null];
-
-interface Entry {
-	readonly id: string;
-	readonly message: StoredMessage;
-}
-
-/** An entry that is to come again, or, with a delay below 0, is set aside. */
-interface SetBack {
-	readonly id: string;
-	readonly delay: Duration;
-	readonly message: string;
-	readonly error: string;
-}
 
 export interface ConsumerOptions {
 	readonly link: Link;
@@ -62,8 +44,8 @@ export class Consumer {
 	readonly #name = newId(Date.now());
 	readonly #options: ConsumerOptions;
 	readonly #loop: Loop;
-	/** whether it waits for messages */
-	#reading = false;
+	/** whether a batch is in hand */
+	#handling = false;
 	/** whether this consumer may hold entries that it does not know of: a reply was lost, a handler threw */
 	#leftovers = false;
 	#claimAt = 0;
@@ -99,27 +81,30 @@ export class Consumer {
 		});
 		const deadline = performance.now() + STOP_PATIENCE;
 		while (running) {
-			// Never in the middle of a batch: only what waits for messages is cut short.
-			if (this.#reading && link.clientId !== undefined) {
-				void this.#options.unblock(link.clientId).catch(() => {}); // its answer may never come
-				if (performance.now() > deadline) link.drop();
+			// Never in the middle of a batch: only what waits for Redis is cut short.
+			if (!this.#handling) {
+				if (link.clientId !== undefined) void this.#options.unblock(link.clientId).catch(() => {});
+				if (performance.now() > deadline) link.close();
 			}
 			await Promise.race([ended, wait(UNBLOCK_EVERY)]);
 		}
 		await inTime(this.#acknowledging, STOP_PATIENCE).catch(() => {});
 		const dismiss = (client: Redis) => DISMISS.run(client, [keys.stream], [keys.group, 0, this.#name]);
-		await link.run(dismiss, STOP_PATIENCE).catch(() => {});
+		if (link.openFor >= 0) await link.run(dismiss, STOP_PATIENCE).catch(() => {});
 		link.close();
 	}
 
 	async #step(): Promise<Duration> {
 		try {
 			const entries = await this.#take();
+			this.#handling = true;
 			if (entries.length > 0) await this.#deliver(entries);
 			return 0;
 		} catch (error) {
 			this.#leftovers = true;
 			throw error;
+		} finally {
+			this.#handling = false;
 		}
 	}
 
@@ -138,25 +123,9 @@ export class Consumer {
 		const { link, keys, batch } = this.#options;
 		return this.#inGroup([], () =>
 			link.run(async (client) => {
-				const { group, stream } = keys;
-				this.#reading = from === '>';
-				try {
-					const reply = await client.xreadgroup(
-						'GROUP',
-						group,
-						this.#name,
-						'COUNT',
-						batch,
-						'BLOCK',
-						SLOW_POLL,
-						'STREAMS',
-						stream,
-						from,
-					);
-					return (reply as [[string, RawEntry[]]] | null)?.[0][1] ?? [];
-				} finally {
-					this.#reading = false;
-				}
+				const block = ['COUNT', batch, 'BLOCK', SLOW_POLL] as const;
+				const reply = await client.xreadgroup('GROUP', keys.group, this.#name, ...block, 'STREAMS', keys.stream, from);
+				return (reply as [[string, RawEntry[]]] | null)?.[0][1] ?? [];
 			}),
 		);
 	}
@@ -205,8 +174,7 @@ export class Consumer {
 	async #deliver(raw: readonly RawEntry[]): Promise<void> {
 		const { keys, handle, log } = this.#options;
 		const ids = raw.map(([id]) => id);
-		const back: SetBack[] = [];
-		const entries = this.#understand(raw, back);
+		const { entries, back } = understand(raw, keys.group, this.#options.types);
 		if (entries.length > 0) {
 			const beat = setInterval(() => {
 				this.#touch(ids, 0).catch((error) => log.debug(`consumer ${keys.group}: ${sentence(error)}`));
@@ -214,7 +182,7 @@ export class Consumer {
 			try {
 				const failures = await handle(entries.map(({ message }) => toDelivery(message)));
 				const errors = new Map(failures.map(({ id, error }) => [id, error]));
-				back.push(...entries.flatMap((entry) => this.#judge(entry, errors.get(entry.message.id))));
+				back.push(...entries.flatMap((entry) => judge(entry, errors.get(entry.message.id))));
 			} catch (error) {
 				// Nobody is to blame. Whoever can handle them may have them at once.
 				await this.#touch(ids, CLAIM_AFTER).catch(() => {});
@@ -240,38 +208,11 @@ export class Consumer {
 			});
 	}
 
-	/** Parses what came; what is not for this group is set aside. */
-	#understand(raw: readonly RawEntry[], back: SetBack[]): Entry[] {
-		const { keys, types, log } = this.#options;
-		return raw.flatMap(([id, fields]) => {
-			if (fields === null) return [];
-			const text = fieldOf(fields) ?? JSON.stringify(fields);
-			try {
-				const message = decode(text);
-				if (!types.includes(message.type)) throw new Error(`${keys.group} does not take the type ${message.type}`);
-				return [{ id, message }];
-			} catch (reason) {
-				const error = `not understood: ${sentence(reason)}`;
-				log.error(`dead letter for ${keys.group}: entry ${id}: ${error}`);
-				back.push({ id, delay: -1, message: text, error });
-				return [];
-			}
-		});
-	}
-
-	#judge({ id, message }: Entry, error: string | undefined): SetBack[] {
-		if (error === undefined) return [];
-		const attempts = message.attempts + 1;
-		const dead = attempts >= MOST_ATTEMPTS;
-		if (dead) {
-			this.#options.log.error(`dead letter for ${this.#options.keys.group}: ${message.type} ${message.id}: ${error}`);
-		}
-		return [{ id, delay: dead ? -1 : retryDelay(attempts), message: encode({ ...message, attempts }), error }];
-	}
-
 	async #setBack(back: readonly SetBack[]): Promise<void> {
-		const { link, keys, deadLetters, onDelayed } = this.#options;
-		const args = back.flatMap(({ id, delay, message, error }) => [id, delay, message, error.slice(0, LONGEST_ERROR)]);
+		const { link, keys, deadLetters, log, onDelayed } = this.#options;
+		for (const { delay, what, error } of back)
+			if (delay < 0) log.error(`dead letter for ${keys.group}: ${what}: ${error}`);
+		const args = back.flatMap(({ id, delay, message, error }) => [id, delay, message, error]);
 		await link.run((client) => SET_BACK.run(client, [keys.stream, keys.delayed, deadLetters], [keys.group, ...args]));
 		onDelayed();
 	}
@@ -281,21 +222,5 @@ export class Consumer {
 		return link.run((client) => TOUCH.run(client, [keys.stream], [keys.group, this.#name, idle, ...ids]));
 	}
 }
-
-function fieldOf(fields: readonly string[]): string | undefined {
-	const place = fields.findIndex((name, index) => index % 2 === 0 && name === FIELD);
-	return place < 0 ? undefined : fields[place + 1];
-}
-
-const toDelivery = ({ id, type, key, body, deliverAt, attempts }: StoredMessage): Delivery => ({
-	id,
-	type,
-	key,
-	body,
-	deliverAt,
-	attempt: attempts + 1,
-});
-
-const sentence = (error: unknown): string => (error instanceof Error ? error.message : String(error));
 
 const wait = (duration: Duration): Promise<void> => new Promise((resolve) => setTimeout(resolve, duration));

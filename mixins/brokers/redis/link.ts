@@ -15,6 +15,12 @@ const CLOSED = 'the connection to Redis is closed';
 /** Replies after which the next command has to look for its server anew. */
 const ELSEWHERE = /^(READONLY|MOVED|ASK|TRYAGAIN|CLUSTERDOWN|MASTERDOWN|LOADING|NOAUTH)\b/;
 
+export interface LinkEvents {
+	readonly onOpen?: (info: ServerInfo) => void;
+	/** when a connection has ended, whoever ended it */
+	readonly onEnd?: () => void;
+}
+
 /**
  * One connection to the Redis that holds our keys, opened when it is needed. Each opening looks for the server (in a
  * cluster, the node of our slot) and judges it. Nothing is queued or sent twice: a command fails at once if Redis is
@@ -23,30 +29,32 @@ const ELSEWHERE = /^(READONLY|MOVED|ASK|TRYAGAIN|CLUSTERDOWN|MASTERDOWN|LOADING|
 export class Link {
 	readonly #access: Access;
 	readonly #key: string;
-	readonly #onOpen: (info: ServerInfo) => void;
+	readonly #events: LinkEvents;
 	/** nodes of a cluster that are asked when the one of the URL is away */
 	#others: readonly Address[] = [];
 	#client: Redis | undefined;
+	/** one that is being opened */
+	#candidate: Redis | undefined;
 	#opening: Promise<Redis> | undefined;
 	#closed = false;
 	#clientId: number | undefined;
 	#openedAt = Number.POSITIVE_INFINITY;
 
 	/** `key` is any of the keys: all are in one slot. */
-	constructor(access: Access, key: string, onOpen: (info: ServerInfo) => void = () => {}) {
+	constructor(access: Access, key: string, events: LinkEvents = {}) {
 		this.#access = access;
 		this.#key = key;
-		this.#onOpen = onOpen;
+		this.#events = events;
 	}
 
 	/** How long the connection has been open; below 0 if it is not. */
 	get openFor(): Duration {
-		return this.#client === undefined ? -1 : performance.now() - this.#openedAt;
+		return this.#client?.status === 'ready' ? performance.now() - this.#openedAt : -1;
 	}
 
 	/** Redis's own name for the connection; undefined if it is not open. */
 	get clientId(): number | undefined {
-		return this.#client === undefined ? undefined : this.#clientId;
+		return this.#client?.status === 'ready' ? this.#clientId : undefined;
 	}
 
 	/** Sends commands. Throws if Redis cannot be reached, must not be used, or does not answer in time. */
@@ -66,10 +74,11 @@ export class Link {
 		this.#client = undefined;
 	}
 
-	/** Ends the connection for good. */
+	/** Ends the connection for good, also one that is being opened. */
 	close(): void {
 		this.#closed = true;
 		this.drop();
+		if (this.#candidate !== undefined) end(this.#candidate);
 	}
 
 	#open(): Promise<Redis> {
@@ -98,13 +107,17 @@ export class Link {
 	async #follow(seed: Address): Promise<Redis> {
 		let address = seed;
 		for (let hop = 0; hop < MOST_HOPS; hop += 1) {
-			const client = await connect(this.#access, address);
+			if (this.#closed) throw new Error(CLOSED);
+			const client = prepare(this.#access, address);
+			this.#candidate = client;
 			try {
+				await connect(client);
 				const elsewhere = await inTime(this.#judge(client, address), CONNECT_PATIENCE);
 				if (elsewhere === undefined) {
 					if (this.#closed) throw new Error(CLOSED);
 					this.#client = client;
 					this.#openedAt = performance.now();
+					client.once('end', () => this.#events.onEnd?.());
 					return client;
 				}
 				end(client);
@@ -112,6 +125,8 @@ export class Link {
 			} catch (error) {
 				end(client);
 				throw error;
+			} finally {
+				this.#candidate = undefined;
 			}
 		}
 		throw new Error('the nodes of the Redis Cluster do not agree who holds our keys');
@@ -129,7 +144,7 @@ export class Link {
 		const reason = unfitness(info);
 		if (reason !== undefined) throw new UnfitServer(reason);
 		this.#clientId = clientId;
-		this.#onOpen(info);
+		this.#events.onOpen?.(info);
 		return undefined;
 	}
 }
@@ -139,8 +154,8 @@ function end(client: Redis): void {
 	if (client.status !== 'end' && client.status !== 'close') client.disconnect();
 }
 
-async function connect({ options }: Access, { host, port }: Address): Promise<Redis> {
-	const client = new Redis({
+const prepare = ({ options }: Access, { host, port }: Address): Redis =>
+	new Redis({
 		...options,
 		host,
 		port,
@@ -154,6 +169,9 @@ async function connect({ options }: Access, { host, port }: Address): Promise<Re
 		disconnectTimeout: DISCONNECT_PATIENCE,
 		disableClientInfo: true,
 	});
+
+/** Throws what kept the connection from being opened; ioredis itself would only say that it is closed. */
+async function connect(client: Redis): Promise<void> {
 	let failure: unknown;
 	client.on('error', (error) => {
 		failure ??= error;
@@ -163,5 +181,4 @@ async function connect({ options }: Access, { host, port }: Address): Promise<Re
 	} catch (error) {
 		throw failure ?? error;
 	}
-	return client;
 }
