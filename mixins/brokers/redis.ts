@@ -1,6 +1,7 @@
 import { Buffer } from 'node:buffer';
 import { type Duration, SECOND } from '../../domain/time.ts';
 import { type Log, Loop } from '../loop.ts';
+import { brokerTrouble } from './broker-trouble.ts';
 import {
 	type BatchHandler,
 	type Carrier,
@@ -19,7 +20,7 @@ import { type Keys, keysOf } from './redis/keys.ts';
 import { Link, type LinkEvents } from './redis/link.ts';
 import { MOVE_DUE, PUBLISH } from './redis/lua.ts';
 import { encode } from './redis/message.ts';
-import { misgivings, parseInfo, type ServerInfo, UnfitServer, unfitness } from './redis/server.ts';
+import { misgivings, NotNow, parseInfo, type ServerInfo, UnfitServer, unfitness } from './redis/server.ts';
 
 export { UnfitServer } from './redis/server.ts';
 
@@ -65,7 +66,7 @@ export class RedisCarrier implements Carrier {
 	readonly #consumers = new Set<Consumer>();
 	readonly #underWay = new Set<Promise<unknown>>();
 	readonly #verdict = Promise.withResolvers<void>();
-	#waitsFor: string | undefined = 'Redis was not reached yet';
+	#waitsFor: string | undefined = 'the broker was not reached yet';
 	#unfit: string | undefined;
 	#closing: Promise<void> | undefined;
 
@@ -228,7 +229,7 @@ export class RedisCarrier implements Carrier {
 			return WATCH_EVERY;
 		} catch (error) {
 			if (error instanceof UnfitServer) this.#refuse(error);
-			else this.#waitsFor = 'Redis cannot be reached';
+			else this.#waitsFor = error instanceof NotNow ? error.message : brokerTrouble(error);
 			throw error;
 		}
 	}

@@ -84,7 +84,7 @@ await describeBroker(redis, 'the Redis carrier and its server', () => {
 			() => 'trusted',
 			(error) => error,
 		);
-		await until(() => carrier.waitsFor === 'Redis cannot be reached');
+		await until(() => carrier.waitsFor === 'the broker cannot be reached');
 		await expect(carrier.publish([toMessage()])).rejects.toThrow();
 		await late.server.up();
 		expect(await verdict).toBeInstanceOf(UnfitServer);
@@ -131,7 +131,7 @@ await describeBroker(redis, 'the Redis carrier and its server', () => {
 		await ask((client) => client.replicaof('127.0.0.1', nobody));
 		await expect(carrier.publish([toMessage()])).rejects.toThrow(/READONLY|replica/);
 		await expect(carrier.publish([toMessage()])).rejects.toThrow('this Redis is a replica');
-		await until(() => carrier.waitsFor === 'Redis cannot be reached');
+		await until(() => carrier.waitsFor === 'this Redis is a replica');
 		await ask((client) => client.replicaof('NO', 'ONE'));
 		const message = toMessage();
 		await until(async () => (await carrier.publish([message])).length === 0);
@@ -145,6 +145,7 @@ await describeBroker(redis, 'the Redis carrier and its server', () => {
 		const wrong = open(url.replace('//', '//:close%20sesame@'));
 		await expect(wrong.publish([toMessage()])).rejects.toThrow(/WRONGPASS|NOAUTH/);
 		await until(() => said('warn', 'WRONGPASS') + said('warn', 'NOAUTH') > 0);
+		await until(() => wrong.waitsFor === 'the broker refuses the login');
 		expect(log.lines.join('\n')).not.toContain('sesame');
 		expect(await local.pid()).toBeGreaterThan(0);
 	});
@@ -201,7 +202,8 @@ await describeBroker(redis, 'the Redis carrier and its server', () => {
 		const subscription = carrier.subscribe('first', new Collector().handle, { concurrency: 3 });
 		await carrier.trusted;
 		await local.kill();
-		await until(() => subscription.sinceLastBeat > 5 * SECOND);
+		await until(() => said('warn', '') > 0);
+		await until(() => subscription.sinceLastBeat > 8 * SECOND); // by now each of them would have something to say
 		expect(log.lines.filter((line) => line.startsWith('warn'))).toEqual([
 			expect.stringMatching(/^warn Redis has failed/),
 		]);

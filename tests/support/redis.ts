@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { Redis } from 'ioredis';
 import { LocalRedis } from '../../bin/brokers/redis.ts';
-import { freePort } from './free-port.ts';
+import { quietPort } from './quiet-port.ts';
 
 /** A real Redis of a test's own. */
 export interface TestRedis {
@@ -18,7 +18,7 @@ export interface TestRedis {
 /** `settings` are Redis's own; without any it is as durable as in production. It does not run before `server.up()`. */
 export async function prepareRedis(settings: Readonly<Record<string, string>> = {}): Promise<TestRedis> {
 	const folder = await mkdtemp(join(tmpdir(), 'pp-redis-'));
-	const server = new LocalRedis({ folder, port: await freePort() }, settings);
+	const server = new LocalRedis({ folder, port: await quietPort() }, settings);
 	return {
 		server,
 		url: server.url,

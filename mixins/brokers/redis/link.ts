@@ -2,7 +2,7 @@ import { Redis } from 'ioredis';
 import { type Duration, SECOND } from '../../../domain/time.ts';
 import type { Access, Address } from './address.ts';
 import { inTime, NoAnswer } from './patience.ts';
-import { findKey, isLoading, isReplica, parseInfo, type ServerInfo, UnfitServer, unfitness } from './server.ts';
+import { findKey, isLoading, isReplica, NotNow, parseInfo, type ServerInfo, UnfitServer, unfitness } from './server.ts';
 
 /** An answer that takes longer does not come any more: the connection may be half dead. */
 const ANSWER_PATIENCE: Duration = 10 * SECOND;
@@ -129,18 +129,18 @@ export class Link {
 				this.#candidate = undefined;
 			}
 		}
-		throw new Error('the nodes of the Redis Cluster do not agree who holds our keys');
+		throw new NotNow('the nodes of the Redis Cluster do not agree who holds our keys');
 	}
 
 	/** Answers where to go on if our keys are elsewhere; throws if this server cannot be used. */
 	async #judge(client: Redis, address: Address): Promise<Address | undefined> {
 		const [text, clientId] = await Promise.all([client.info(), client.client('ID')]);
 		const info = parseInfo(text);
-		if (isLoading(info)) throw new Error('Redis reads its data');
+		if (isLoading(info)) throw new NotNow('Redis reads its data');
 		const { elsewhere, nodes } = await findKey(client, info, this.#key, address);
 		if (nodes.length > 0) this.#others = nodes;
 		if (elsewhere !== undefined) return elsewhere;
-		if (isReplica(info)) throw new Error('this Redis is a replica');
+		if (isReplica(info)) throw new NotNow('this Redis is a replica');
 		const reason = unfitness(info);
 		if (reason !== undefined) throw new UnfitServer(reason);
 		this.#clientId = clientId;

@@ -7,6 +7,9 @@ export type ServerInfo = ReadonlyMap<string, string>;
 /** A server that must not carry messages as it is set up; waiting does not help, somebody has to change it. */
 export class UnfitServer extends Error {}
 
+/** A server that cannot be used for now, in a sentence that anybody may read. */
+export class NotNow extends Error {}
+
 /** The oldest version that has `XAUTOCLAIM` and `XTRIM MINID`. */
 const OLDEST = [6, 2] as const;
 
@@ -61,7 +64,7 @@ export async function findKey(client: Redis, info: ServerInfo, key: string, here
 	// A node that does not know its own name means the one that was asked.
 	const addressOf = ([host, port]: Node): Address => ({ host: host || here.host, port });
 	const primary = slots.find(([from, to]) => from <= slot && slot <= to)?.[2];
-	if (primary === undefined) throw new Error(`no node of the Redis Cluster holds slot ${slot}`);
+	if (primary === undefined) throw new NotNow(`no node of the Redis Cluster holds slot ${slot}`);
 	return {
 		elsewhere: primary[2] === self ? undefined : addressOf(primary),
 		nodes: slots.flatMap(([_from, _to, ...nodes]) => nodes.map(addressOf)),
