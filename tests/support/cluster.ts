@@ -58,8 +58,8 @@ export class Cluster {
 	}
 
 	/** Any program of the project with the cluster's environment. */
-	run(entry: string, env: Environment = {}): Running {
-		const running = new Running(entry, [], { DATA_DIR: this.#folder, ...this.#env, ...env });
+	run(entry: string, env: Environment = {}, ...args: string[]): Running {
+		const running = new Running(entry, args, { DATA_DIR: this.#folder, ...this.#env, ...env });
 		this.running.push(running);
 		return running;
 	}
@@ -89,7 +89,7 @@ export class Cluster {
 
 	/** Ends whatever runs here. */
 	async dispose(): Promise<void> {
-		await this.#pool.end();
+		if (!this.#pool.ended) await this.#pool.end();
 		await Promise.all(this.running.map((running) => running.kill()));
 		await rm(this.#folder, { recursive: true, force: true });
 	}
