@@ -54,7 +54,7 @@ export function parseBrokerUrl(url: string): BrokerUrl | undefined {
 
 function parseKafkaUrl(url: string, tls: boolean): BrokerUrl | undefined {
 	const form =
-		/^kafkas?:\/\/(?:(?<user>[^:@/?#]+):(?<password>[^@/?#]+)@)?(?<hosts>[^@/?#]+)\/?(?:\?mechanism=(?<mechanism>[a-z\d-]+))?$/;
+		/^kafkas?:\/\/(?:(?<user>[^:@/?#]+):(?<password>[^:@/?#]+)@)?(?<hosts>[^@/?#]+)\/?(?:\?mechanism=(?<mechanism>[a-z\d-]+))?$/;
 	const { user, password, hosts = '', mechanism = 'plain' } = form.exec(url)?.groups ?? {};
 	const servers = hosts.split(',').map(parseServer);
 	const known = SASL_MECHANISMS.find((name) => name === mechanism);
@@ -62,6 +62,7 @@ function parseKafkaUrl(url: string, tls: boolean): BrokerUrl | undefined {
 	const secret = decode(password ?? '');
 	if (!servers.every((server) => server !== undefined) || known === undefined) return undefined;
 	if (username === undefined || secret === undefined || (user === undefined && url.includes('?'))) return undefined;
+	if (user !== undefined && !tls) return undefined; // a password would go over the wire as it is
 	const login = user === undefined ? {} : { login: Object.freeze({ mechanism: known, username, password: secret }) };
 	return Object.freeze({ kind: 'kafka', url, tls, hosts: Object.freeze(servers), ...login });
 }

@@ -21,8 +21,9 @@ export class AmqpTransporter extends Transporters.AMQP implements Linkable {
 		if (this.#stopped) return new Promise(() => {}); // Moleculer would try again for ever
 		const connect: Linkable['connect'] = super.connect; // typed without what it is called with
 		try {
-			await connect.call(this, onClosed ?? (() => {}));
+			await connect.call(this, (error: unknown) => (this.#stopped ? undefined : onClosed?.(error)));
 		} catch (error) {
+			if (this.#stopped) return new Promise(() => {});
 			this.broker.broadcastLocal('$transporter.error', { error } satisfies TransporterError);
 			void this.#closeConnection();
 			throw error;

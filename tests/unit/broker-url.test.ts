@@ -15,7 +15,7 @@ describe('a broker URL', () => {
 		['kafka://a:1,b.example:65535,10.0.0.1/', { kind: 'kafka', hosts: ['a:1', 'b.example:65535', '10.0.0.1:9092'] }],
 		['kafka://[::1]:9093,[fe80::1]', { kind: 'kafka', hosts: ['[::1]:9093', '[fe80::1]:9092'] }],
 		[
-			'kafkas://user:p%40s:s@a,b',
+			'kafkas://user:p%40s%3As@a,b',
 			{
 				tls: true,
 				hosts: ['a:9092', 'b:9092'],
@@ -46,6 +46,7 @@ describe('a broker URL', () => {
 			'kafka://a/t',
 		],
 		...['kafka://u@a', 'kafka://u:@a', 'kafka://:p@a', 'kafka://u:p@a@b', 'kafka://a?mechanism=plain', 'kafka://a;b'],
+		...['kafka://u:p@a', 'kafkas://u:p:q@a'],
 		...['kafkas://u:p@a?mechanism=gssapi', 'kafkas://u:p@a?mechanism=', 'kafkas://u:p@a?ssl=1', 'kafkas://u:%ZZ@a'],
 	])('%j is none', (url) => expect(parseBrokerUrl(url)).toBeUndefined());
 
