@@ -1,9 +1,27 @@
 /** The process's settings: read from the environment once, checked in full, frozen. See the table in the README. */
 import { readFileSync } from 'node:fs';
-import { BlockList, isIP } from 'node:net';
+import { isIP } from 'node:net';
 import { resolve } from 'node:path';
 import { BROKER_URL_FORMS, type BrokerUrl, parseBrokerUrl } from './brokers/broker-url.ts';
 import { minorUnits } from './currencies.ts';
+import { type Access, readAccess } from './settings/access.ts';
+import {
+	type DurationRange,
+	type Environment,
+	get,
+	HIDDEN,
+	type ReadFile,
+	readDuration,
+	readOneOf,
+	readSecret,
+	refused,
+	SettingsError,
+	show,
+	UNIT_MS,
+	unsupported,
+} from './settings/reading.ts';
+
+export { formatDuration, parseDuration, SettingsError } from './settings/reading.ts';
 
 /** The services that a process can run, in the order in which they are started by default. */
 export const SERVICE_NAMES = ['gateway', 'orders', 'outbox-relay', 'settlement', 'shipping'] as const;
@@ -35,6 +53,8 @@ export interface Settings {
 	readonly http: { readonly host: string; readonly port: number };
 	/** `METRICS_PORT`, on the same host: health and metrics of this process; port 0 takes any free one. */
 	readonly metricsPort: number | undefined;
+	/** Who may come in, how often, and whose word on addresses is taken. */
+	readonly access: Access;
 	/** `DEFAULT_CURRENCY`: ISO 4217 code of an order that names none. */
 	readonly defaultCurrency: string;
 	/** `RETENTION` in ms: how long sent outbox rows, idempotency keys and inbox rows are kept. */
@@ -49,45 +69,9 @@ export interface Settings {
 	readonly sandboxLatency: number;
 }
 
-/** A setting that stops the start. The message is one line: name, value (never a secret's), what is accepted. */
-export class SettingsError extends Error {
-	override readonly name = 'SettingsError';
-}
-
-const UNIT_MS = { d: 86_400_000, h: 3_600_000, m: 60_000, s: 1000, ms: 1 } as const;
-
-/**
- * Milliseconds of a duration such as `250ms`, `90s`, `10m`, `1.5h` or `7d`: one number, one unit, nothing else.
- * Exact: `undefined` for all other text and for what is not a whole number of milliseconds.
- */
-export function parseDuration(text: string): number | undefined {
-	const match = /^(?<whole>\d{1,16})(?:\.(?<decimals>\d{1,16}))?(?<unit>ms|[smhd])$/.exec(text);
-	if (!match?.groups) return undefined;
-	const { whole = '', decimals = '', unit } = match.groups;
-	const scaled = BigInt(whole + decimals) * BigInt(UNIT_MS[unit as keyof typeof UNIT_MS]);
-	const scale = 10n ** BigInt(decimals.length);
-	const ms = Number(scaled / scale);
-	return scaled % scale === 0n && Number.isSafeInteger(ms) ? ms : undefined;
-}
-
-/** The shortest text that `parseDuration` reads as `ms`, in the largest unit that fits: `10m`, `90s`, `7d`, `0ms`. */
-export function formatDuration(ms: number): string {
-	if (!Number.isSafeInteger(ms) || ms < 0) throw new RangeError(`not a whole number of milliseconds: ${ms}`);
-	const [unit, size] = Object.entries(UNIT_MS).find(([, length]) => ms > 0 && ms % length === 0) ?? ['ms', 1];
-	return `${ms / size}${unit}`;
-}
-
-interface DurationRange {
-	/** The least that is accepted, ms. */
-	readonly min: number;
-	/** The most that is accepted, ms. */
-	readonly max: number;
-}
-
 /** What `CANCELLATION_WINDOW`, and an order's own `cancellationWindow`, may be: 1 s to 7 d. */
 export const CANCELLATION_WINDOW_RANGE: DurationRange = Object.freeze({ min: UNIT_MS.s, max: 7 * UNIT_MS.d });
 
-const HIDDEN = '(hidden)';
 const POSTGRES_URL = 'a URL postgres://… or postgresql://…';
 
 /** What the contract names and later versions bring; here any value stops the start. `true`: a secret. */
@@ -95,29 +79,14 @@ const LATER: Readonly<Record<string, boolean>> = {
 	STRIPE_API_KEY: true,
 	STRIPE_API_KEY_FILE: false,
 	STRIPE_API_BASE: false,
-	AUTH_JWKS_URL: false,
-	AUTH_JWT_SECRET: true,
-	AUTH_JWT_SECRET_FILE: false,
-	AUTH_ISSUER: false,
-	AUTH_AUDIENCE: false,
-	TRUST_PROXY: false,
 };
-
-const LOOPBACK = new BlockList();
-LOOPBACK.addSubnet('127.0.0.0', 8, 'ipv4');
-LOOPBACK.addAddress('::1', 'ipv6');
-
-type Environment = Readonly<Record<string, string | undefined>>;
 
 /**
  * Reads and checks all settings; an empty variable counts as not set. Throws a `SettingsError` for the first one
  * that is not understood, or that asks for what this version does not have.
  * `readFile` gives the text of the file that a `…_FILE` variable names.
  */
-export function parseSettings(
-	env: Environment,
-	readFile: (path: string) => string = (path) => readFileSync(path, 'utf8'),
-): Settings {
+export function parseSettings(env: Environment, readFile: ReadFile = (path) => readFileSync(path, 'utf8')): Settings {
 	for (const [name, secret] of Object.entries(LATER)) {
 		const value = get(env, name);
 		if (value !== undefined) throw unsupported(name, secret ? HIDDEN : show(value));
@@ -128,8 +97,6 @@ export function parseSettings(
 	const broker = readSecret(env, 'BROKER_URL', { parse: parseBrokerUrl, accepted: BROKER_URL_FORMS }, readFile);
 	if (services.length < SERVICE_NAMES.length) requireForParts(services, { BROKER_URL: broker, DATABASE_URL: url });
 	const host = readHost(env);
-	readOff(env, 'AUTH', { on: /^jwt$/, otherwise: 'jwt' }, host);
-	readOff(env, 'RATE_LIMIT', { on: /^\d+\/[sm]$/, otherwise: '100/s' }, host);
 	return Object.freeze<Settings>({
 		services: Object.freeze(services),
 		database: Object.freeze(url === undefined ? { kind: 'embedded', dataDir } : { kind: 'url', url }),
@@ -140,6 +107,7 @@ export function parseSettings(
 		holdLimit: readDuration(env, 'HOLD_LIMIT', '24h', { min: UNIT_MS.s, max: 7 * UNIT_MS.d }),
 		http: Object.freeze({ host, port: readPort(env, 'PORT') ?? 5300 }),
 		metricsPort: readPort(env, 'METRICS_PORT'),
+		access: readAccess(env, { host, isDoor: services.includes('gateway') }, readFile),
 		defaultCurrency: readCurrency(env),
 		retention: readDuration(env, 'RETENTION', '7d', { min: UNIT_MS.s, max: 3650 * UNIT_MS.d }),
 		logLevel: readOneOf(env, 'LOG_LEVEL', LOG_LEVELS, 'info'),
@@ -147,28 +115,6 @@ export function parseSettings(
 		providerTimeout: readDuration(env, 'PROVIDER_TIMEOUT', '5s', { min: 100, max: UNIT_MS.m }),
 		sandboxLatency: readDuration(env, 'SANDBOX_LATENCY', '0ms', { min: 0, max: UNIT_MS.m }),
 	});
-}
-
-function get(env: Environment, name: string): string | undefined {
-	return env[name] || undefined;
-}
-
-/** A value as one short line: control characters and line breaks escaped, a URL's user and password left out. */
-function show(value: string): string {
-	const text = value.replace(/\/\/.*@/s, `//${HIDDEN}@`);
-	const short = text.length > 100 ? `${text.slice(0, 100)}…` : text;
-	return JSON.stringify(short).replace(
-		/[\u007f-\u009f\u2028\u2029]/g,
-		(character) => `\\u${character.charCodeAt(0).toString(16).padStart(4, '0')}`,
-	);
-}
-
-function refused(name: string, shown: string, accepted: string): SettingsError {
-	return new SettingsError(`${name}=${shown} is not understood; accepted: ${accepted}`);
-}
-
-function unsupported(name: string, shown: string, instead = 'leave it unset'): SettingsError {
-	return new SettingsError(`${name}=${shown} is not supported by this version; ${instead}`);
 }
 
 function readServices(env: Environment): readonly ServiceName[] {
@@ -183,23 +129,6 @@ function readServices(env: Environment): readonly ServiceName[] {
 		services.push(service);
 	}
 	return services;
-}
-
-function readOneOf<T extends string>(env: Environment, name: string, accepted: readonly T[], otherwise: T): T {
-	const value = get(env, name) ?? otherwise;
-	const known = accepted.find((candidate) => candidate === value);
-	if (known === undefined) throw refused(name, show(value), accepted.join(', '));
-	return known;
-}
-
-function readDuration(env: Environment, name: string, otherwise: string, { min, max }: DurationRange): number {
-	const value = get(env, name) ?? otherwise;
-	const ms = parseDuration(value);
-	if (ms === undefined || ms < min || ms > max) {
-		const range = `${formatDuration(min)} to ${formatDuration(max)}`;
-		throw refused(name, show(value), `${range}, in whole milliseconds, written like 250ms, 90s, 10m, 1.5h or 7d`);
-	}
-	return ms;
 }
 
 function readPort(env: Environment, name: string): number | undefined {
@@ -232,26 +161,6 @@ function readHost(env: Environment): string {
 	return value;
 }
 
-function isLoopback(host: string): boolean {
-	const family = isIP(host);
-	return family === 0 ? host.toLowerCase() === 'localhost' : LOOPBACK.check(host, family === 6 ? 'ipv6' : 'ipv4');
-}
-
-/** Checks a safeguard that this version cannot switch on: on a host that others reach, `off` has to be spelt out. */
-function readOff(env: Environment, name: string, later: { on: RegExp; otherwise: string }, host: string): void {
-	const value = get(env, name);
-	if (value === 'off') return;
-	if (value !== undefined && !later.on.test(value)) throw refused(name, show(value), 'off');
-	if (value !== undefined)
-		throw unsupported(name, show(value), isLoopback(host) ? 'leave it unset' : `set ${name}=off`);
-	if (!isLoopback(host)) {
-		throw new SettingsError(
-			`HOST=${show(host)} is not loopback, where ${name} is ${later.otherwise} unless set, ` +
-				`and that is not supported by this version; accepted: ${name}=off spelt out, or a loopback HOST`,
-		);
-	}
-}
-
 /** Processes that share the work meet in one database and find each other through one broker. */
 function requireForParts(services: readonly ServiceName[], needed: Readonly<Record<string, unknown>>): void {
 	const missing = Object.keys(needed).filter((name) => needed[name] === undefined);
@@ -262,45 +171,6 @@ function requireForParts(services: readonly ServiceName[], needed: Readonly<Reco
 	);
 }
 
-interface SecretForm<T> {
-	readonly parse: (text: string) => T | undefined;
-	readonly accepted: string;
-}
-
-/** The variable, or the content of the file that `…_FILE` names. No cause is kept: it would hold the secret. */
-function readSecret<T>(
-	env: Environment,
-	name: string,
-	{ parse, accepted }: SecretForm<T>,
-	readFile: (path: string) => string,
-): T | undefined {
-	const value = get(env, name);
-	const path = get(env, `${name}_FILE`);
-	if (path === undefined) {
-		const parsed = value === undefined ? undefined : parse(value);
-		if (value !== undefined && parsed === undefined) throw refused(name, HIDDEN, accepted);
-		return parsed;
-	}
-	if (value !== undefined) {
-		throw new SettingsError(`${name}=${HIDDEN} and ${name}_FILE=${show(path)} are both set; accepted: one of them`);
-	}
-	const parsed = parse(readSecretFile(`${name}_FILE`, path, readFile));
-	if (parsed === undefined) {
-		throw refused(`${name}_FILE`, `${show(path)} with content ${HIDDEN}`, `a file with ${accepted}`);
-	}
-	return parsed;
-}
-
 function parsePostgresUrl(text: string): string | undefined {
 	return /^postgres(?:ql)?:\/\/\S+$/.test(text) && URL.canParse(text) ? text : undefined;
-}
-
-function readSecretFile(name: string, path: string, readFile: (path: string) => string): string {
-	try {
-		return readFile(path).replace(/\r?\n$/, '');
-	} catch (error) {
-		const code = typeof error === 'object' && error !== null && 'code' in error ? String(error.code) : '';
-		const reason = /^E[A-Z0-9]{2,15}$/.test(code) ? ` (${code})` : '';
-		throw new SettingsError(`${name}=${show(path)} cannot be read${reason}; accepted: the path of a readable file`);
-	}
 }
