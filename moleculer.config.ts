@@ -24,6 +24,7 @@ import { HEARTBEAT, REQUEST_TIMEOUT } from './mixins/transporters/options.ts';
 import { transporterOf } from './mixins/transporters/transporter.ts';
 import { UnixSocketHub } from './mixins/unix-socket-transporter.ts';
 import { unlessAborted } from './mixins/unless-aborted.ts';
+import { type Door, doorOf } from './services/gateway/authenticate.ts';
 import { ALIVE, type HealthAnswer, readiness } from './services/gateway/health.ts';
 import { boundAddress, gatewayService } from './services/gateway.service.ts';
 import { ordersService } from './services/orders.service.ts';
@@ -259,7 +260,11 @@ function platformOf({ settings, health, log }: Start, database: Database, carrie
 function schemaOf(name: ServiceName, platform: Platform, models: Models): ServiceSchema {
 	switch (name) {
 		case 'gateway':
-			return gatewayService({ ...platform.settings.http, health: () => platform.health.readiness() });
+			return gatewayService({
+				...platform.settings.http,
+				door: guardedDoor(platform),
+				health: () => platform.health.readiness(),
+			});
 		case 'orders':
 			return ordersService(platform, models);
 		case 'outbox-relay':
@@ -269,6 +274,12 @@ function schemaOf(name: ServiceName, platform: Platform, models: Models): Servic
 		case 'shipping':
 			return shippingService(platform);
 	}
+}
+
+function guardedDoor({ settings, health, log }: Platform): Door {
+	const door = doorOf(settings.access.auth, log('gateway'));
+	health.register('tokens', () => door.waitsFor);
+	return door;
 }
 
 async function reasonOf(check: Promise<void>): Promise<string | undefined> {

@@ -11,6 +11,7 @@ import type { Context, Service, ServiceBroker, ServiceSchema } from 'moleculer';
 import ApiGateway from 'moleculer-web';
 import { NO_POLICY } from '../mixins/policies.ts';
 import { encodeResult, SUCCESS, send, sendProblem } from './gateway/answer.ts';
+import type { Door } from './gateway/authenticate.ts';
 import { type FailedCall, toProblem } from './gateway/errors.ts';
 import { ALIVE, type Health, type HealthAnswer, readiness } from './gateway/health.ts';
 import { paramsOf } from './gateway/params.ts';
@@ -18,21 +19,18 @@ import { ProblemError, unavailable } from './gateway/problem.ts';
 import { ALIASES, matchRoute, type OrderAction, splitTarget, type Target } from './gateway/routes.ts';
 import { GatewayServer, LIMITS, type Limits } from './gateway/server.ts';
 import { traceOf } from './gateway/trace.ts';
+import type { Caller } from './orders/caller.ts';
 
 export interface GatewayDeps {
 	readonly host: string;
 	/** 0: any free port, see `boundAddress`. */
 	readonly port: number;
+	/** Who is let in. */
+	readonly door: Door;
 	/** What is not ready; empty when ready. `degraded` does not make it unready. */
 	health(): Promise<Health>;
 	/** Other than `LIMITS`; for tests. */
 	readonly limits?: Partial<Limits>;
-}
-
-/** Who asks, as every action of orders finds it in `ctx.meta.caller`. */
-export interface Caller {
-	readonly subject: string;
-	readonly scopes: readonly string[];
 }
 
 interface Meta {
@@ -81,14 +79,7 @@ export function boundAddress(broker: ServiceBroker): AddressInfo {
 	return (broker.getLocalService('gateway') as Gateway).address();
 }
 
-/** Everybody may everything: `AUTH=off`, the only mode so far. */
-async function authenticate(_req: IncomingMessage): Promise<Caller> {
-	return ANYBODY;
-}
-
-const ANYBODY: Caller = Object.freeze({ subject: 'anonymous', scopes: Object.freeze(['orders:admin']) });
-
-const ROUTE = {
+const routeOf = (door: Door) => ({
 	path: '/',
 	mappingPolicy: 'restrict',
 	aliases: ALIASES,
@@ -101,11 +92,11 @@ const ROUTE = {
 	etag: false,
 	logging: false,
 	async onBeforeCall(ctx: Context<unknown, Meta>, _route: unknown, req: Request, _res: ServerResponse, alias: Alias) {
-		ctx.meta.caller = await authenticate(req);
+		ctx.meta.caller = await door.callerOf(req);
 		const { id } = (req.$params as { params: { id: string } }).params;
 		req.$params = await paramsOf(alias.action, req, id, req.$target.query);
 	},
-};
+});
 
 export function gatewayService(deps: GatewayDeps): ServiceSchema {
 	const schema: ServiceSchema<object, object, object, Gateway> = {
@@ -113,7 +104,7 @@ export function gatewayService(deps: GatewayDeps): ServiceSchema {
 		mixins: [ApiGateway],
 		settings: {
 			server: false,
-			routes: [ROUTE],
+			routes: [routeOf(deps.door)],
 			logRequest: null,
 			logRequestParams: null,
 			logResponse: null,
@@ -223,11 +214,13 @@ export function gatewayService(deps: GatewayDeps): ServiceSchema {
 		},
 
 		async started() {
+			deps.door.start();
 			await this.server.listen(deps.host, deps.port);
 		},
 
 		async stopped() {
 			await this.server.drain();
+			await deps.door.stop();
 		},
 	};
 	return schema as unknown as ServiceSchema;

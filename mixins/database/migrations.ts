@@ -6,9 +6,10 @@ import { migration as carrier } from './migrations/0003-carrier.ts';
 import { migration as sandbox } from './migrations/0004-sandbox.ts';
 import { migration as traces } from './migrations/0005-traces.ts';
 import { migration as installation } from './migrations/0006-installation.ts';
+import { migration as access } from './migrations/0007-access.ts';
 import type { Migration } from './migrations/migration.ts';
 
-export const MIGRATIONS: readonly Migration[] = [orders, messages, carrier, sandbox, traces, installation];
+export const MIGRATIONS: readonly Migration[] = [orders, messages, carrier, sandbox, traces, installation, access];
 
 export interface MigrationStatus {
 	readonly applied: readonly string[];

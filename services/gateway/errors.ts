@@ -2,6 +2,7 @@
  * From whatever an action or the framework threw to the problem that may leave: only errors with one of the contract's
  * codes speak for themselves, all others are replaced by a fixed sentence.
  */
+import { challenge } from './authenticate.ts';
 import { type Fault, internal, invalid, type Problem, ProblemError, pointerTo, unavailable } from './problem.ts';
 
 /** The call that failed, as far as its faults need it to be named. */
@@ -29,6 +30,12 @@ const NOT_NOW = new Set([
 	'SERVICE_NOT_FOUND',
 ]);
 
+/** What has to stand beside some statuses (RFC 9110, sections 10.2.3 and 15.5.2). */
+const HEADERS: Readonly<Record<number, Readonly<Record<string, string>>>> = {
+	401: challenge(),
+	429: { 'Retry-After': '1' },
+};
+
 const CONTRACT_CODE = /^[A-Z][A-Za-z]+\.[A-Z][A-Za-z]+$/;
 
 export function toProblem(err: unknown, call: FailedCall): Problem {
@@ -44,7 +51,7 @@ export function toProblem(err: unknown, call: FailedCall): Problem {
 		status: code,
 		code: type,
 		detail: typeof message === 'string' ? message : '',
-		...(code === 429 ? { headers: { 'Retry-After': '1' } } : {}),
+		...(HEADERS[code] === undefined ? {} : { headers: HEADERS[code] }),
 	};
 	const faults = domainFaults(data, call);
 	return faults.length > 0 ? { ...problem, errors: faults } : problem;

@@ -34,6 +34,11 @@ export class ProblemError extends Error {
 export const PROBLEM_TYPE = 'application/problem+json';
 
 const TITLES: Readonly<Record<string, string>> = {
+	'Auth.CallerMissing': 'Caller missing',
+	'Auth.ScopeMissing': 'Scope missing',
+	'Auth.TokenExpired': 'Token expired',
+	'Auth.TokenInvalid': 'Token not accepted',
+	'Auth.TokenMissing': 'Token missing',
 	'Idempotency.InProgress': 'A request with this key is still running',
 	'Idempotency.KeyReused': 'Idempotency key used for another request',
 	'Orders.InvalidState': 'Not possible in this state of the order',

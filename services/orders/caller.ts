@@ -21,7 +21,7 @@ export const ADMIN_SCOPE = 'orders:admin';
 
 /** The caller of an action; a call without one is refused. */
 export function callerOf({ caller }: Meta): Caller {
-	if (typeof caller?.subject !== 'string' || !Array.isArray(caller.scopes)) {
+	if (typeof caller?.subject !== 'string' || caller.subject === '' || !Array.isArray(caller.scopes)) {
 		throw new Errors.MoleculerClientError('The call does not say who makes it.', 401, 'Auth.CallerMissing');
 	}
 	return caller;

@@ -3,9 +3,11 @@
 import { connect, type Socket } from 'node:net';
 import { expect } from '@jest/globals';
 import { type ActionHandler, type Context, Loggers, type LogLevels, ServiceBroker } from 'moleculer';
+import { type Door, doorOf } from '../../services/gateway/authenticate.ts';
 import type { Health } from '../../services/gateway/health.ts';
 import type { Limits } from '../../services/gateway/server.ts';
 import { boundAddress, gatewayService } from '../../services/gateway.service.ts';
+import { memoryLog } from '../support/database.ts';
 
 export const ID = '0198c0de-0000-7000-8000-000000000001';
 export const HEALTHY: Health = { ready: true, failing: [], degraded: [] };
@@ -60,7 +62,15 @@ const LIST = {
 	cursor: 'string|optional',
 };
 
-export async function stage(limits: Partial<Limits> = {}, options: { readonly orders?: boolean } = {}): Promise<Stage> {
+export const OPEN: Door = doorOf({ kind: 'off' }, memoryLog());
+
+interface Options {
+	/** false: there is no orders service */
+	readonly orders?: boolean;
+	readonly door?: Door;
+}
+
+export async function stage(limits: Partial<Limits> = {}, options: Options = {}): Promise<Stage> {
 	const log: string[] = [];
 	class Log extends Loggers.Base<{ level?: LogLevels }> {
 		override getLogHandler() {
@@ -116,7 +126,9 @@ export async function stage(limits: Partial<Limits> = {}, options: { readonly or
 		});
 	}
 	const self = { health: async () => HEALTHY };
-	broker.createService(gatewayService({ host: '127.0.0.1', port: 0, health: () => self.health(), limits }));
+	broker.createService(
+		gatewayService({ host: '127.0.0.1', port: 0, door: options.door ?? OPEN, health: () => self.health(), limits }),
+	);
 	await broker.start();
 	const { port } = boundAddress(broker);
 	return Object.assign(self, {

@@ -3,7 +3,7 @@ import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import { ServiceBroker } from 'moleculer';
 import { gatewayService } from '../../services/gateway.service.ts';
 import { eventually, until } from '../support/until.ts';
-import { HEALTHY, ID, type Stage, speak, stage, wire } from './gateway.fixtures.ts';
+import { HEALTHY, ID, OPEN, type Stage, speak, stage, wire } from './gateway.fixtures.ts';
 
 const GET = `GET /orders/${ID} HTTP/1.1\r\nHost: x\r\n`;
 const POST = 'POST /orders HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n';
@@ -130,7 +130,7 @@ describe('start and stop', () => {
 	it('says in one line that the port is in use', async () => {
 		const on = await stage();
 		const second = new ServiceBroker({ logger: false });
-		second.createService(gatewayService({ host: '127.0.0.1', port: on.port, health: async () => HEALTHY }));
+		second.createService(gatewayService({ host: '127.0.0.1', port: on.port, door: OPEN, health: async () => HEALTHY }));
 		const error = await second.start().catch((err: Error) => err);
 		expect(error).toHaveProperty('message', `The gateway cannot listen on 127.0.0.1:${on.port}: the port is in use`);
 		await second.stop();
@@ -210,7 +210,9 @@ describe('start and stop', () => {
 
 	it('is not ready before the broker is', async () => {
 		const broker = new ServiceBroker({ logger: false });
-		const service = broker.createService(gatewayService({ host: '127.0.0.1', port: 0, health: async () => HEALTHY }));
+		const service = broker.createService(
+			gatewayService({ host: '127.0.0.1', port: 0, door: OPEN, health: async () => HEALTHY }),
+		);
 		let release = () => {};
 		broker.createService({ name: 'slow', started: () => new Promise<void>((resolve) => (release = resolve)) });
 		const started = broker.start();

@@ -1,0 +1,135 @@
+import { createSecretKey, type KeyObject } from 'node:crypto';
+import { createRemoteJWKSet, customFetch, errors, type FetchImplementation, type JWTVerifyGetKey } from 'jose';
+import { type Duration, MINUTE, SECOND } from '../domain/time.ts';
+import { type Log, Loop } from './loop.ts';
+import type { TokenKeys } from './settings/access.ts';
+
+/** The keys cannot be had now, so nobody can say whether a token is good. */
+export class KeysUnavailable extends Error {
+	override readonly name = 'KeysUnavailable';
+}
+
+/** The keys that signatures are checked with. */
+export interface Keys {
+	readonly key: KeyObject | JWTVerifyGetKey;
+	/** what is missing; undefined if tokens can be checked */
+	readonly waitsFor: string | undefined;
+	start(): void;
+	stop(): Promise<void>;
+}
+
+export interface Times {
+	/** how often the keys are fetched again */
+	readonly refresh: Duration;
+	/** a token with an unknown key has them fetched at once, but no sooner than this after the last time */
+	readonly cooldown: Duration;
+	/** two fetches are never closer than this */
+	readonly retry: Duration;
+	/** how long one fetch may take */
+	readonly timeout: Duration;
+}
+
+const TIMES: Times = { refresh: 5 * MINUTE, cooldown: 30 * SECOND, retry: 5 * SECOND, timeout: 5 * SECOND };
+
+export function keysOf(keys: TokenKeys, log: Log, times: Times = TIMES): Keys {
+	if (keys.kind === 'jwks') return new RemoteKeys(keys.url, log, times);
+	return {
+		key: createSecretKey(keys.secret, 'utf8'),
+		waitsFor: undefined,
+		start: () => {},
+		stop: async () => {},
+	};
+}
+
+/**
+ * The public keys of a JSON Web Key Set (RFC 7517, section 5) at a URL. They are fetched now and then, and at once for
+ * a token with a key that is not known. While the URL is away the keys that were fetched stay good; what the set no
+ * longer names is bad from the next fetch on.
+ */
+class RemoteKeys implements Keys {
+	readonly #host: string;
+	readonly #log: Log;
+	readonly #times: Times;
+	readonly #jwks: ReturnType<typeof createRemoteJWKSet>;
+	readonly #refreshing: Loop;
+	readonly #stopping = new AbortController();
+	#fetchedAt = Number.NEGATIVE_INFINITY;
+	#isAway = false;
+
+	constructor(url: string, log: Log, times: Times) {
+		this.#host = new URL(url).host;
+		this.#log = log;
+		this.#times = times;
+		this.#jwks = createRemoteJWKSet(new URL(url), {
+			// Never too old: jose would rather have no keys than old ones. The loop fetches new ones.
+			cacheMaxAge: Number.POSITIVE_INFINITY,
+			cooldownDuration: times.cooldown,
+			timeoutDuration: times.timeout,
+			[customFetch]: this.#fetch,
+		});
+		this.#refreshing = new Loop('token keys', log, () => this.#refresh());
+	}
+
+	get waitsFor(): string | undefined {
+		return this.#jwks.jwks() === undefined ? 'the keys of tokens have not been fetched yet' : undefined;
+	}
+
+	readonly key: JWTVerifyGetKey = async (header, token) => {
+		try {
+			return await this.#jwks(header, token);
+		} catch (error) {
+			if (isTokensFault(error)) throw error;
+			throw new KeysUnavailable('the keys of tokens cannot be fetched', { cause: error });
+		}
+	};
+
+	start(): void {
+		this.#refreshing.start();
+	}
+
+	async stop(): Promise<void> {
+		this.#stopping.abort();
+		await this.#refreshing.stop();
+	}
+
+	/** A URL that is away, or answers nonsense, is not asked for each token that comes. */
+	readonly #fetch: FetchImplementation = (url, options) => {
+		const now = performance.now();
+		if (now - this.#fetchedAt < this.#times.retry) return Promise.reject(new TooSoon('it was asked a moment ago'));
+		this.#fetchedAt = now;
+		return fetch(url, { ...options, signal: AbortSignal.any([options.signal, this.#stopping.signal]) });
+	};
+
+	async #refresh(): Promise<Duration> {
+		try {
+			await this.#jwks.reload();
+			if (this.#isAway) this.#log.info(`the keys of tokens come from ${this.#host} again`);
+			this.#isAway = false;
+			return this.#times.refresh;
+		} catch (error) {
+			if (error instanceof TooSoon) return this.#times.retry;
+			if (!this.#isAway) {
+				const meanwhile = this.waitsFor === undefined ? 'those that were fetched stay good' : 'there are none yet';
+				this.#log.warn(`the keys of tokens cannot be fetched from ${this.#host} (${reasonOf(error)}); ${meanwhile}`);
+			}
+			this.#isAway = true;
+			return this.#times.retry;
+		}
+	}
+}
+
+class TooSoon extends Error {}
+
+/** The set is there, and holds no key for this token. */
+const isTokensFault = (error: unknown): boolean =>
+	error instanceof errors.JWKSNoMatchingKey ||
+	error instanceof errors.JWKSMultipleMatchingKeys ||
+	error instanceof errors.JOSENotSupported;
+
+/** Undici hides the reason in the cause. */
+function reasonOf(error: unknown): string {
+	if (!(error instanceof Error)) return String(error);
+	const { cause } = error;
+	if (cause instanceof Error) return 'code' in cause ? String(cause.code) : cause.message;
+	return error.message;
+}

@@ -1,0 +1,96 @@
+/** Who makes a request: bearer tokens in the header field `Authorization` (RFC 6750), and nowhere else. */
+import type { IncomingMessage } from 'node:http';
+import type { Log } from '../../mixins/loop.ts';
+import type { Auth } from '../../mixins/settings/access.ts';
+import { KeysUnavailable } from '../../mixins/token-keys.ts';
+import { TokenRefused, Tokens } from '../../mixins/tokens.ts';
+import { ADMIN_SCOPE, type Caller } from '../orders/caller.ts';
+import { type Problem, ProblemError, unavailable } from './problem.ts';
+
+export interface Door {
+	/** Throws the problem 400, 401 or 503 for whoever is not let in. */
+	callerOf(req: IncomingMessage): Promise<Caller>;
+	/** what is missing before anybody can be let in; undefined if nothing is */
+	readonly waitsFor: string | undefined;
+	start(): void;
+	stop(): Promise<void>;
+}
+
+/** Everybody may everything. */
+const ANYBODY: Caller = Object.freeze({ subject: 'anonymous', scopes: Object.freeze([ADMIN_SCOPE]) });
+
+const OPEN: Door = {
+	callerOf: async () => ANYBODY,
+	waitsFor: undefined,
+	start: () => {},
+	stop: async () => {},
+};
+
+export function doorOf(auth: Auth, log: Log): Door {
+	if (auth.kind === 'off') return OPEN;
+	const tokens = new Tokens(auth, log);
+	const { keys } = tokens;
+	if (auth.audience === undefined)
+		log.warn('AUTH_AUDIENCE is not set: tokens made for other services are accepted too');
+	return {
+		callerOf: (req) => callerOf(req, tokens),
+		get waitsFor() {
+			return keys.waitsFor;
+		},
+		start: () => keys.start(),
+		stop: () => keys.stop(),
+	};
+}
+
+async function callerOf(req: IncomingMessage, tokens: Tokens): Promise<Caller> {
+	const token = bearerOf(req);
+	if (token === undefined)
+		throw new ProblemError(unauthorized('Auth.TokenMissing', 'The request needs a bearer token.'));
+	try {
+		return await tokens.verify(token);
+	} catch (error) {
+		if (error instanceof KeysUnavailable) {
+			throw new ProblemError(unavailable('Tokens cannot be checked at the moment. Try again.'));
+		}
+		if (!(error instanceof TokenRefused)) throw error;
+		const code = error.isExpired ? 'Auth.TokenExpired' : 'Auth.TokenInvalid';
+		throw new ProblemError(unauthorized(code, error.message, 'invalid_token'));
+	}
+}
+
+/** The token of `Authorization: Bearer`; undefined where there is none. Throws 400 where there is not exactly one. */
+function bearerOf(req: IncomingMessage): string | undefined {
+	// Node would keep the first of several; whoever stands before us may have looked at another.
+	const [credentials, ...others] = req.headersDistinct.authorization ?? [];
+	if (credentials === undefined) return undefined;
+	const [, token] = /^bearer +([\w.~+/-]+=*) *$/i.exec(credentials) ?? [];
+	if (others.length === 0) {
+		if (token !== undefined) return token;
+		if (!/^bearer\b/i.test(credentials)) return undefined;
+	}
+	throw new ProblemError({
+		status: 400,
+		code: 'Request.Malformed',
+		detail: 'Authorization has to be one bearer token.',
+		headers: challenge('invalid_request'),
+	});
+}
+
+/** For who is known, and may not. */
+export function forbidden(scope: string): Problem {
+	return {
+		status: 403,
+		code: 'Auth.ScopeMissing',
+		detail: `The token lacks the scope ${scope}.`,
+		headers: challenge('insufficient_scope', `, scope="${scope}"`),
+	};
+}
+
+function unauthorized(code: string, detail: string, error?: string): Problem {
+	return { status: 401, code, detail, headers: challenge(error) };
+}
+
+/** RFC 6750, section 3: without any token in the request there is no error in the answer. */
+export function challenge(error?: string, more = ''): Readonly<Record<string, string>> {
+	return { 'WWW-Authenticate': `Bearer realm="orders"${error === undefined ? '' : `, error="${error}"`}${more}` };
+}
