@@ -24,7 +24,7 @@ import { HEARTBEAT, REQUEST_TIMEOUT } from './mixins/transporters/options.ts';
 import { transporterOf } from './mixins/transporters/transporter.ts';
 import { UnixSocketHub } from './mixins/unix-socket-transporter.ts';
 import { unlessAborted } from './mixins/unless-aborted.ts';
-import { type Door, doorOf } from './services/gateway/authenticate.ts';
+import { Door } from './services/gateway/door.ts';
 import { ALIVE, type HealthAnswer, readiness } from './services/gateway/health.ts';
 import { boundAddress, gatewayService } from './services/gateway.service.ts';
 import { ordersService } from './services/orders.service.ts';
@@ -276,8 +276,8 @@ function schemaOf(name: ServiceName, platform: Platform, models: Models): Servic
 	}
 }
 
-function guardedDoor({ settings, health, log }: Platform): Door {
-	const door = doorOf(settings.access.auth, log('gateway'));
+function guardedDoor({ settings, database, health, log }: Platform): Door {
+	const door = new Door(settings.access, database, log('gateway'));
 	health.register('tokens', () => door.waitsFor);
 	return door;
 }

@@ -11,7 +11,7 @@ import type { Context, Service, ServiceBroker, ServiceSchema } from 'moleculer';
 import ApiGateway from 'moleculer-web';
 import { NO_POLICY } from '../mixins/policies.ts';
 import { encodeResult, SUCCESS, send, sendProblem } from './gateway/answer.ts';
-import type { Door } from './gateway/authenticate.ts';
+import type { Door } from './gateway/door.ts';
 import { type FailedCall, toProblem } from './gateway/errors.ts';
 import { ALIVE, type Health, type HealthAnswer, readiness } from './gateway/health.ts';
 import { paramsOf } from './gateway/params.ts';
@@ -92,7 +92,7 @@ const routeOf = (door: Door) => ({
 	etag: false,
 	logging: false,
 	async onBeforeCall(ctx: Context<unknown, Meta>, _route: unknown, req: Request, _res: ServerResponse, alias: Alias) {
-		ctx.meta.caller = await door.callerOf(req);
+		ctx.meta.caller = await door.enter(req);
 		const { id } = (req.$params as { params: { id: string } }).params;
 		req.$params = await paramsOf(alias.action, req, id, req.$target.query);
 	},

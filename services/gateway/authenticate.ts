@@ -7,7 +7,7 @@ import { TokenRefused, Tokens } from '../../mixins/tokens.ts';
 import { ADMIN_SCOPE, type Caller } from '../orders/caller.ts';
 import { type Problem, ProblemError, unavailable } from './problem.ts';
 
-export interface Door {
+export interface Authenticator {
 	/** Throws the problem 400, 401 or 503 for whoever is not let in. */
 	callerOf(req: IncomingMessage): Promise<Caller>;
 	/** what is missing before anybody can be let in; undefined if nothing is */
@@ -17,16 +17,16 @@ export interface Door {
 }
 
 /** Everybody may everything. */
-const ANYBODY: Caller = Object.freeze({ subject: 'anonymous', scopes: Object.freeze([ADMIN_SCOPE]) });
+export const ANYBODY: Caller = Object.freeze({ subject: 'anonymous', scopes: Object.freeze([ADMIN_SCOPE]) });
 
-const OPEN: Door = {
+const OPEN: Authenticator = {
 	callerOf: async () => ANYBODY,
 	waitsFor: undefined,
 	start: () => {},
 	stop: async () => {},
 };
 
-export function doorOf(auth: Auth, log: Log): Door {
+export function authenticatorOf(auth: Auth, log: Log): Authenticator {
 	if (auth.kind === 'off') return OPEN;
 	const tokens = new Tokens(auth, log);
 	const { keys } = tokens;

@@ -44,6 +44,7 @@ const TITLES: Readonly<Record<string, string>> = {
 	'Orders.InvalidState': 'Not possible in this state of the order',
 	'Orders.NotFound': 'Order not found',
 	'Orders.WindowClosed': 'The window has closed',
+	'RateLimit.Exceeded': 'Too many requests',
 	'Request.ExpectationFailed': 'Expectation failed',
 	'Request.HeadersTooLarge': 'Header fields too large',
 	'Request.Malformed': 'Malformed request',

@@ -1,10 +1,9 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from '@jest/globals';
 import { Errors } from 'moleculer';
 import type { Auth } from '../../mixins/settings/access.ts';
-import { doorOf } from '../../services/gateway/authenticate.ts';
 import { memoryLog } from '../support/database.ts';
 import { Issuer, SECRET, seconds, secretToken, unsignedToken } from '../support/issuer.ts';
-import { HEALTHY, ID, problem, type Stage, speak, stage } from './gateway.fixtures.ts';
+import { doorFor, HEALTHY, ID, problem, type Stage, speak, stage } from './gateway.fixtures.ts';
 
 const RULES = { issuer: undefined, audience: 'orders', algorithms: ['HS256'], clockTolerance: 0 };
 const AUTH: Auth = { kind: 'jwt', keys: { kind: 'secret', secret: SECRET }, ...RULES };
@@ -12,7 +11,7 @@ const ALICE = { sub: 'alice', aud: 'orders' };
 
 let on: Stage;
 beforeAll(async () => {
-	on = await stage({}, { door: doorOf(AUTH, memoryLog()) });
+	on = await stage({}, { door: doorFor({ auth: AUTH }) });
 });
 afterAll(() => on.broker.stop());
 beforeEach(() => {
@@ -118,7 +117,7 @@ describe('while the keys are away', () => {
 		const key = await issuer.rotate();
 		await issuer.goAway();
 		const auth: Auth = { ...AUTH, keys: { kind: 'jwks', url: issuer.url }, algorithms: ['ES256'] };
-		const door = doorOf(auth, memoryLog());
+		const door = doorFor({ auth });
 		const closed = await stage({}, { door });
 		closed.health = async () => {
 			const failing = door.waitsFor === undefined ? [] : [{ name: 'tokens', reason: door.waitsFor }];
@@ -140,6 +139,6 @@ describe('while the keys are away', () => {
 
 it('an audience that is not set is worth a word', () => {
 	const log = memoryLog();
-	doorOf({ ...AUTH, audience: undefined }, log);
+	doorFor({ auth: { ...AUTH, audience: undefined } }, log);
 	expect(log.lines).toEqual(['warn AUTH_AUDIENCE is not set: tokens made for other services are accepted too']);
 });

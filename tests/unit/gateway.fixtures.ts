@@ -3,7 +3,9 @@
 import { connect, type Socket } from 'node:net';
 import { expect } from '@jest/globals';
 import { type ActionHandler, type Context, Loggers, type LogLevels, ServiceBroker } from 'moleculer';
-import { type Door, doorOf } from '../../services/gateway/authenticate.ts';
+import type { Log } from '../../mixins/loop.ts';
+import type { Access } from '../../mixins/settings/access.ts';
+import { Door } from '../../services/gateway/door.ts';
 import type { Health } from '../../services/gateway/health.ts';
 import type { Limits } from '../../services/gateway/server.ts';
 import { boundAddress, gatewayService } from '../../services/gateway.service.ts';
@@ -62,7 +64,14 @@ const LIST = {
 	cursor: 'string|optional',
 };
 
-export const OPEN: Door = doorOf({ kind: 'off' }, memoryLog());
+/** No gateway of these tests has a database; what needs one is tested on a real one. */
+const NONE = { query: () => Promise.reject(new Error('there is no database')) };
+
+/** Everybody, or whoever has a good token. */
+export const doorFor = (access: Partial<Access>, log: Log = memoryLog()): Door =>
+	new Door({ auth: { kind: 'off' }, rateLimit: undefined, trustProxy: [], ...access }, NONE, log);
+
+export const OPEN = doorFor({});
 
 interface Options {
 	/** false: there is no orders service */

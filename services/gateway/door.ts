@@ -1,0 +1,72 @@
+/** The door: who is let in, and how often. */
+import type { IncomingMessage } from 'node:http';
+import { type Duration, SECOND } from '../../domain/time.ts';
+import type { Database } from '../../mixins/database/database.ts';
+import type { Log } from '../../mixins/loop.ts';
+import { RateLimiter } from '../../mixins/rate-limiter.ts';
+import type { Access } from '../../mixins/settings/access.ts';
+import type { Caller } from '../orders/caller.ts';
+import { ANYBODY, type Authenticator, authenticatorOf } from './authenticate.ts';
+import { ClientAddresses } from './client-address.ts';
+import { type Problem, ProblemError } from './problem.ts';
+
+export class Door {
+	readonly #authenticator: Authenticator;
+	readonly #limiter: RateLimiter | undefined;
+	readonly #addresses: ClientAddresses;
+
+	/** The limit is shared through the database. */
+	constructor({ auth, rateLimit, trustProxy }: Access, database: Pick<Database, 'query'>, log: Log) {
+		this.#authenticator = authenticatorOf(auth, log);
+		this.#limiter = rateLimit && new RateLimiter(rateLimit, database, log);
+		this.#addresses = new ClientAddresses(trustProxy);
+	}
+
+	/** what is missing before anybody can be let in; undefined if nothing is */
+	get waitsFor(): string | undefined {
+		return this.#authenticator.waitsFor;
+	}
+
+	start(): void {
+		this.#authenticator.start();
+		this.#limiter?.start();
+	}
+
+	async stop(): Promise<void> {
+		await Promise.all([this.#authenticator.stop(), this.#limiter?.stop()]);
+	}
+
+	/** Who makes a request. Throws the problem of whoever is not let in, or comes too often. */
+	async enter(req: IncomingMessage): Promise<Caller> {
+		let caller: Caller;
+		try {
+			caller = await this.#authenticator.callerOf(req);
+		} catch (error) {
+			// Whoever tries tokens is counted by address, or there would be no end to it.
+			await this.enterUnknown(req);
+			throw error;
+		}
+		if (caller === ANYBODY) await this.enterUnknown(req);
+		else await this.#count(`token ${caller.subject}`);
+		return caller;
+	}
+
+	/** The same for what everybody may. */
+	async enterUnknown(req: IncomingMessage): Promise<void> {
+		if (this.#limiter !== undefined) await this.#count(`address ${this.#addresses.of(req)}`);
+	}
+
+	async #count(client: string): Promise<void> {
+		const wait = (await this.#limiter?.admit(client)) ?? 0;
+		if (wait > 0) throw new ProblemError(tooMany(wait));
+	}
+}
+
+function tooMany(wait: Duration): Problem {
+	return {
+		status: 429,
+		code: 'RateLimit.Exceeded',
+		detail: 'Too many requests. Try again later.',
+		headers: { 'Retry-After': String(Math.ceil(wait / SECOND)) },
+	};
+}
