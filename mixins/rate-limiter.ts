@@ -6,9 +6,9 @@ import { type Log, Loop } from './loop.ts';
 import type { RateLimit } from './settings/access.ts';
 
 /** Longer than this nobody waits for the database; the request is decided without it. */
-const PATIENCE: Duration = 250;
+const PATIENCE: Duration = 2 * SECOND;
 /** The database is not asked again for so long after it did not answer. */
-const ALONE_FOR: Duration = SECOND;
+const ALONE_FOR: Duration = 2 * SECOND;
 /** A gateway takes at most this part of the limit in advance. */
 const LARGEST_SLICE = 1 / 20;
 /** This part of the limit each gateway gives away by itself, so that a client who asks now and then costs nothing. */

@@ -9,13 +9,14 @@ import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import type { Context, Service, ServiceBroker, ServiceSchema } from 'moleculer';
 import ApiGateway from 'moleculer-web';
+import { LoadLimiter, type LoadLimits } from '../mixins/load-limiter.ts';
 import { NO_POLICY } from '../mixins/policies.ts';
 import { encodeResult, SUCCESS, send, sendProblem } from './gateway/answer.ts';
 import type { Door } from './gateway/door.ts';
 import { type FailedCall, toProblem } from './gateway/errors.ts';
 import { ALIVE, type Health, type HealthAnswer, readiness } from './gateway/health.ts';
 import { paramsOf } from './gateway/params.ts';
-import { ProblemError, unavailable } from './gateway/problem.ts';
+import { overloaded, ProblemError, unavailable } from './gateway/problem.ts';
 import { ALIASES, matchRoute, type OrderAction, splitTarget, type Target } from './gateway/routes.ts';
 import { GatewayServer, LIMITS, type Limits } from './gateway/server.ts';
 import { traceOf } from './gateway/trace.ts';
@@ -31,6 +32,8 @@ export interface GatewayDeps {
 	health(): Promise<Health>;
 	/** Other than `LIMITS`; for tests. */
 	readonly limits?: Partial<Limits>;
+	/** Other than `LOAD_LIMITS`; for tests. */
+	readonly load?: LoadLimits;
 }
 
 interface Meta {
@@ -51,6 +54,8 @@ interface Request extends IncomingMessage {
 	$params: unknown;
 	$ctx?: Context<unknown, Meta>;
 	$alias?: Alias;
+	/** gives back the place that it has among the requests at work */
+	$leave?: () => void;
 }
 
 interface RootCallOptions {
@@ -61,6 +66,7 @@ interface RootCallOptions {
 
 interface Gateway extends Service {
 	server: GatewayServer;
+	load: LoadLimiter;
 	/** The broker has been seen running: from then on "not started" means "stopping". */
 	up: boolean;
 	aliases: Alias[];
@@ -79,6 +85,9 @@ export function boundAddress(broker: ServiceBroker): AddressInfo {
 	return (broker.getLocalService('gateway') as Gateway).address();
 }
 
+/** Work on orders that exist has places of its own: a cancel that is refused now may come too late. */
+const SHARE = (action: string): number => (action === 'orders.create' || action === 'orders.list' ? 0.9 : 1);
+
 const routeOf = (door: Door) => ({
 	path: '/',
 	mappingPolicy: 'restrict',
@@ -91,10 +100,20 @@ const routeOf = (door: Door) => ({
 	authorization: false,
 	etag: false,
 	logging: false,
-	async onBeforeCall(ctx: Context<unknown, Meta>, _route: unknown, req: Request, _res: ServerResponse, alias: Alias) {
+	async onBeforeCall(
+		this: Gateway,
+		ctx: Context<unknown, Meta>,
+		_route: unknown,
+		req: Request,
+		_res: ServerResponse,
+		alias: Alias,
+	) {
 		ctx.meta.caller = await door.enter(req);
 		const { id } = (req.$params as { params: { id: string } }).params;
 		req.$params = await paramsOf(alias.action, req, id, req.$target.query);
+		// Only now: a client that sends its body slowly keeps nobody's place.
+		if (this.load.isFull(SHARE(alias.action))) throw new ProblemError(overloaded());
+		req.$leave = this.load.enter();
 	},
 });
 
@@ -148,6 +167,7 @@ export function gatewayService(deps: GatewayDeps): ServiceSchema {
 						return this.answerHealth(res, await readiness(() => deps.health(), halt));
 					}
 					if (phase === 'stopping') throw new ProblemError(unavailable('The service is stopping.'));
+					if (this.load.isFull(SHARE(destination))) return sendProblem(res, overloaded());
 					await this.httpHandler(req, res);
 				} catch (err) {
 					this.errorHandler(req, res, err);
@@ -175,6 +195,7 @@ export function gatewayService(deps: GatewayDeps): ServiceSchema {
 			},
 
 			sendResponse(this: Gateway, req: Request, res: ServerResponse, data: unknown) {
+				req.$leave?.();
 				const { $statusCode, $location, $responseHeaders } = req.$ctx?.meta ?? {};
 				const status = $statusCode ?? (req.$alias ? SUCCESS[req.$alias.action] : 200);
 				const headers = { 'Content-Type': 'application/json', ...($location ? { Location: $location } : {}) };
@@ -184,6 +205,7 @@ export function gatewayService(deps: GatewayDeps): ServiceSchema {
 			},
 
 			errorHandler(this: Gateway, req: Request, res: ServerResponse, err: unknown) {
+				req.$leave?.();
 				const call: FailedCall = { fromQuery: req.$alias?.action === 'orders.list', params: req.$params };
 				const problem = toProblem(err, call);
 				// Nothing of the request itself: a path can hold line breaks.
@@ -203,6 +225,7 @@ export function gatewayService(deps: GatewayDeps): ServiceSchema {
 
 		created() {
 			this.up = false;
+			this.load = new LoadLimiter(deps.load);
 			this.server = new GatewayServer((req, res) => void this.dispatch(req as Request, res), {
 				...LIMITS,
 				...deps.limits,
@@ -215,11 +238,13 @@ export function gatewayService(deps: GatewayDeps): ServiceSchema {
 
 		async started() {
 			deps.door.start();
+			this.load.start();
 			await this.server.listen(deps.host, deps.port);
 		},
 
 		async stopped() {
 			await this.server.drain();
+			this.load.stop();
 			await deps.door.stop();
 		},
 	};

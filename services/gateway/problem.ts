@@ -54,6 +54,7 @@ const TITLES: Readonly<Record<string, string>> = {
 	'Route.MethodNotAllowed': 'Method not allowed',
 	'Route.NotFound': 'Route not found',
 	'Server.Error': 'Internal error',
+	'Service.Overloaded': 'Service overloaded',
 	'Service.Unavailable': 'Service unavailable',
 	'Validation.Failed': 'Invalid request',
 };
@@ -111,6 +112,12 @@ export function invalid(errors: readonly Fault[]): Problem {
 
 export function unavailable(detail = 'The service cannot answer at the moment. Try again.'): Problem {
 	return { status: 503, code: 'Service.Unavailable', detail, headers: { 'Retry-After': '1' } };
+}
+
+/** More comes in than can be answered in time; nothing was done. */
+export function overloaded(): Problem {
+	const detail = 'The service has too much to do at the moment. Try again.';
+	return { status: 503, code: 'Service.Overloaded', detail, headers: { 'Retry-After': '1' } };
 }
 
 /** A fixed sentence: what went wrong inside is for the log alone. */

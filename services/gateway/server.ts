@@ -6,7 +6,8 @@ import { createServer, type IncomingMessage, type Server, type ServerResponse } 
 import type { AddressInfo } from 'node:net';
 import type { Duplex } from 'node:stream';
 import { sendProblem } from './answer.ts';
-import { malformed, type Problem, rawAnswer } from './problem.ts';
+import { hasBody } from './body.ts';
+import { malformed, overloaded, type Problem, rawAnswer } from './problem.ts';
 
 export interface Limits {
 	/** For the header of a request, in ms; a connection that says nothing ends with it too. */
@@ -15,17 +16,25 @@ export interface Limits {
 	readonly requestTimeout: number;
 	/** For an idle connection; longer than the usual 60 s of a proxy, so that the proxy closes first. */
 	readonly keepAliveTimeout: number;
+	/** For a connection on which nothing moves, whoever's turn it is; longer than any answer takes. */
+	readonly silenceTimeout: number;
 	/** For requests under way when the stop begins. */
 	readonly stopTimeout: number;
+	/** The most connections at once. For a new one the quietest is closed that waits for its client. */
+	readonly connections: number;
 }
 
 export const LIMITS: Limits = {
 	headersTimeout: 10_000,
 	requestTimeout: 15_000,
 	keepAliveTimeout: 65_000,
+	silenceTimeout: 60_000,
 	stopTimeout: 8_000,
+	connections: 15_000,
 };
 
+/** Connections that wait to be accepted. Node's 511 overflow when many come at once, and the rest hears nothing for seconds. */
+const BACKLOG = 4_096;
 /** How long a refused connection may take to read its answer. */
 const LINGER = 1_000;
 
@@ -35,6 +44,8 @@ export class GatewayServer {
 	readonly #server: Server;
 	readonly #limits: Limits;
 	readonly #sockets = new Set<Duplex & { readonly bytesRead: number }>();
+	/** Connections that wait for their client: for a request, for its rest, or for an answer to be read. The quietest first. */
+	readonly #waiting = new Set<Duplex>();
 	/** The latest response of each connection. */
 	readonly #latest = new WeakMap<Duplex, ServerResponse>();
 	readonly #refused = new WeakSet<Duplex>();
@@ -46,13 +57,23 @@ export class GatewayServer {
 		const options = { headersTimeout, requestTimeout, keepAliveTimeout, connectionsCheckingInterval: 500 };
 		// Node would answer a missing Host with an empty 400; the handler does it with a problem.
 		this.#server = createServer({ ...options, requireHostHeader: false }, (req, res) => {
-			this.#latest.set(req.socket, res);
-			if (req.headers.host === undefined && req.httpVersion === '1.1') sendProblem(res, malformed('Host is missing.'));
-			else handler(req, res);
+			if (this.#refused.has(req.socket)) return;
+			this.#inTurn(req.socket, res, () => {
+				this.#follow(req, res);
+				if (req.headers.host === undefined && req.httpVersion === '1.1') {
+					sendProblem(res, malformed('Host is missing.'));
+				} else handler(req, res);
+			});
 		});
+		this.#server.setTimeout(limits.silenceTimeout);
 		this.#server.on('connection', (socket) => {
+			if (this.#sockets.size >= limits.connections && !this.#makeRoom()) this.#refuse(socket, overloaded());
 			this.#sockets.add(socket);
-			socket.once('close', () => this.#sockets.delete(socket));
+			this.#waiting.add(socket);
+			socket.once('close', () => {
+				this.#sockets.delete(socket);
+				this.#waiting.delete(socket);
+			});
 		});
 		this.#server.on('clientError', (err: NodeJS.ErrnoException, socket) => this.#unreadable(err.code, socket));
 		this.#server.on('connect', (_req, socket) => this.#refuse(socket, malformed('This is not a proxy.')));
@@ -64,7 +85,7 @@ export class GatewayServer {
 		return new Promise((resolve, reject) => {
 			const failed = (err: NodeJS.ErrnoException) => reject(cannotListen(host, port, err));
 			this.#server.once('error', failed);
-			this.#server.listen(port, host, () => {
+			this.#server.listen({ port, host, backlog: BACKLOG }, () => {
 				this.#server.removeListener('error', failed);
 				resolve();
 			});
@@ -76,6 +97,11 @@ export class GatewayServer {
 		const address = this.#server.address();
 		if (address === null || typeof address === 'string') throw new Error('The gateway does not listen.');
 		return address;
+	}
+
+	/** How many are open now. */
+	get connections(): number {
+		return this.#sockets.size;
 	}
 
 	get draining(): boolean {
@@ -96,6 +122,40 @@ export class GatewayServer {
 		const timer = setTimeout(() => this.#server.closeAllConnections(), this.#limits.stopTimeout);
 		await closed;
 		clearTimeout(timer);
+	}
+
+	/**
+	 * Requests of one connection are worked on one after the other (RFC 9112, section 9.3.2, allows it). Node would begin
+	 * with all that come in one packet, a thousand and more, and keep their answers until the client reads them.
+	 */
+	#inTurn(socket: Duplex, res: ServerResponse, begin: () => void): void {
+		const before = this.#latest.get(socket);
+		this.#latest.set(socket, res);
+		if (before === undefined || before.closed) begin();
+		else before.once('close', () => socket.destroyed || begin());
+	}
+
+	/** A connection is at work from the moment its request is there until its answer is given out of hand. */
+	#follow(req: IncomingMessage, res: ServerResponse): void {
+		const { socket } = req;
+		const begins = (): void => {
+			if (!res.writableEnded) this.#waiting.delete(socket);
+		};
+		if (hasBody(req)) req.once('end', begins);
+		else begins();
+		res.once('prefinish', () => {
+			this.#waiting.delete(socket);
+			if (!socket.destroyed) this.#waiting.add(socket);
+		});
+	}
+
+	#makeRoom(): boolean {
+		for (const socket of this.#waiting) {
+			this.#waiting.delete(socket);
+			socket.destroy();
+			return true;
+		}
+		return false;
 	}
 
 	/** Node gave up on what a connection sent. */

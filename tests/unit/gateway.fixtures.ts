@@ -3,6 +3,7 @@
 import { connect, type Socket } from 'node:net';
 import { expect } from '@jest/globals';
 import { type ActionHandler, type Context, Loggers, type LogLevels, ServiceBroker } from 'moleculer';
+import type { LoadLimits } from '../../mixins/load-limiter.ts';
 import type { Log } from '../../mixins/loop.ts';
 import type { Access } from '../../mixins/settings/access.ts';
 import { Door } from '../../services/gateway/door.ts';
@@ -77,6 +78,9 @@ interface Options {
 	/** false: there is no orders service */
 	readonly orders?: boolean;
 	readonly door?: Door;
+	readonly load?: LoadLimits;
+	/** after so many ms the broker gives up on an action; 400 unless given */
+	readonly patience?: number;
 }
 
 export async function stage(limits: Partial<Limits> = {}, options: Options = {}): Promise<Stage> {
@@ -92,7 +96,7 @@ export async function stage(limits: Partial<Limits> = {}, options: Options = {})
 		logger: new Log(),
 		validator: true,
 		tracking: { enabled: true, shutdownTimeout: 500 },
-		requestTimeout: 400,
+		requestTimeout: options.patience ?? 400,
 		registry: { stopDelay: 0 },
 	});
 	const calls: Call[] = [];
@@ -135,8 +139,16 @@ export async function stage(limits: Partial<Limits> = {}, options: Options = {})
 		});
 	}
 	const self = { health: async () => HEALTHY };
+	const { door = OPEN, load } = options;
 	broker.createService(
-		gatewayService({ host: '127.0.0.1', port: 0, door: options.door ?? OPEN, health: () => self.health(), limits }),
+		gatewayService({
+			host: '127.0.0.1',
+			port: 0,
+			door,
+			...(load === undefined ? {} : { load }),
+			health: () => self.health(),
+			limits,
+		}),
 	);
 	await broker.start();
 	const { port } = boundAddress(broker);

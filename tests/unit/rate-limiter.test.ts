@@ -52,7 +52,7 @@ describe('while the database is away', () => {
 	it.each<[string, () => Promise<never>]>([
 		['refuses', () => Promise.reject(new Error('away'))],
 		['hangs', () => new Promise(() => {})],
-	])('and %s, the limit holds all the same, and is asked for no more than once a second', async (_name, answer) => {
+	])('and %s, the limit holds all the same, and is asked for now and then only', async (_name, answer) => {
 		let asked = 0;
 		const log = memoryLog();
 		const query = (): Promise<never> => {
@@ -68,7 +68,7 @@ describe('while the database is away', () => {
 		expect(waits.slice(0, 10)).toEqual(Array.from({ length: 10 }, () => 0));
 		expect(waits.filter((wait) => wait === 0).length).toBeLessThanOrEqual(allowed);
 		expect(await limiter.admit('bob')).toBe(0);
-		expect(asked).toBeLessThanOrEqual(1 + (performance.now() - begin) / 1_000);
+		expect(asked).toBeLessThanOrEqual(1 + (performance.now() - begin) / 2_000);
 		expect(log.lines).toHaveLength(1);
 		expect(log.lines[0]).toMatch(/^warn rate limits hold for this gateway alone/);
 	});
