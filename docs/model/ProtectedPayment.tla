@@ -136,7 +136,7 @@ NoShip    == [st |-> "none", until |-> 0]
 NoHold    == [hold |-> "none", exp |-> 0, auths |-> 0, captures |-> 0, voids |-> 0,
               mem |-> [x \in Operations |-> [ans |-> "none", at |-> 0]]]
 NoParcel  == [n |-> 0, known |-> FALSE]
-Idle      == [stage |-> "idle", o |-> 0, op |-> "none", ans |-> "none", till |-> 0]
+Idle      == [stage |-> "idle", o |-> 0, op |-> "none", ans |-> "none", till |-> 0, last |-> FALSE]
 NoMessage == [type |-> "none", o |-> 0, n |-> 0, moment |-> 0]
 Free      == [stage |-> "idle", m |-> NoMessage]
 
@@ -203,8 +203,15 @@ WithIntent(p, op) ==
   ELSE [p EXCEPT !.op = op, !.until = At(clock + CallTimeout),
                  !.first = IF KeyTrust > 0 THEN clock ELSE 0]
 
-(* the call that slot p now has in hand *)
-Call(stage, o, op) == [stage |-> stage, o |-> o, op |-> op, ans |-> "none", till |-> At(clock + CallTimeout)]
+(* the call that a slot now has in hand; `last` as long as nobody repeats it *)
+Call(stage, o, op) ==
+  [stage |-> stage, o |-> o, op |-> op, ans |-> "none", till |-> At(clock + CallTimeout), last |-> TRUE]
+
+(* slot p takes up a call; an earlier attempt at the same is the last no more *)
+TakenUp(p, stage, o, op) ==
+  [q \in Slots |-> IF q = p THEN Call(stage, o, op)
+                   ELSE IF work[q].o = o /\ work[q].op = op THEN [work[q] EXCEPT !.last = FALSE]
+                   ELSE work[q]]
 
 -------------------------------------------------------------------------------
 (* Buyer and orders service *)
@@ -382,7 +389,7 @@ ConfirmWrite ==
 (* Settlement: store the intent, call, store the outcome                   *)
 
 CanRepeat(o) ==
-  /\ pay[o].op # "none" /\ ~pay[o].person
+  /\ pay[o].op # "none"
   /\ Guard("attemptUntil") => clock >= pay[o].until
 
 (* settlement: under the order's lock, store the intent of what the order  *)
@@ -392,7 +399,7 @@ StoreIntent(o, p, taken) ==
   IN /\ w \in Operations
      /\ work[p] = Idle
      /\ pay' = [pay EXCEPT ![o] = WithIntent(pay[o], w)]
-     /\ work' = [work EXCEPT ![p] = Call("send", o, w)]
+     /\ work' = TakenUp(p, "send", o, w)
      /\ Raise({}, taken)
      /\ UNCHANGED <<clock, ord, shp, keys, relay, provider, tx, faults, ghosts>>
 
@@ -411,7 +418,7 @@ Repeat(o, p, taken) ==
   /\ CanRepeat(o)
   /\ work[p] = Idle
   /\ pay' = [pay EXCEPT ![o].until = At(clock + CallTimeout)]
-  /\ work' = [work EXCEPT ![p] = Call(IF Guard("key age") /\ Aged(pay[o]) THEN "find" ELSE "send", o, pay[o].op)]
+  /\ work' = TakenUp(p, IF Guard("key age") /\ Aged(pay[o]) THEN "find" ELSE "send", o, pay[o].op)
   /\ Raise({}, taken)
   /\ UNCHANGED <<clock, ord, shp, keys, relay, provider, tx, faults, ghosts>>
 
@@ -436,9 +443,11 @@ Find(p) ==
       found == CASE op = "authorise" /\ b.auths > 0                  -> "Authorized"
                  [] op = "authorise" /\ b.hold = "declined"          -> "Declined"
                  [] op = "capture"   /\ b.captures > 0               -> "Captured"
+                 [] op = "capture"   /\ b.mem[op].ans = "Refused"    -> "Refused"
                  [] op = "void"      /\ (b.voids > 0 \/ ~Held(o))    -> "Voided"
                  [] OTHER                                            -> "not found"
   IN /\ work[p].stage = "find"
+     /\ "sent in time" \in Assume => clock < work[p].till
      /\ work' = [work EXCEPT ![p] =
           IF found # "not found" THEN [@ EXCEPT !.stage = "answer", !.ans = found]
           ELSE IF op = "authorise" THEN [@ EXCEPT !.stage = "answer", !.ans = "person"]
@@ -498,20 +507,21 @@ LoseAnswer(p) ==
 (* time, or never reached the provider                                     *)
 GiveUp(p) ==
   /\ clock >= work[p].till
-  /\ \/ work[p].stage = "send" /\ "sent in time" \in Assume
+  /\ \/ work[p].stage \in {"find", "send"} /\ "sent in time" \in Assume
      \/ work[p].stage = "wait" /\ \A c \in net : c.from # p
   /\ work' = [work EXCEPT ![p] = [@ EXCEPT !.stage = "answer", !.ans = "Unknown"]]
   /\ UNCHANGED <<clock, ord, pay, shp, keys, relay, provider, tx, faults, ghosts, handled, wire>>
 
-(* domain: the payment after an outcome *)
+(* domain: the payment after an outcome. One that is not known may be asked *)
+(* for again after a back-off, which is shorter than a unit of time.       *)
 PaymentAfter(p, ans) ==
   CASE ans = "Authorized" -> [p EXCEPT !.st = "Authorized", !.op = "none", !.until = 0]
     [] ans = "Declined"   -> [p EXCEPT !.st = "Declined",   !.op = "none", !.until = 0]
     [] ans = "Captured"   -> [p EXCEPT !.st = "Captured",   !.op = "none", !.until = 0]
     [] ans = "Refused"    -> [p EXCEPT !.st = "Failed",     !.op = "none", !.until = 0]
     [] ans = "Voided"     -> [p EXCEPT !.st = "Voided",     !.op = "none", !.until = 0]
-    [] ans = "person"     -> [p EXCEPT !.st = "Unknown",    !.person = TRUE]
-    [] OTHER              -> [p EXCEPT !.st = "Unknown"]
+    [] ans = "person"     -> [p EXCEPT !.st = "Unknown",    !.until = clock, !.person = TRUE]
+    [] OTHER              -> [p EXCEPT !.st = "Unknown",    !.until = clock]
 
 (* domain: the order's status after an outcome *)
 StatusAfter(s, ans) ==
@@ -526,7 +536,8 @@ Open(p, op) ==
   ELSE p.st = IF op = "authorise" THEN "Requested" ELSE "Authorized"
 
 (* settlement: store the outcome, under the order's lock, only while its   *)
-(* operation is open, and start what the order now asks for                *)
+(* operation is open, and start what the order now asks for. That nothing  *)
+(* is known counts only of the last attempt.                               *)
 StoreOutcome(p) ==
   LET o   == work[p].o
       op  == work[p].op
@@ -535,10 +546,11 @@ StoreOutcome(p) ==
       s   == Ended([ord[o] EXCEPT !.st = StatusAfter(@, ans)])
       w   == IF Guard("start next") THEN Wants(s.st, q) ELSE "nothing"
       known == ans \notin {"Unknown", "person"}
+      counts == Open(pay[o], op) /\ (known \/ work[p].last)
   IN /\ p \in Settlers
      /\ work[p].stage = "answer"
      /\ UNCHANGED <<clock, shp, keys, relay, provider, tx, faults, ghosts, handled>>
-     /\ IF Guard("open outcome") /\ ~Open(pay[o], op)
+     /\ IF Guard("open outcome") /\ ~counts
         THEN /\ work' = [work EXCEPT ![p] = Idle]
              /\ UNCHANGED <<ord, pay, wire>>
         ELSE IF ~Guard("intent") /\ ~known
@@ -566,7 +578,7 @@ ShipIntent(o, p, taken) ==
   /\ CanShip(o)
   /\ work[p] = Idle
   /\ shp' = [shp EXCEPT ![o] = [st |-> "open", until |-> At(clock + CallTimeout)]]
-  /\ work' = [work EXCEPT ![p] = Call("send", o, "ship")]
+  /\ work' = TakenUp(p, "send", o, "ship")
   /\ Raise({}, taken)
   /\ UNCHANGED <<clock, ord, pay, keys, relay, provider, tx, faults, ghosts>>
 
@@ -591,11 +603,13 @@ ParcelForgets(o) ==
 ShipOutcome(p) ==
   LET o == work[p].o
       applies == work[p].ans = "Taken" /\ shp[o].st = "open"
+      unknown == work[p].ans = "Unknown" /\ shp[o].st = "open" /\ work[p].last
   IN /\ p \in Shippers
      /\ work[p].stage = "answer"
      /\ work' = [work EXCEPT ![p] = Idle]
      /\ ord' = IF applies THEN [ord EXCEPT ![o] = Ended([@ EXCEPT !.st = "Shipped"])] ELSE ord
-     /\ shp' = IF applies THEN [shp EXCEPT ![o] = [st |-> "done", until |-> 0]] ELSE shp
+     /\ shp' = IF applies THEN [shp EXCEPT ![o] = [st |-> "done", until |-> 0]]
+               ELSE IF unknown THEN [shp EXCEPT ![o].until = clock] ELSE shp
      /\ UNCHANGED <<clock, pay, keys, relay, provider, tx, faults, ghosts, handled, wire>>
 
 -------------------------------------------------------------------------------
