@@ -12,7 +12,8 @@ EXTENDS ProtectedPayment
 
 VARIABLES
   act,   \* what the last step was
-  then   \* what the transaction that is under way does next
+  then,  \* what the transaction that is under way does next
+  since  \* the number of the first wake-up that was armed for the order's present due
 
 NoMore == [do |-> "nothing", o |-> 0, p |-> "none"]
 
@@ -21,6 +22,14 @@ Whole(name, what) ==
   /\ then = NoMore
   /\ act' = [do |-> name, what |-> what]
   /\ then' = NoMore
+  /\ since' = [o \in Orders |-> IF ord[o].due = 0 \/ (name = "Resume" /\ what = o) THEN ord'[o].wakes ELSE since[o]]
+
+(* The model's units of time are coarse: a due that has moved can be the    *)
+(* same number as before. In the code it never is, so a wake-up of before  *)
+(* the resume is outdated.                                                 *)
+Current(m) == m.type = "OrderDue" => m.n >= since[m.o]
+
+OnlyCurrent == \A m \in inbox' \ inbox : Current(m)
 
 -------------------------------------------------------------------------------
 (* Chance. TLC's simulation picks one of all next states; what is always   *)
@@ -51,12 +60,14 @@ Sweep(o, p) ==
      \/ /\ ~ClockAsks(o) /\ DoAsPaymentAsks(o, p)
         /\ then' = NoMore
   /\ act' = [do |-> "Sweep", what |-> o]
+  /\ UNCHANGED since
 
 SweepGoesOn ==
   /\ then.do = "pay"
   /\ IF CanSettle(then.o) THEN DoAsPaymentAsks(then.o, then.p) ELSE UNCHANGED vars
   /\ act' = [do |-> "SweepGoesOn", what |-> then.o]
   /\ then' = NoMore
+  /\ UNCHANGED since
 
 (* no call slot is free *)
 SweepWithoutSlot(o) ==
@@ -64,6 +75,7 @@ SweepWithoutSlot(o) ==
   /\ ClockAsks(o) /\ DoAsClockAsks(o)
   /\ then' = [do |-> "release", o |-> o, p |-> "none"]
   /\ act' = [do |-> "SweepWithoutSlot", what |-> o]
+  /\ UNCHANGED since
 
 SweepWithoutSlotGoesOn ==
   /\ then.do = "release"
@@ -71,6 +83,7 @@ SweepWithoutSlotGoesOn ==
      THEN ReleaseUnasked(then.o, {}) /\ UNCHANGED handled ELSE UNCHANGED vars
   /\ act' = [do |-> "SweepWithoutSlotGoesOn", what |-> then.o]
   /\ then' = NoMore
+  /\ UNCHANGED since
 
 -------------------------------------------------------------------------------
 (* What changes nothing *)
@@ -83,14 +96,14 @@ Refused(o, name) ==
 ChangesNothing ==
   \E o \in {x \in Orders : ord[x].st # "none"} :
     \/ \E name \in One({n \in {"cancel", "hold", "resume"} : Refused(o, n)}) :
-         Whole("Refused", [name |-> name, o |-> o]) /\ UNCHANGED vars
-    \/ \E row \in {r \in keys : r.o = o} : Whole("CreateAgain", row.key) /\ UNCHANGED vars
+         UNCHANGED vars /\ Whole("Refused", [name |-> name, o |-> o])
+    \/ \E row \in {r \in keys : r.o = o} : UNCHANGED vars /\ Whole("CreateAgain", row.key)
     \/ /\ ~ClockAsks(o) /\ ~CanSettle(o) /\ ~CanShip(o)
-       /\ Whole("SweepInVain", o) /\ UNCHANGED vars
-    \/ \E m \in One({x \in carrier : x.o = o /\ (x \in inbox \/ ~HasEffect(x))}) :
-         /\ Whole("DeliverInVain", m)
+       /\ UNCHANGED vars /\ Whole("SweepInVain", o)
+    \/ \E m \in One({x \in carrier : x.o = o /\ (x \in inbox \/ ~HasEffect(x) \/ ~Current(x))}) :
          /\ inbox' = inbox \cup {m}
          /\ UNCHANGED <<clock, ord, pay, shp, keys, outbox, relay, carrier, work, provider, tx, faults, ghosts, done, again>>
+         /\ Whole("DeliverInVain", m)
 
 -------------------------------------------------------------------------------
 (* purge() takes what is old enough of all three tables *)
@@ -103,21 +116,21 @@ PurgeAll ==
   /\ UNCHANGED <<clock, ord, pay, shp, relay, carrier, work, provider, tx, faults, ghosts, done, again>>
 
 -------------------------------------------------------------------------------
-ReplayInit == Init /\ act = [do |-> "Init", what |-> 0] /\ then = NoMore
+ReplayInit == Init /\ act = [do |-> "Init", what |-> 0] /\ then = NoMore /\ since = [o \in Orders |-> 0]
 
 ReplayNext ==
   \/ \E k \in Keys : Create(k) /\ Whole("Create", k)
   \/ \E o \in Orders : OneOf(16) /\ Cancel(o) /\ Whole("Cancel", o)
   \/ \E o \in Orders : OneOf(8) /\ Hold(o) /\ Whole("Hold", o)
-  \/ \E o \in Orders : Resume(o) /\ Whole("Resume", o)
+  \/ \E o \in Orders : OneOf(8) /\ Resume(o) /\ Whole("Resume", o)
   \/ \E r \in Relays : RelayClaim(r) /\ Whole("RelayClaim", r)
   \/ \E r \in Relays : RelayPublish(r) /\ Whole("RelayPublish", r)
   \/ \E r \in Relays : RelayMark(r) /\ Whole("RelayMark", r)
   \/ \E r \in Relays : RelayCrash(r) /\ Whole("RelayCrash", r)
   \/ OneOf(4) /\ CarrierForgets /\ Whole("CarrierForgets", 0)
-  \/ HandleOrderDue /\ Whole("HandleOrderDue", 0)
+  \/ HandleOrderDue /\ OnlyCurrent /\ Whole("HandleOrderDue", 0)
   \/ HandleHoldExpired /\ Whole("HandleHoldExpired", 0)
-  \/ OneOf(6) /\ HandleEarly /\ Whole("HandleEarly", 0)
+  \/ OneOf(6) /\ HandleEarly /\ OnlyCurrent /\ Whole("HandleEarly", 0)
   \/ HandleIntent /\ Whole("HandleIntent", 0)
   \/ HandleRelease /\ Whole("HandleRelease", 0)
   \/ HandleRepeat /\ Whole("HandleRepeat", 0)
@@ -141,7 +154,7 @@ ReplayNext ==
   \/ OneOf(4) /\ PurgeAll /\ Whole("Purge", 0)
   \/ OneOf(5) /\ Tick /\ Whole("Tick", 0)
   \/ OneOf(5) /\ ChangesNothing
-  \/ Whole("Wait", 0) /\ UNCHANGED vars
+  \/ UNCHANGED vars /\ Whole("Wait", 0)
 
-ReplaySpec == ReplayInit /\ [][ReplayNext]_<<vars, act, then>>
+ReplaySpec == ReplayInit /\ [][ReplayNext]_<<vars, act, then, since>>
 ===============================================================================

@@ -1,0 +1,87 @@
+import type { PaymentOperation, ProviderOutcome } from '../../domain/payment.ts';
+import type { PaymentProvider, PaymentRequest } from '../../domain/ports.ts';
+import type { SandboxProvider } from '../../mixins/payments/sandbox.ts';
+import type { TestDatabase } from '../support/database.ts';
+
+export interface BankOptions {
+	/** the model's clock */
+	readonly now: () => number;
+	/** how long it remembers a key, in ticks; 0 for ever */
+	readonly keyLife: number;
+	/** after how many ticks an authorisation expires; 0 never */
+	readonly authLife: number;
+}
+
+/** The sandbox provider with two bad habits of real ones: it forgets keys, and its authorisations expire. */
+export class Bank implements PaymentProvider {
+	readonly #sandbox: SandboxProvider;
+	readonly #server: TestDatabase;
+	readonly #options: BankOptions;
+	/** when each key was used first */
+	readonly #keys = new Map<string, number>();
+	readonly #expires = new Map<string, number>();
+
+	constructor(sandbox: SandboxProvider, server: TestDatabase, options: BankOptions) {
+		this.#sandbox = sandbox;
+		this.#server = server;
+		this.#options = options;
+	}
+
+	authorize(request: PaymentRequest): Promise<ProviderOutcome> {
+		return this.#perform('authorize', request);
+	}
+
+	capture(request: PaymentRequest): Promise<ProviderOutcome> {
+		return this.#perform('capture', request);
+	}
+
+	void(request: PaymentRequest): Promise<ProviderOutcome> {
+		return this.#perform('void', request);
+	}
+
+	async find(operation: PaymentOperation, request: PaymentRequest): Promise<ProviderOutcome | undefined> {
+		const found = await this.#sandbox.find(operation, request);
+		return found ?? (operation === 'void' && this.#hasExpired(request) ? GONE : undefined);
+	}
+
+	async #perform(operation: PaymentOperation, request: PaymentRequest): Promise<ProviderOutcome> {
+		const { now } = this.#options;
+		const isNew = await this.#isNew(request.idempotencyKey);
+		if (this.#hasExpired(request)) {
+			if (operation === 'void') return (await this.#sandbox.find('void', request)) ?? GONE;
+			if (operation === 'capture' && isNew) await this.#refuseCapture(request);
+		}
+		const outcome = await this.#sandbox[operation](request);
+		if (operation === 'authorize' && isNew) this.#expires.set(request.orderId, now() + this.#options.authLife);
+		return outcome;
+	}
+
+	async #isNew(key: string): Promise<boolean> {
+		const { keyLife } = this.#options;
+		const now = this.#options.now();
+		const used = this.#keys.get(key);
+		if (used !== undefined && (keyLife === 0 || now < used + keyLife)) return false;
+		this.#keys.set(key, now);
+		await this.#server.query(
+			`UPDATE sandbox_operations SET idempotency_key = idempotency_key || ' until ' || $2 WHERE idempotency_key = $1`,
+			[key, String(now)],
+		);
+		return true;
+	}
+
+	#hasExpired({ orderId }: PaymentRequest): boolean {
+		const { authLife, now } = this.#options;
+		const expires = this.#expires.get(orderId);
+		return authLife > 0 && expires !== undefined && now() >= expires;
+	}
+
+	async #refuseCapture({ orderId, idempotencyKey, amount }: PaymentRequest): Promise<void> {
+		await this.#server.query(
+			`INSERT INTO sandbox_operations (idempotency_key, order_id, operation, amount, outcome)
+			VALUES ($1, $2, 'capture', $3, 'refused')`,
+			[idempotencyKey, orderId, amount.minor],
+		);
+	}
+}
+
+const GONE: ProviderOutcome = { kind: 'gone', reason: 'The authorisation has expired.' };

@@ -1,0 +1,109 @@
+import type { CrashPoint, TransactionName } from '../../mixins/crash-points.ts';
+import { Database, DatabaseUnavailable, type Statement, type Transaction } from '../../mixins/database/database.ts';
+
+/** A passage through a named point that was stopped there. */
+export class Pause {
+	readonly point: CrashPoint;
+	/** resolves when a transaction has come to the point and stands there */
+	readonly reached: Promise<void>;
+	readonly #arrive: () => void;
+	readonly #released = Promise.withResolvers<void>();
+
+	constructor(point: CrashPoint) {
+		this.point = point;
+		const { promise, resolve } = Promise.withResolvers<void>();
+		this.reached = promise;
+		this.#arrive = resolve;
+		this.#released.promise.catch(() => {}); // nobody may stand there
+	}
+
+	/** For the one who passes. */
+	pass(): Promise<void> {
+		this.#arrive();
+		return this.#released.promise;
+	}
+
+	release(): void {
+		this.#released.resolve();
+	}
+
+	/** The process dies here: before a commit everything is undone, after it nothing more is done. */
+	die(): void {
+		this.#released.reject(new DatabaseUnavailable('the process died here'));
+	}
+}
+
+/**
+ * The database as one process has it, which can be stopped at the named crash points of its transactions, and can die.
+ * The transactions are real.
+ */
+export class ProcessDatabase extends Database {
+	readonly #shared: Database;
+	#pauses: Pause[] = [];
+	#dead = false;
+	/** transactions that never begin */
+	#closed: ReadonlySet<TransactionName> = new Set();
+
+	constructor(shared: Database) {
+		const silent = (): void => {};
+		super({}, { debug: silent, info: silent, warn: silent, error: silent }); // this pool is never connected
+		this.#shared = shared;
+		this.open();
+	}
+
+	get isDead(): boolean {
+		return this.#dead;
+	}
+
+	/** Stops the next transaction that comes to the point. */
+	pauseAt(point: CrashPoint): Pause {
+		const pause = new Pause(point);
+		this.#pauses.push(pause);
+		return pause;
+	}
+
+	/** Takes back a pause that nobody has reached. */
+	withdraw(pause: Pause): void {
+		this.#pauses = this.#pauses.filter((other) => other !== pause);
+	}
+
+	/** Whatever is begun while `action` runs never gets to these transactions: for loops that must not run by themselves. */
+	async without(names: readonly TransactionName[], action: () => Promise<void>): Promise<void> {
+		this.#closed = new Set(names);
+		await action();
+		this.#closed = new Set();
+	}
+
+	/** From now on nothing reaches the database. */
+	die(): void {
+		this.#dead = true;
+		for (const pause of this.#pauses) pause.die();
+	}
+
+	override query<R extends object>(statement: Statement): Promise<R[]> {
+		return this.#dead ? Promise.reject(dead()) : this.#shared.query<R>(statement);
+	}
+
+	override async transaction<T>(name: TransactionName, work: (tx: Transaction) => Promise<T>): Promise<T> {
+		if (this.#dead) throw dead();
+		if (this.#closed.has(name)) return new Promise(() => {});
+		const result = await this.#shared.transaction(name, async (tx) => {
+			const value = await work(tx);
+			await this.#pass(`before:${name}`);
+			return value;
+		});
+		await this.#pass(`after:${name}`);
+		return result;
+	}
+
+	async #pass(point: CrashPoint): Promise<void> {
+		const pause = this.#pauses.find((other) => other.point === point);
+		if (pause !== undefined) {
+			this.withdraw(pause);
+			await pause.pass();
+		}
+		if (this.#dead) throw dead();
+	}
+}
+
+const dead = (): DatabaseUnavailable => new DatabaseUnavailable('the process is dead');
