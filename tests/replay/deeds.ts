@@ -38,15 +38,16 @@ const HANDLES: Readonly<Record<Consumer, TransactionName>> = {
 	shipping: 'shipping.handle',
 };
 
-type Doing = (world: World, move: Move) => Promise<Deed>;
+/** `spare` tells apart the spare processes of two deeds that overlap. */
+type Doing = (world: World, move: Move, spare: number) => Promise<Deed>;
 
 /** A message is delivered, to the slot that takes up a call or to a spare process. */
-const handle: Doing = async (world, move) => {
+const handle: Doing = async (world, move, spare) => {
 	const message = messageOf(move);
 	if (message === undefined) throw new Error(`${move.name} of no message`);
 	const consumer = consumerOf(message);
 	const taker = slotOf(move);
-	const who = taker ?? SPARE[consumer];
+	const who = taker ?? `${SPARE[consumer]} ${spare}`;
 	const slot = await world.slot(who);
 	const name = HANDLES[consumer];
 	const delivery = world.held.delivery(world.names.idOf(message));
@@ -78,9 +79,9 @@ async function look(world: World, order: number, sweep: () => Promise<unknown>):
 
 const sweep =
 	(hasSlot: boolean): Doing =>
-	async (world, move) => {
+	async (world, move, spare) => {
 		const taker = slotOf(move);
-		const who = taker ?? (hasSlot ? idleSlot(move.before, 's') : undefined) ?? 'spare';
+		const who = taker ?? (hasSlot ? idleSlot(move.before, 's') : undefined) ?? `spare ${spare}`;
 		const slot = await world.slot(who);
 		const begin = (): Promise<unknown> => slot.sweeper(hasSlot).sweep();
 		return {
@@ -94,10 +95,10 @@ const sweep =
 	};
 
 /** The sweeper asks shipping, and where no messages take part its message is delivered at once. */
-const sweepShipAtOnce: Doing = async (world, move) => {
+const sweepShipAtOnce: Doing = async (world, move, spare) => {
 	const who = slotOf(move) ?? '';
 	const slot = await world.slot(who);
-	const asking = await sweep(true)(world, { ...move, after: move.before });
+	const asking = await sweep(true)(world, { ...move, after: move.before }, spare);
 	const run = async (): Promise<void> => {
 		const known = new Set(world.held.ids);
 		await asking.run();
@@ -275,8 +276,8 @@ const DOINGS: Readonly<Record<string, Doing>> = {
 };
 
 /** What the real code does for a move. */
-export function deedOf(world: World, move: Move): Promise<Deed> {
+export function deedOf(world: World, move: Move, spare = 1): Promise<Deed> {
 	const doing = DOINGS[move.name];
 	if (doing === undefined) throw new Error(`nobody knows how to do ${move.name}`);
-	return doing(world, move);
+	return doing(world, move, spare);
 }

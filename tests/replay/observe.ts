@@ -63,7 +63,7 @@ const LOOK = `SELECT ${ms('clock_timestamp()')} AS now,
 
 /** Everything that is compared, at one instant. */
 export async function observe(server: TestDatabase): Promise<Observed> {
-	const [row] = await server.query<Record<string, unknown>>(LOOK);
+	const [row] = await server.database.query<Record<string, unknown>>({ name: 'replay-look', text: LOOK, values: [] });
 	const parsed = Object.entries(row ?? {}).map(([name, value]) => [
 		name,
 		typeof value === 'string' ? JSON.parse(value) : value,

@@ -8,6 +8,7 @@ import { Difference, within } from './difference.ts';
 import { Expected } from './history.ts';
 import { added, type Move, messageOf, movesOf, orderOf } from './moves.ts';
 import { observe } from './observe.ts';
+import { isExpected } from './slot.ts';
 import type { State, Trace } from './trace.ts';
 import { tellMoves } from './words.ts';
 import type { World } from './world.ts';
@@ -28,9 +29,6 @@ const DIES = 0.12;
 const OVERLAPS = 0.5;
 
 const OVERLAP = 'the next one begins before this one commits';
-
-/** Errors that the model knows of. */
-const EXPECTED_ERRORS = [/a person must decide/, /refuses to void/];
 
 /**
  * Walks through a trace. Which transactions die or overlap is drawn from the trace's name, so a trace is always played
@@ -107,10 +105,10 @@ class Replay {
 		const message = messageOf(next);
 		const isThere = message === undefined || this.#world.holds(message);
 		if (!isThere) return undefined;
-		const other = await deedOf(this.#world, next);
+		const other = await deedOf(this.#world, next, 2);
 		// A sweeper that finds nothing locks nothing.
 		if (move.name === 'SweepInVain') return undefined;
-		const isFree = other.who !== deed.who || other.who === 'buyer' || other.who === 'spare';
+		const isFree = other.who !== deed.who || other.who === 'buyer';
 		return isFree && other.transaction !== undefined && !other.passesOver && !other.waits ? other : undefined;
 	}
 
@@ -161,9 +159,7 @@ class Replay {
 			...compare(state, seen, world.names, world.measures, world.held.ids),
 			...this.#expected.compare(seen, world.names.orders),
 			...world.unclaimed.map((call) => `${call}; the model knows of no such call`),
-			...world.log.lines.filter(
-				(line) => line.startsWith('error') && !EXPECTED_ERRORS.some((known) => known.test(line)),
-			),
+			...world.log.lines.filter((line) => line.startsWith('error') && !isExpected(line)),
 		];
 		if (found.length > 0) throw new Difference(found.join('\n'));
 		// Within a tick moments may lie apart; nearer to half a tick they could be taken for those of another.

@@ -6,7 +6,7 @@ export interface Scenario {
 	readonly constants: Constants;
 	/** the steps of one walk, those that only wait included */
 	readonly depth: number;
-	/** how many walks belong to the recorded traces */
+	/** how many of the recorded traces are of this scenario; its share of any other number, too */
 	readonly recorded: number;
 }
 
@@ -17,7 +17,7 @@ export const SCENARIOS: readonly Scenario[] = [
 		name: 'messages',
 		constants: { May: set('messages', 'cancel', 'hold', 'early'), MaxLosses: '2', MaxCrashes: '2' },
 		depth: 110,
-		recorded: 110,
+		recorded: 100,
 	},
 	{
 		name: 'refusals',
@@ -59,7 +59,7 @@ export const SCENARIOS: readonly Scenario[] = [
 			MaxLosses: '4',
 		},
 		depth: 110,
-		recorded: 70,
+		recorded: 60,
 	},
 	{
 		name: 'sweeper',
@@ -75,4 +75,10 @@ export function constant(text: string, scenario: Scenario, name: string): number
 	const number = Number(written);
 	if (!Number.isInteger(number)) throw new Error(`${name} of ${scenario.name} is ${written}`);
 	return number;
+}
+
+/** How many walks of each scenario make `total`, in the shares of the recorded ones and at least one each. */
+export function shares(total: number): readonly { readonly scenario: Scenario; readonly count: number }[] {
+	const all = SCENARIOS.reduce((sum, { recorded }) => sum + recorded, 0);
+	return SCENARIOS.map((scenario) => ({ scenario, count: Math.max(1, Math.round((total * scenario.recorded) / all)) }));
 }

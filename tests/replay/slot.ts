@@ -12,6 +12,9 @@ import { Difference, within } from './difference.ts';
 import { type Ask, Asks, heldParcels, heldProvider } from './outside.ts';
 import { type Pause, ProcessDatabase } from './process.ts';
 
+/** Errors that the model knows of. */
+export const isExpected = (line: string): boolean => /a person must decide|refuses to void/.test(line);
+
 export type Consumer = 'deadlines' | 'settlement' | 'shipping';
 
 /** What a slot has in hand: an intent that is committed and not yet acted upon, or a call that waits for its answer. */
@@ -40,9 +43,12 @@ export class Slot {
 	/** what becomes of the call, once the trace has said so */
 	#fate: Fate | undefined;
 
+	readonly #complaint = Promise.withResolvers<never>();
+
 	private constructor({ shared, platform, log }: Surroundings) {
 		this.database = new ProcessDatabase(shared);
-		this.#log = log;
+		this.#complaint.promise.catch(() => {}); // there may be none
+		this.#log = { ...log, error: (line) => this.#complain(line, log) };
 		this.#platform = {
 			...platform,
 			provider: heldProvider(platform.provider, this.asks),
@@ -50,7 +56,7 @@ export class Slot {
 			database: this.database,
 			carrier: this.#carrier,
 			health: new Health(),
-			log: () => log,
+			log: () => this.#log,
 		};
 	}
 
@@ -140,7 +146,7 @@ export class Slot {
 	async storeOutcome(transaction: TransactionName, hadTime: boolean, holds: boolean): Promise<void> {
 		const pause = this.database.pauseAt(`after:${transaction}`);
 		await this.#learn(pause, hadTime);
-		await within(pause.reached, 'the outcome is stored');
+		await within(Promise.race([pause.reached, this.#complaint.promise]), 'the outcome is stored');
 		this.#hand = holds ? { kind: 'intent', pause } : undefined;
 		this.#fate = undefined;
 		if (!holds) pause.release();
@@ -150,6 +156,11 @@ export class Slot {
 	die(): void {
 		this.database.die();
 		this.asks.loseAll();
+	}
+
+	#complain(line: string, log: Log): void {
+		log.error(line);
+		if (!isExpected(line)) this.#complaint.reject(new Difference(line));
 	}
 
 	async #learn(stored: Pause, hadTime: boolean): Promise<void> {

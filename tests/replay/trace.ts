@@ -92,7 +92,7 @@ export const initial = (trace: Trace): State => {
 	return first.state;
 };
 
-/** A trace from the states that TLC wrote; what waits is left out. */
+/** A trace from the states that TLC wrote; what waits is left out, and the time that passes after the last event. */
 export function toTrace(name: string, scenario: string, behaviour: readonly Record<string, TlaValue>[]): Trace {
 	const steps = behaviour.flatMap((values): Step[] => {
 		const { act } = values;
@@ -102,7 +102,8 @@ export function toTrace(name: string, scenario: string, behaviour: readonly Reco
 		const state = Object.fromEntries(VARIABLES.map((variable) => [variable, values[variable]]));
 		return [{ name: String(done), what: what ?? 0, state: state as unknown as State }];
 	});
-	return { name, scenario, steps };
+	const last = steps.findLastIndex(({ name: step }) => step !== 'Tick');
+	return { name, scenario, steps: steps.slice(0, last + 1) };
 }
 
 /** A step as it is stored: only the variables that it changed. */

@@ -6,7 +6,7 @@ import { MODEL } from '../../docs/model/tlc.ts';
 import { KEY_LIFETIME } from '../../domain/payment.ts';
 import { type Duration, HOUR } from '../../domain/time.ts';
 import type { CarrierMessage } from '../../mixins/brokers/carrier.ts';
-import type { Transaction } from '../../mixins/database/database.ts';
+import type { Database, Transaction } from '../../mixins/database/database.ts';
 import { defineModels, type Models } from '../../mixins/database/models.ts';
 import { Health } from '../../mixins/health.ts';
 import { OutboxRelay } from '../../mixins/outbox-relay.ts';
@@ -67,10 +67,13 @@ export class World {
 	#raised = false;
 	#sharesDatabase = false;
 
-	private constructor(server: TestDatabase, clock: Clock) {
+	readonly #shared: Database;
+
+	private constructor(server: TestDatabase, shared: Database, clock: Clock) {
 		this.server = server;
 		this.clock = clock;
-		this.buyer = new ProcessDatabase(server.database);
+		this.#shared = shared;
+		this.buyer = new ProcessDatabase(shared);
 		this.#settings = { ...parseSettings({ LOG_LEVEL: 'fatal', MIGRATE: 'off', DATABASE_URL: server.url }) };
 		this.#models = defineModels(server.connection);
 		this.#broker = new ServiceBroker({ logger: false, skipProcessEventRegistration: true });
@@ -80,8 +83,9 @@ export class World {
 		});
 	}
 
-	static async create(server: TestDatabase): Promise<World> {
-		const world = new World(server, await Clock.create(server));
+	/** `shared` is the database as all processes have it: for tests that break it. */
+	static async create(server: TestDatabase, shared: Database = server.database): Promise<World> {
+		const world = new World(server, shared, await Clock.create(server));
 		const platform = { ...world.#common(), database: world.buyer, carrier: world.#carrier(), health: new Health() };
 		world.#broker.createService(ordersService({ ...platform, log: () => world.log }, world.#models));
 		await world.#broker.start();
@@ -165,7 +169,7 @@ export class World {
 		const known = this.#slots.get(name);
 		if (known !== undefined) return known;
 		const kind = name.startsWith('h') ? 'shipping' : 'settlement';
-		const surroundings = { shared: this.server.database, platform: this.#common(), log: this.log };
+		const surroundings = { shared: this.#shared, platform: this.#common(), log: this.log };
 		const slot = await Slot.start(surroundings, kind);
 		this.#slots.set(name, slot);
 		return slot;
@@ -183,7 +187,7 @@ export class World {
 	}
 
 	relay(name: string): RelayProcess {
-		const relay = new RelayProcess(this.server.database, this.server, this.held);
+		const relay = new RelayProcess(this.#shared, this.server, this.held);
 		this.relays.set(name, relay);
 		return relay;
 	}

@@ -1,0 +1,3 @@
+import { playRecorded } from './play.ts';
+
+playRecorded(0);
