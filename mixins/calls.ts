@@ -29,14 +29,20 @@ export interface CallsOptions<C, O> {
 	readonly slots: number;
 	/** how long one call may take, counted from its intent */
 	readonly timeout: Duration;
-	/** makes the call; to throw means that the outcome is not known */
-	readonly perform: (call: C) => Promise<O>;
+	/**
+	 * makes the call; to throw means that the outcome is not known. Whoever asks something first, and waits for the answer,
+	 * must ask `isInTime` before the call itself: after its time-out others may repeat it.
+	 */
+	readonly perform: (call: C, isInTime: () => boolean) => Promise<O>;
 	/** the outcome of a call that threw or took too long */
 	readonly unknown: (reason: string) => O;
 	/** stores outcomes in one transaction; answers for each with the next call of that order, or null */
 	readonly store: (done: readonly Done<C, O>[]) => Promise<readonly (C | null)[]>;
 	readonly log: Log;
 }
+
+/** Why nothing is known of a call that was not made. */
+export const NOT_BEGUN = 'not begun in time';
 
 /** How long a service that stops waits for its calls. */
 export const STOP_PATIENCE: Duration = 3_000;
@@ -99,13 +105,13 @@ export class Calls<C, O> {
 	async #perform(call: C, intended: Stamp): Promise<O> {
 		const { perform, timeout, unknown } = this.#options;
 		const left = timeout - since(intended);
-		if (left <= 0) return unknown('not begun in time');
+		if (left <= 0) return unknown(NOT_BEGUN);
 		let timer: NodeJS.Timeout | undefined;
 		try {
 			const tooLate = new Promise<O>((resolve) => {
 				timer = setTimeout(() => resolve(unknown('no answer in time')), left);
 			});
-			return await Promise.race([perform(call), tooLate]);
+			return await Promise.race([perform(call, () => since(intended) < timeout), tooLate]);
 		} catch (error) {
 			return unknown(error instanceof Error ? error.message : String(error));
 		} finally {

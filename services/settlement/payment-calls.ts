@@ -1,7 +1,7 @@
 import type { PaymentCall } from '../../domain/order.ts';
 import type { ProviderOutcome } from '../../domain/payment.ts';
 import type { PaymentProvider, PaymentRequest } from '../../domain/ports.ts';
-import { Calls, type Done } from '../../mixins/calls.ts';
+import { Calls, type Done, NOT_BEGUN } from '../../mixins/calls.ts';
 import { crashPoint } from '../../mixins/crash-points.ts';
 import { isTransient } from '../../mixins/database/database.ts';
 import { UnitOfWork } from '../../mixins/database/unit-of-work.ts';
@@ -20,7 +20,7 @@ export function paymentCalls(platform: Platform, log: Log): PaymentCalls {
 	return new Calls<PaymentCall, ProviderOutcome>({
 		slots: SLOTS,
 		timeout: settings.providerTimeout,
-		perform: (call) => perform(provider, call, log),
+		perform: (call, isInTime) => perform(provider, call, isInTime, log),
 		unknown: (reason) => ({ kind: 'unknown', reason }),
 		store: (done) => storeApart(done),
 		log,
@@ -73,7 +73,12 @@ function warnOfRefusal({ operation, orderId }: PaymentCall, outcome: ProviderOut
 	}
 }
 
-async function perform(provider: PaymentProvider, call: PaymentCall, log: Log): Promise<ProviderOutcome> {
+async function perform(
+	provider: PaymentProvider,
+	call: PaymentCall,
+	isInTime: () => boolean,
+	log: Log,
+): Promise<ProviderOutcome> {
 	const request: PaymentRequest = {
 		orderId: call.orderId,
 		idempotencyKey: `${call.orderId}:${call.operation}`,
@@ -91,6 +96,8 @@ async function perform(provider: PaymentProvider, call: PaymentCall, log: Log): 
 			return { kind: 'unknown', reason: 'not found at the provider under a key that has aged' };
 		}
 	}
+	// The answer to that question may have taken long: by now another process may be making the call.
+	if (call.keyAged && !isInTime()) return { kind: 'unknown', reason: NOT_BEGUN };
 	crashPoint('before:provider.call');
 	const outcome = await provider[call.operation](request);
 	crashPoint('after:provider.call');
