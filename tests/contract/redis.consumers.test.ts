@@ -84,7 +84,7 @@ await describeBroker(redis, 'consumers of the Redis carrier', () => {
 		const slowFrom = performance.now();
 		const other = new Collector();
 		bench.open().subscribe('first', other.handle, { batch: 10 });
-		expect(await consumers()).toHaveLength(3);
+		await until(async () => (await consumers()).length === 3);
 		victim.kill();
 		await other.hasHandled(victim.ids.map((id) => ({ id })));
 		await until(async () => (await consumers()).length === 2);
@@ -316,10 +316,14 @@ await describeBroker(redis, 'consumers of the Redis carrier', () => {
 			await pause(500);
 			return deliveries === 2;
 		});
-		for (const gate of gates) gate.open();
-		await until(() => deliveries === 3);
+		gates[0]?.open();
+		await until(() => deliveries === 3); // the first one's failure is forgiven by now
+		gates[1]?.open();
+		const last = toMessage({ type: 'Beta' });
+		await carrier.publish([last]);
+		await until(() => deliveries > 3);
 		await bench.drained('first');
-		expect(seen).toEqual([1, 1, 2]);
+		expect(seen).toEqual([1, 1, 2, 1]);
 	});
 
 	it('do not start on what is no stream', async () => {
