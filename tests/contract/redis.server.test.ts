@@ -1,7 +1,7 @@
 /** What the carrier asks of a Redis, and what it does with one that changes, refuses, hangs or moves. */
 import { createConnection, createServer, type Server, type Socket } from 'node:net';
 import { afterEach, expect, it, jest } from '@jest/globals';
-import { redis } from '../../bin/brokers/redis.ts';
+import { LocalRedis, redis } from '../../bin/brokers/redis.ts';
 import { SECOND } from '../../domain/time.ts';
 import { decode } from '../../mixins/brokers/redis/message.ts';
 import { RedisCarrier, UnfitServer } from '../../mixins/brokers/redis.ts';
@@ -136,6 +136,32 @@ await describeBroker(redis, 'the Redis carrier and its server', () => {
 		const message = toMessage();
 		await until(async () => (await carrier.publish([message])).length === 0);
 		await collector.hasHandled([message]);
+	});
+
+	it('is waited for while it reads its data', async () => {
+		const { server: local, url, ask } = await server();
+		const carrier = open(url);
+		const held = toMessages(3);
+		await carrier.publish(held);
+		await ask((client) => {
+			const pipeline = client.pipeline();
+			for (let count = 0; count < 10_000; count += 1) pipeline.incr('much to read');
+			return pipeline.exec();
+		});
+		const [, folder = ''] = (await ask((client) => client.config('GET', 'dir'))) as string[];
+		await local.down();
+		// A setting for Redis's own tests: so many microseconds for each command that it reads; it answers now and then.
+		const slow = new LocalRedis({ folder, port: Number(new URL(url).port) }, { 'key-load-delay': '300' });
+		const starting = slow.up();
+		try {
+			await until(() => carrier.waitsFor === 'Redis reads its data');
+			await expect(carrier.publish([toMessage()])).rejects.toThrow('Redis reads its data');
+		} finally {
+			await starting;
+		}
+		const collector = new Collector();
+		carrier.subscribe('first', collector.handle);
+		await collector.hasHandled(held);
 	});
 
 	it('is entered with a password, which is never told', async () => {
