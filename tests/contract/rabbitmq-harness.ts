@@ -11,18 +11,33 @@ import { addressOf, Names } from '../../mixins/brokers/rabbitmq/topology.ts';
 import { RabbitMqCarrier } from '../../mixins/brokers/rabbitmq.ts';
 import type { BrokerHarness, CarrierModule, Space } from './carrier-harness.ts';
 
-const PREFIX = 'suite';
+export const PREFIX = 'suite';
 const NAMES = new Names(PREFIX);
 
+export interface RabbitMqHarness extends BrokerHarness {
+	server(): LocalRabbitMq;
+	/** Deletes the space with all that is in it, and all who use it, and makes it anew. */
+	empty(): Promise<void>;
+}
+
 /** The RabbitMQ carrier on a broker of the test file's own, in a temporary folder. */
-export function rabbitMqHarness(): BrokerHarness {
+export function rabbitMqHarness(): RabbitMqHarness {
 	let server: LocalRabbitMq | undefined;
 	let spaces = 0;
 	const running = (): LocalRabbitMq => {
 		if (server === undefined) throw new Error('RabbitMQ was not started');
 		return server;
 	};
+	async function create(number: number): Promise<void> {
+		const [vhost, all] = [`<<"space-${number}">>`, '<<".*">>'];
+		await running().evaluate(`ok = rabbit_vhost:add(${vhost}, <<"test">>),
+			rabbit_auth_backend_internal:set_permissions(<<"guest">>, ${vhost}, ${all}, ${all}, ${all}, <<"test">>)`);
+	}
+	async function remove(number: number): Promise<void> {
+		await running().evaluate(`rabbit_vhost:delete(<<"space-${number}">>, <<"test">>)`);
+	}
 	return {
+		server: running,
 		module: import.meta.url,
 		early: 100,
 		transactional: false,
@@ -47,13 +62,14 @@ export function rabbitMqHarness(): BrokerHarness {
 		},
 		clock: async () => Date.now(),
 		space: async (topology) => {
-			const vhost = (number: number): string => `<<"space-${number}">>`;
 			spaces += 1;
-			if (spaces > 1) await running().evaluate(`rabbit_vhost:delete(${vhost(spaces - 1)}, <<"test">>)`);
-			const all = '<<".*">>';
-			await running().evaluate(`ok = rabbit_vhost:add(${vhost(spaces)}, <<"test">>),
-				rabbit_auth_backend_internal:set_permissions(<<"guest">>, ${vhost(spaces)}, ${all}, ${all}, ${all}, <<"test">>)`);
+			if (spaces > 1) await remove(spaces - 1);
+			await create(spaces);
 			return toSpace(running(), `space-${spaces}`, topology);
+		},
+		empty: async () => {
+			await remove(spaces);
+			await create(spaces);
 		},
 	};
 }

@@ -4,7 +4,7 @@ import { type Duration, SECOND } from '../../../domain/time.ts';
 import { type Log, Loop } from '../../loop.ts';
 import { type BatchHandler, type Delivery, type Failure, MOST_ATTEMPTS, retryDelay } from '../carrier.ts';
 import { closeQuietly, type Link } from './link.ts';
-import { toDeadPacket, toForeignPacket, toRetry, type Understood, understand } from './message.ts';
+import { idOf, toDeadPacket, toForeignPacket, toRetry, type Understood, understand } from './message.ts';
 import type { Outgoing, Publisher } from './publisher.ts';
 import type { Names } from './topology.ts';
 
@@ -45,6 +45,10 @@ export class Consumer {
 	/** what has to wait a moment more, with its timer */
 	readonly #resting = new Map<Held, NodeJS.Timeout>();
 	#lookedAt = Number.NEGATIVE_INFINITY;
+	/** messages that came since the last look */
+	#received = 0;
+	/** looks one after the other that found us forgotten */
+	#neglected = 0;
 
 	constructor(options: ConsumerOptions) {
 		this.#options = options;
@@ -78,9 +82,28 @@ export class Consumer {
 		}
 		const sinceLook = performance.now() - this.#lookedAt;
 		if (sinceLook < SLOW_POLL) return SLOW_POLL - sinceLook;
-		await channel.checkQueue(this.#options.names.group(this.#options.group));
-		this.#lookedAt = performance.now();
+		await this.#look(channel);
 		return this.#ready.length > 0 ? 0 : SLOW_POLL;
+	}
+
+	/**
+	 * That the broker pushes is believed only as long as it does: where messages wait and none came since the last look,
+	 * or where the queue knows of no consumer, it has forgotten us.
+	 */
+	async #look(channel: Channel): Promise<void> {
+		const { names, group, batch } = this.#options;
+		const { messageCount, consumerCount } = await channel.checkQueue(names.group(group));
+		const full = this.#resting.size >= 2 * batch;
+		const forgotten = consumerCount === 0 || (messageCount > 0 && this.#received === 0 && !full);
+		this.#neglected = forgotten ? this.#neglected + 1 : 0;
+		this.#received = 0;
+		this.#lookedAt = performance.now();
+		if (this.#neglected < 2 || this.#channel !== channel) return;
+		this.#neglected = 0;
+		this.#suspect = true;
+		this.#lost();
+		await closeQuietly(channel);
+		throw new Error('the broker has forgotten this consumer');
 	}
 
 	async #deliver(channel: Channel, batch: readonly Held[]): Promise<void> {
@@ -120,7 +143,7 @@ export class Consumer {
 		const at = Date.now();
 		const { content, options } =
 			delivery === undefined ? toForeignPacket(message, group, error, at) : toDeadPacket(delivery, group, error, at);
-		const id = options.messageId ?? '';
+		const id = idOf(message);
 		log.error(`dead letter for ${group}: ${delivery?.type ?? 'a foreign message'} ${id}: ${error.slice(0, 1_000)}`);
 		return { id, exchange: names.dead, routingKey: '', content, options: { ...options, mandatory: true } };
 	}
@@ -160,6 +183,7 @@ export class Consumer {
 			void closeQuietly(channel);
 			return;
 		}
+		this.#received += 1;
 		const understood = understand(message, this.#options.types);
 		const held: Held = { message, understood };
 		const rest = understood.ok ? understood.rest : 0;

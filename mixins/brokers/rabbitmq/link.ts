@@ -20,6 +20,8 @@ export interface LinkOptions {
 
 /** One connection to the broker, opened in the background and opened again, with back-off, for ever. */
 export class Link {
+	/** Called when the broker stops taking messages on this connection. */
+	onBlocked: () => void = () => {};
 	readonly #options: LinkOptions;
 	readonly #loop: Loop;
 	#current: Promise<ChannelModel>;
@@ -80,6 +82,7 @@ export class Link {
 		connection.on('close', (error?: Error) => this.#lost(connection, error));
 		connection.on('blocked', (reason: string) => {
 			this.#blocked = reason;
+			this.onBlocked();
 			log.warn(`${name}: the broker takes no messages: ${reason}`);
 		});
 		connection.on('unblocked', () => {
@@ -92,6 +95,7 @@ export class Link {
 			await prepare(connection);
 		} catch (error) {
 			await end(connection);
+			this.#lost(connection, undefined); // where nobody answered, nobody tells of the end either
 			throw error;
 		}
 		log.debug(`${name}: connected`);

@@ -40,15 +40,16 @@ export function toDeadPacket(delivery: Delivery, consumer: string, error: string
 
 /** A message that nobody understood, with what can be kept of it. */
 export function toForeignPacket(message: Message, consumer: string, error: string, failedAt: Instant): Packet {
-	const { type, contentType } = message.properties;
+	const headers = { [KEY]: text(message, KEY)?.slice(0, 255), ...epitaph(consumer, error, failedAt) };
+	return { content: message.content, options: { ...propertiesOf(message), headers } };
+}
+
+/** As they were: what was foreign stays foreign. */
+function propertiesOf({ properties: { messageId, type, contentType } }: Message): Options.Publish {
 	return {
-		content: message.content,
-		options: {
-			messageId: idOf(message),
-			...(typeof type === 'string' ? { type } : {}),
-			...(typeof contentType === 'string' ? { contentType } : {}),
-			headers: { [KEY]: text(message, KEY)?.slice(0, 255), ...epitaph(consumer, error, failedAt) },
-		},
+		...(typeof messageId === 'string' ? { messageId } : {}),
+		...(typeof type === 'string' ? { type } : {}),
+		...(typeof contentType === 'string' ? { contentType } : {}),
 	};
 }
 
@@ -100,10 +101,12 @@ const foreign = (reason: string): Understood => ({ ok: false, error: `not unders
 /** What lies in the dead letters, whether we or the broker put it there. */
 export function toDeadLetter(message: Message, names: Names): DeadLetter {
 	const [death] = message.properties.headers?.['x-death'] ?? [];
-	const reason = death === undefined ? 'no consumer takes it' : `RabbitMQ gave it up: ${death.reason}`;
+	// From a group's queue the broker took it away; from a delay it had nowhere to go.
+	const group = names.groupOf(death?.queue ?? '');
+	const reason = group === undefined ? 'no consumer takes it' : `RabbitMQ gave it up: ${death?.reason}`;
 	return {
 		id: idOf(message),
-		consumer: text(message, CONSUMER) ?? names.groupOf(death?.queue ?? '') ?? '',
+		consumer: text(message, CONSUMER) ?? group ?? '',
 		type: typeof message.properties.type === 'string' ? message.properties.type : '',
 		key: text(message, KEY) ?? '',
 		body: message.content.toString(),
@@ -115,21 +118,13 @@ export function toDeadLetter(message: Message, names: Names): DeadLetter {
 
 /** A dead letter as it is delivered again: as if it had never failed. */
 export function toReplay(message: Message): Packet {
-	const { type, contentType } = message.properties;
 	const deliverAt = header(message, DELIVER_AT);
-	return {
-		content: message.content,
-		options: {
-			messageId: idOf(message),
-			...(typeof type === 'string' ? { type } : {}),
-			...(typeof contentType === 'string' ? { contentType } : {}),
-			headers: { [KEY]: text(message, KEY), [DELIVER_AT]: typeof deliverAt === 'number' ? deliverAt : null },
-		},
-	};
+	const headers = { [KEY]: text(message, KEY), [DELIVER_AT]: typeof deliverAt === 'number' ? deliverAt : null };
+	return { content: message.content, options: { ...propertiesOf(message), headers } };
 }
 
 /** A message's id, or for one without an id of ours one that is made of what it says: the same each time. */
-function idOf({ properties, content }: Message): string {
+export function idOf({ properties, content }: Message): string {
 	const { messageId } = properties;
 	if (typeof messageId === 'string' && UUID.test(messageId)) return messageId;
 	return v5(Buffer.concat([Buffer.from(`${messageId}\n`), content]), v5.URL);

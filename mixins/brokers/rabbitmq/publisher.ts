@@ -20,20 +20,23 @@ interface Line {
 	readonly channel: ConfirmChannel;
 	/** the correlation ids of messages that came back */
 	readonly returned: Set<string>;
-	/** ends what waits for confirms */
-	readonly interrupts: Set<(error: Error) => void>;
 }
 
 /** Publishes on one confirm channel: a group goes out at once, then all its confirms are waited for. */
 export class Publisher {
 	readonly #link: Link;
 	readonly #underWay = new Set<Promise<unknown>>();
+	/** each ends a group's wait for confirms */
+	readonly #interrupts = new Set<(error: Error) => void>();
 	#line: Promise<Line> | undefined;
 	#suspect = false;
 	#count = 0;
 
 	constructor(link: Link) {
 		this.#link = link;
+		link.onBlocked = () => {
+			for (const interrupt of this.#interrupts) interrupt(new Error('RabbitMQ takes no messages now'));
+		};
 	}
 
 	/**
@@ -71,7 +74,7 @@ export class Publisher {
 			interrupt(new Error(`RabbitMQ has not confirmed for ${CONFIRM_PATIENCE / SECOND} s`));
 			void closeQuietly(line.channel);
 		}, CONFIRM_PATIENCE);
-		line.interrupts.add(interrupt);
+		this.#interrupts.add(interrupt);
 		try {
 			const errors = await Promise.race([
 				Promise.all(messages.map((message) => this.#publish(line, message))),
@@ -83,7 +86,7 @@ export class Publisher {
 			});
 		} finally {
 			clearTimeout(timer);
-			line.interrupts.delete(interrupt);
+			this.#interrupts.delete(interrupt);
 		}
 	}
 
@@ -118,15 +121,12 @@ export class Publisher {
 			this.#suspect = false;
 			const connection = await this.#link.connection();
 			const channel = await connection.createConfirmChannel();
-			const line: Line = { channel, returned: new Set(), interrupts: new Set() };
+			const line: Line = { channel, returned: new Set() };
 			channel.on('error', () => {
 				this.#suspect = true; // such as an exchange that is not there
 			});
 			channel.on('close', drop);
 			channel.on('return', ({ properties }: Message) => line.returned.add(String(properties.correlationId)));
-			connection.on('blocked', () => {
-				for (const interrupt of line.interrupts) interrupt(new Error('RabbitMQ takes no messages now'));
-			});
 			return line;
 		} catch (error) {
 			drop();

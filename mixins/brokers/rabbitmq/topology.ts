@@ -9,7 +9,8 @@ const MOST_DELIVERIES = 100;
 const NO_LIMIT = 2_147_483_647;
 
 const DURABLE = { durable: true } as const;
-const QUORUM = { 'x-queue-type': 'quorum' } as const;
+/** In a cluster the leaders of the queues spread over all nodes. */
+const QUORUM = { 'x-queue-type': 'quorum', 'x-queue-leader-locator': 'balanced' } as const;
 /** A dead-lettered message leaves its queue only when the next one has confirmed it; this needs `reject-publish`. */
 const AT_LEAST_ONCE = { 'x-dead-letter-strategy': 'at-least-once', 'x-overflow': 'reject-publish' } as const;
 
@@ -93,7 +94,11 @@ export async function declareTopology(channel: Channel, names: Names, topology: 
 
 async function declareDeadLetters(channel: Channel, { dead }: Names): Promise<void> {
 	await channel.assertExchange(dead, 'fanout', DURABLE);
-	await channel.assertQueue(dead, { ...DURABLE, arguments: { ...QUORUM, 'x-delivery-limit': NO_LIMIT } });
+	await channel.assertQueue(dead, {
+		...DURABLE,
+		// A quorum queue takes no notice of `exclusive`, which would be the other way to look at it alone.
+		arguments: { ...QUORUM, 'x-delivery-limit': NO_LIMIT, 'x-single-active-consumer': true },
+	});
 	await channel.bindQueue(dead, dead, '');
 }
 
