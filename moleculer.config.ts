@@ -7,11 +7,14 @@ import type { Carrier } from './mixins/brokers/carrier.ts';
 import { carrierOf } from './mixins/brokers/carrier-of.ts';
 import { Database } from './mixins/database/database.ts';
 import { startEmbeddedPostgres } from './mixins/database/embedded-postgres.ts';
+import { meterConnections } from './mixins/database/metered-connections.ts';
 import { defineModels, type Models } from './mixins/database/models.ts';
 import { type NodePlace, NodeSlot, nodeNameOf } from './mixins/database/node-slot.ts';
 import { SchemaGate } from './mixins/database/schema-gate.ts';
 import { Health } from './mixins/health.ts';
 import type { Log } from './mixins/loop.ts';
+import { meteredActions } from './mixins/metered-actions.ts';
+import { type Exposition, Metrics } from './mixins/metrics.ts';
 import { StandInParcels } from './mixins/parcels/stand-in.ts';
 import { SandboxProvider } from './mixins/payments/sandbox.ts';
 import type { Platform, Signals } from './mixins/platform.ts';
@@ -102,6 +105,7 @@ export interface StartOptions {
 interface Start {
 	readonly settings: Settings;
 	readonly health: Health;
+	readonly metrics: Metrics;
 	readonly log: (name: string) => Log;
 	/** what was made so far, to be ended in reverse order */
 	readonly made: AsyncDisposableStack;
@@ -126,7 +130,8 @@ export async function startApplication(settings: Settings, options: StartOptions
 	const runsAll = settings.services.length === SERVICE_NAMES.length;
 	const health = new Health({ goesOnWithoutBroker: runsAll });
 	const made = new AsyncDisposableStack();
-	const start: Start = { settings, health, log: logsOf(settings), made, signal, onLost };
+	const metrics = new Metrics();
+	const start: Start = { settings, health, metrics, log: logsOf(settings), made, signal, onLost };
 	const { log } = start;
 	let phase: 'starting' | 'stopping' | undefined = 'starting';
 	health.register('process', () => phase);
@@ -140,6 +145,7 @@ export async function startApplication(settings: Settings, options: StartOptions
 		const connection = await connect(start);
 		const database = new Database(connection, log('database'));
 		made.defer(() => database.close());
+		meterConnections(metrics, database);
 		const models = defineModels(connection);
 		made.defer(() => models.sequelize.close());
 		const gate = new SchemaGate(connection, database, settings.migrate, log('database'));
@@ -150,6 +156,7 @@ export async function startApplication(settings: Settings, options: StartOptions
 		const node =
 			settings.broker === undefined ? alone(start) : await amongOthers(start, settings.broker, connection, gate);
 		const { broker } = node;
+		broker.middlewares.add(meteredActions(metrics));
 		const carrier = carrierOf({ ...settings, database, prefix: node.prefix }, TOPOLOGY, log('carrier'));
 		made.defer(() => carrier.close());
 		health.register('carrier', () => carrier.waitsFor, 'broker');
@@ -203,11 +210,13 @@ async function amongOthers(start: Start, url: BrokerUrl, connection: PoolConfig,
 	return { broker, prefix: place.namespace, start: () => unlessAborted(broker.start(), signal) };
 }
 
-async function openProbes({ settings, health, made }: Start, port: number): Promise<string> {
+async function openProbes({ settings, health, metrics, made }: Start, port: number): Promise<string> {
 	const json = ({ status, body }: HealthAnswer): ProbeAnswer => ({ status, type: 'application/json', body });
+	const text = ({ contentType, body }: Exposition): ProbeAnswer => ({ status: 200, type: contentType, body });
 	const routes = new Map<string, ProbeRoute>([
 		['/health/live', () => json(ALIVE)],
 		['/health/ready', async () => json(await readiness(() => health.readiness(), undefined))],
+		['/metrics', async () => text(await metrics.expose())],
 	]);
 	const probes = new ProbeServer(routes);
 	made.defer(() => probes.close());
@@ -244,14 +253,20 @@ function wakeRelays(broker: ServiceBroker, { signals }: Platform): void {
 const serves = (broker: ServiceBroker, action: string): boolean =>
 	broker.registry.getActionEndpoints(action)?.hasAvailable() === true;
 
-function platformOf({ settings, health, log }: Start, database: Database, carrier: Carrier): Platform {
+function platformOf({ settings, health, log, metrics }: Start, database: Database, carrier: Carrier): Platform {
+	const signals = new EventEmitter<Signals>();
 	return {
 		settings,
 		database,
 		log,
 		carrier,
 		health,
-		signals: new EventEmitter<Signals>(),
+		signals,
+		metrics,
+		stored: (raised) => {
+			metrics.raised(raised);
+			signals.emit('outbox.stored');
+		},
 		provider: new SandboxProvider(database, settings.sandboxLatency),
 		parcels: new StandInParcels(database),
 	};
@@ -263,6 +278,7 @@ function schemaOf(name: ServiceName, platform: Platform, models: Models): Servic
 			return gatewayService({
 				...platform.settings.http,
 				door: guardedDoor(platform),
+				metrics: platform.metrics,
 				health: () => platform.health.readiness(),
 			});
 		case 'orders':

@@ -1,3 +1,4 @@
+import type { Raised } from '../domain/events.ts';
 import type { Moment, Order } from '../domain/order.ts';
 import type { Delivery, Failure } from './brokers/carrier.ts';
 import type { TransactionName } from './crash-points.ts';
@@ -27,9 +28,9 @@ interface Understood {
  */
 export class Inbox {
 	readonly #database: Database;
-	readonly #onStored: () => void;
+	readonly #onStored: (raised: readonly Raised[]) => void;
 
-	constructor(database: Database, onStored: () => void) {
+	constructor(database: Database, onStored: (raised: readonly Raised[]) => void) {
 		this.#database = database;
 		this.#onStored = onStored;
 	}

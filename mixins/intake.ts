@@ -1,4 +1,5 @@
 import { setTimeout as pause } from 'node:timers/promises';
+import type { Raised } from '../domain/events.ts';
 import { Order, type PlaceOrder } from '../domain/order.ts';
 import { type Duration, SECOND } from '../domain/time.ts';
 import { Batcher } from './batcher.ts';
@@ -44,7 +45,7 @@ const WAIT_STEP: Duration = 25;
 export class Intake {
 	readonly #batcher: Batcher<PlaceRequest, Placed>;
 
-	constructor(database: Database, onStored: () => void) {
+	constructor(database: Database, onStored: (raised: readonly Raised[]) => void) {
 		this.#batcher = new Batcher(GROUP, (requests) => storeApart(database, onStored, requests));
 	}
 
@@ -64,7 +65,7 @@ export class Intake {
 
 async function storeApart(
 	database: Database,
-	onStored: () => void,
+	onStored: (raised: readonly Raised[]) => void,
 	requests: readonly PlaceRequest[],
 ): Promise<readonly Placed[]> {
 	const answers = new Map<PlaceRequest, Placed>();

@@ -1,9 +1,11 @@
 import type { EventEmitter } from 'node:events';
+import type { Raised } from '../domain/events.ts';
 import type { ParcelService, PaymentProvider } from '../domain/ports.ts';
 import type { Carrier } from './brokers/carrier.ts';
 import type { Database } from './database/database.ts';
 import type { Health } from './health.ts';
 import type { Log } from './loop.ts';
+import type { Metrics } from './metrics.ts';
 import type { Settings } from './settings.ts';
 
 /** Said within the process; for speed only, a slow poll stands beside each. */
@@ -19,6 +21,9 @@ export interface Platform {
 	readonly carrier: Carrier;
 	readonly health: Health;
 	readonly signals: EventEmitter<Signals>;
+	readonly metrics: Metrics;
+	/** to be told what a committed transaction has raised */
+	readonly stored: (raised: readonly Raised[]) => void;
 	readonly provider: PaymentProvider;
 	readonly parcels: ParcelService;
 	readonly log: (name: string) => Log;

@@ -10,17 +10,19 @@ import type { AddressInfo } from 'node:net';
 import type { Context, Service, ServiceBroker, ServiceSchema } from 'moleculer';
 import ApiGateway from 'moleculer-web';
 import { LoadLimiter, type LoadLimits } from '../mixins/load-limiter.ts';
+import type { Metrics, Refusal } from '../mixins/metrics.ts';
 import { NO_POLICY } from '../mixins/policies.ts';
 import { encodeResult, SUCCESS, send, sendProblem } from './gateway/answer.ts';
+import { forbidden } from './gateway/authenticate.ts';
 import type { Door } from './gateway/door.ts';
 import { type FailedCall, toProblem } from './gateway/errors.ts';
 import { ALIVE, type Health, type HealthAnswer, readiness } from './gateway/health.ts';
 import { paramsOf } from './gateway/params.ts';
 import { overloaded, ProblemError, unavailable } from './gateway/problem.ts';
-import { ALIASES, matchRoute, type OrderAction, splitTarget, type Target } from './gateway/routes.ts';
+import { ALIASES, matchRoute, type OrderAction, ROUTES, splitTarget, type Target } from './gateway/routes.ts';
 import { GatewayServer, LIMITS, type Limits } from './gateway/server.ts';
 import { traceOf } from './gateway/trace.ts';
-import type { Caller } from './orders/caller.ts';
+import { ADMIN_SCOPE, type Caller, isAdmin } from './orders/caller.ts';
 
 export interface GatewayDeps {
 	readonly host: string;
@@ -28,6 +30,7 @@ export interface GatewayDeps {
 	readonly port: number;
 	/** Who is let in. */
 	readonly door: Door;
+	readonly metrics: Metrics;
 	/** What is not ready; empty when ready. `degraded` does not make it unready. */
 	health(): Promise<Health>;
 	/** Other than `LIMITS`; for tests. */
@@ -74,6 +77,7 @@ interface Gateway extends Service {
 	httpHandler(req: IncomingMessage, res: ServerResponse): Promise<void>;
 	dispatch(req: Request, res: ServerResponse): Promise<void>;
 	answerHealth(res: ServerResponse, answer: HealthAnswer): void;
+	answerMetrics(req: Request, res: ServerResponse): Promise<void>;
 	phase(): 'starting' | 'running' | 'stopping';
 	errorHandler(req: Request, res: ServerResponse, err: unknown): void;
 	encodeResponse(req: Request, res: ServerResponse, data: unknown): string;
@@ -84,6 +88,17 @@ interface Gateway extends Service {
 export function boundAddress(broker: ServiceBroker): AddressInfo {
 	return (broker.getLocalService('gateway') as Gateway).address();
 }
+
+/** The problems that a client gets for the number of requests, as the metrics call them. */
+const REFUSALS: Readonly<Record<string, Refusal>> = {
+	'RateLimit.Exceeded': 'rate_limit',
+	'Service.Overloaded': 'overload',
+};
+
+const METHODS: ReadonlySet<string> = new Set(['GET', 'HEAD', 'POST']);
+
+/** A label has few values, whatever clients send. */
+const methodOf = ({ method = '' }: IncomingMessage): string => (METHODS.has(method) ? method : 'other');
 
 /** Work on orders that exist has places of its own: a cancel that is refused now may come too late. */
 const SHARE = (action: string): number => (action === 'orders.create' || action === 'orders.list' ? 0.9 : 1);
@@ -157,21 +172,38 @@ export function gatewayService(deps: GatewayDeps): ServiceSchema {
 
 			/** The way of every request: refused, answered here, or handed to moleculer-web. */
 			async dispatch(this: Gateway, req: Request, res: ServerResponse) {
+				const begin = performance.now();
+				let route = 'none';
 				try {
 					req.$target = splitTarget(req.url ?? '');
 					const { destination } = matchRoute(req.method ?? '', req.$target.path);
+					route = ROUTES[destination];
 					if (destination === 'health/live') return this.answerHealth(res, ALIVE);
 					const phase = this.phase();
 					if (destination === 'health/ready') {
 						const halt = phase === 'running' ? undefined : phase;
 						return this.answerHealth(res, await readiness(() => deps.health(), halt));
 					}
+					if (destination === 'metrics') return await this.answerMetrics(req, res);
 					if (phase === 'stopping') throw new ProblemError(unavailable('The service is stopping.'));
-					if (this.load.isFull(SHARE(destination))) return sendProblem(res, overloaded());
+					if (this.load.isFull(SHARE(destination))) {
+						deps.metrics.requestRefused('overload');
+						return sendProblem(res, overloaded());
+					}
 					await this.httpHandler(req, res);
 				} catch (err) {
 					this.errorHandler(req, res, err);
+				} finally {
+					const status = res.headersSent ? res.statusCode : 0;
+					deps.metrics.requestAnswered(methodOf(req), route, status, performance.now() - begin);
 				}
+			},
+
+			/** For whoever may see everything. */
+			async answerMetrics(this: Gateway, req: Request, res: ServerResponse) {
+				if (!isAdmin(await deps.door.enter(req))) throw new ProblemError(forbidden(ADMIN_SCOPE));
+				const { contentType, body } = await deps.metrics.expose();
+				send(res, 200, { 'Content-Type': contentType, 'Cache-Control': 'no-store' }, body);
 			},
 
 			answerHealth(this: Gateway, res: ServerResponse, { status, body }: HealthAnswer) {
@@ -208,6 +240,8 @@ export function gatewayService(deps: GatewayDeps): ServiceSchema {
 				req.$leave?.();
 				const call: FailedCall = { fromQuery: req.$alias?.action === 'orders.list', params: req.$params };
 				const problem = toProblem(err, call);
+				const refusal = REFUSALS[problem.code];
+				if (refusal !== undefined) deps.metrics.requestRefused(refusal);
 				// Nothing of the request itself: a path can hold line breaks.
 				const what = `${req.$alias?.action ?? 'Request'} (${req.$ctx?.requestID ?? 'no trace'})`;
 				if (problem.status === 500) this.logger.error(`${what} failed:`, err);
@@ -226,6 +260,18 @@ export function gatewayService(deps: GatewayDeps): ServiceSchema {
 		created() {
 			this.up = false;
 			this.load = new LoadLimiter(deps.load);
+			deps.metrics.read(
+				{
+					http_connections: 'Connections to the gateway that are open.',
+					http_requests_at_work: 'Requests that an action works on.',
+					http_requests_at_work_limit: 'How many may be; it follows how late answers are.',
+				},
+				() => ({
+					http_connections: this.server.connections,
+					http_requests_at_work: this.load.atWork,
+					http_requests_at_work_limit: this.load.limit,
+				}),
+			);
 			this.server = new GatewayServer((req, res) => void this.dispatch(req as Request, res), {
 				...LIMITS,
 				...deps.limits,

@@ -36,10 +36,7 @@ type IdContext = Context<{ id: string }, Meta>;
 
 /** Creates, reads, and takes the buyer's word: cancel, hold, resume. */
 export function ordersService(platform: Platform, models: Models): ServiceSchema {
-	const { database, settings } = platform;
-	const stored = (): void => {
-		platform.signals.emit('outbox.stored');
-	};
+	const { database, settings, stored } = platform;
 	const intake = new Intake(database, stored);
 
 	async function read(self: Self, ctx: IdContext): Promise<OrderDto> {

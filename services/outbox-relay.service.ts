@@ -2,6 +2,7 @@ import { type Context, Errors, type ServiceSchema } from 'moleculer';
 import { EVENT_TYPES, type EventType } from '../domain/events.ts';
 import { type Duration, MINUTE, SECOND } from '../domain/time.ts';
 import { Loop } from '../mixins/loop.ts';
+import { outboxBacklog } from '../mixins/outbox-backlog.ts';
 import { OutboxRelay, outboxStats, replayEvents } from '../mixins/outbox-relay.ts';
 import type { Platform } from '../mixins/platform.ts';
 import { purge } from '../mixins/retention.ts';
@@ -18,7 +19,7 @@ interface ReplayParams {
 
 /** Sends the outbox, purges what was kept long enough, and lets operators look and repeat. */
 export function outboxRelayService(platform: Platform): ServiceSchema {
-	const { carrier, database, health, settings, signals } = platform;
+	const { carrier, database, health, metrics, settings, signals } = platform;
 	const log = platform.log('outbox-relay');
 	const relay = new OutboxRelay(database, carrier);
 	const relaying = new Loop('outbox relay', log, () => relay.step());
@@ -27,6 +28,21 @@ export function outboxRelayService(platform: Platform): ServiceSchema {
 		return Math.max(SECOND, Math.min(settings.retention / 10, LONGEST_PURGE_PAUSE));
 	});
 	const wake = (): void => relaying.wake();
+	metrics.read(
+		{
+			outbox_unsent_messages: 'Messages that wait in the outbox to be sent, 50000 at most.',
+			outbox_failing_messages: 'Of them, those that could not be sent at least once.',
+			outbox_oldest_message_age_seconds: 'How long ago the oldest of them was raised.',
+		},
+		async () => {
+			const { unsent, failing, age } = await outboxBacklog(database);
+			return {
+				outbox_unsent_messages: unsent,
+				outbox_failing_messages: failing,
+				outbox_oldest_message_age_seconds: age,
+			};
+		},
+	);
 
 	return {
 		name: 'outbox-relay',

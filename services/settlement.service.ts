@@ -19,9 +19,9 @@ const BEHIND_FOR: Duration = 2 * SECOND;
 
 /** Authorises, confirms when due, captures or voids, and sweeps up what nobody woke. */
 export function settlementService(platform: Platform): ServiceSchema {
-	const { carrier, database, health, settings } = platform;
+	const { carrier, database, health, metrics, settings, stored } = platform;
 	const log = platform.log('settlement');
-	const inbox = new Inbox(database, () => platform.signals.emit('outbox.stored'));
+	const inbox = new Inbox(database, stored);
 	const calls = paymentCalls(platform, log);
 	let lastBehind = Number.NEGATIVE_INFINITY;
 	const sweeper = new Sweeper(platform, calls, log, () => performance.now() - lastBehind < BEHIND_FOR);
@@ -37,15 +37,20 @@ export function settlementService(platform: Platform): ServiceSchema {
 	};
 
 	const handleDeadlines: BatchHandler = async (deliveries) => {
-		const { failures } = await inbox.handle('deadlines.handle', 'deadlines', deliveries, (order, delivery, moment) => {
-			if (delivery.deliverAt === null) throw new Error('a wake-up without its moment');
-			if (moment.now - delivery.deliverAt > BEHIND) lastBehind = performance.now();
-			if (delivery.type === 'OrderDue') order.wakeAtDue(delivery.deliverAt, moment);
-			else order.wakeAtHoldLimit(delivery.deliverAt, moment);
-			return null;
+		const handled = await inbox.handle('deadlines.handle', 'deadlines', deliveries, (order, delivery, moment) => {
+			const { type, deliverAt } = delivery;
+			if (deliverAt === null) throw new Error('a wake-up without its moment');
+			const lateness = moment.now - deliverAt;
+			if (lateness > BEHIND) lastBehind = performance.now();
+			if (type === 'OrderDue') order.wakeAtDue(deliverAt, moment);
+			else order.wakeAtHoldLimit(deliverAt, moment);
+			return { type, lateness };
 		});
-		return failures;
+		for (const { type, lateness } of handled.results) metrics.wakeUpHandled(type, lateness);
+		return handled.failures;
 	};
+
+	const deadlines = inDueTime(carrier.early, databaseClock, handleDeadlines);
 
 	const handlePayments = intentHandler(calls, {
 		inbox,
@@ -61,8 +66,8 @@ export function settlementService(platform: Platform): ServiceSchema {
 		},
 		async started() {
 			subscriptions = [
-				carrier.subscribe('deadlines', inDueTime(carrier.early, databaseClock, handleDeadlines), { concurrency: 3 }),
-				carrier.subscribe('settlement', handlePayments),
+				carrier.subscribe('deadlines', metrics.counting('deadlines', deadlines), { concurrency: 3 }),
+				carrier.subscribe('settlement', metrics.counting('settlement', handlePayments)),
 			];
 			sweeping.start();
 			for (const [index, subscription] of subscriptions.entries())

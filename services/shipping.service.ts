@@ -16,11 +16,8 @@ const SLOTS = 500;
 
 /** Hands over what was paid: by intent and key, like the money. */
 export function shippingService(platform: Platform): ServiceSchema {
-	const { carrier, database, health, parcels, settings, signals } = platform;
+	const { carrier, database, health, metrics, parcels, settings, stored } = platform;
 	const log = platform.log('shipping');
-	const stored = (): void => {
-		signals.emit('outbox.stored');
-	};
 	const inbox = new Inbox(database, stored);
 	let subscription: Subscription | undefined;
 
@@ -65,7 +62,7 @@ export function shippingService(platform: Platform): ServiceSchema {
 	return {
 		name: 'shipping',
 		async started() {
-			subscription = carrier.subscribe('shipping', handle);
+			subscription = carrier.subscribe('shipping', metrics.counting('shipping', handle));
 			health.watch('shipping consumer', subscription, 'broker');
 		},
 		async stopped() {

@@ -36,13 +36,13 @@ interface Loaded {
  */
 export class UnitOfWork {
 	readonly #tx: Transaction;
-	readonly #onStored: () => void;
+	readonly #onStored: (raised: readonly Raised[]) => void;
 	readonly #loaded = new Map<string, Loaded>();
 	readonly #traces = new Map<string, string>();
 	#now: Instant = Number.NaN;
 
-	/** `onStored` is called after the commit if there is something to send. */
-	constructor(tx: Transaction, onStored: () => void) {
+	/** `onStored` is called after the commit with what was raised, if anything was. */
+	constructor(tx: Transaction, onStored: (raised: readonly Raised[]) => void) {
 		this.#tx = tx;
 		this.#onStored = onStored;
 	}
@@ -116,7 +116,7 @@ export class UnitOfWork {
 		const events = raised
 			.filter((message): message is OrderEvent => message.kind === 'event')
 			.map((message): Traced<OrderEvent> => ({ message, traceparent: this.#traces.get(message.orderId) ?? null }));
-		this.#tx.afterCommit(this.#onStored);
+		this.#tx.afterCommit(() => this.#onStored(raised));
 		await Promise.all([events.length > 0 ? insertEvents(this.#tx, events) : undefined, insertOutbox(this.#tx, raised)]);
 	}
 

@@ -14,7 +14,7 @@ export type OrderAction =
 	| 'orders.resume';
 
 /** What a route leads to: an action, or an answer of the gateway's own. */
-export type Destination = OrderAction | 'health/live' | 'health/ready';
+export type Destination = OrderAction | 'health/live' | 'health/ready' | 'metrics';
 
 interface Path {
 	readonly GET?: Destination;
@@ -33,6 +33,7 @@ const FIXED: ReadonlyMap<string, Path> = new Map<string, Path>([
 	['/orders', COLLECTION],
 	['/health/live', { GET: 'health/live' }],
 	['/health/ready', { GET: 'health/ready' }],
+	['/metrics', { GET: 'metrics' }],
 ]);
 
 /** moleculer-web's explicit aliases for the same table; nothing else is reachable through it. */
@@ -44,6 +45,20 @@ export const ALIASES: Readonly<Record<string, OrderAction>> = {
 	'POST /orders/:id/cancel': 'orders.cancel',
 	'POST /orders/:id/hold': 'orders.hold',
 	'POST /orders/:id/resume': 'orders.resume',
+};
+
+/** Each destination's path, as documentation and metrics write it. */
+export const ROUTES: Readonly<Record<Destination, string>> = {
+	'orders.create': '/orders',
+	'orders.list': '/orders',
+	'orders.get': '/orders/{id}',
+	'orders.history': '/orders/{id}/history',
+	'orders.cancel': '/orders/{id}/cancel',
+	'orders.hold': '/orders/{id}/hold',
+	'orders.resume': '/orders/{id}/resume',
+	'health/live': '/health/live',
+	'health/ready': '/health/ready',
+	metrics: '/metrics',
 };
 
 export interface Target {

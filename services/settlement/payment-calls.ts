@@ -16,7 +16,7 @@ export type PaymentCalls = Calls<PaymentCall, ProviderOutcome>;
 
 /** Calls to the payment provider, and the storing of what became of them. */
 export function paymentCalls(platform: Platform, log: Log): PaymentCalls {
-	const { database, provider, settings, signals } = platform;
+	const { database, metrics, provider, settings, stored } = platform;
 	return new Calls<PaymentCall, ProviderOutcome>({
 		slots: SLOTS,
 		timeout: settings.providerTimeout,
@@ -49,14 +49,17 @@ export function paymentCalls(platform: Platform, log: Log): PaymentCalls {
 	/** Stores outcomes, and starts in the same transaction what each order's state asks for now. */
 	function store(group: readonly Done<PaymentCall, ProviderOutcome>[]): Promise<PaymentCall[]> {
 		return database.transaction('settlement.outcome', async (tx) => {
-			const work = new UnitOfWork(tx, () => signals.emit('outbox.stored'));
+			const work = new UnitOfWork(tx, stored);
 			const orders = await work.lock(group.map(({ call }) => call.orderId));
 			const calls: PaymentCall[] = [];
 			for (const { call, outcome } of group) {
 				const order = orders.get(call.orderId);
 				if (order === undefined) continue;
 				const counted = order.paid(call.operation, call.attempt, outcome, work.moment);
-				if (counted) warnOfRefusal(call, outcome, log);
+				if (counted) {
+					warnOfRefusal(call, outcome, log);
+					tx.afterCommit(() => metrics.paid(call.operation, outcome.kind));
+				}
 				// The slot of the call that has ended serves for the next one of that order.
 				const next = counted ? order.pay(work.moment, settings.providerTimeout) : null;
 				if (next !== null) calls.push(next);

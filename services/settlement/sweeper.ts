@@ -35,13 +35,13 @@ export class Sweeper {
 
 	/** One look, at most one batch. */
 	async sweep(): Promise<Swept> {
-		const { database, signals } = this.#platform;
+		const { database, metrics, stored } = this.#platform;
 		const slots = this.#calls.slots.tryTake(BATCH);
 		const since = stamp();
 		let calls: PaymentCall[] = [];
 		try {
 			const swept = await database.transaction('settlement.sweep', async (tx) => {
-				const work = new UnitOfWork(tx, () => signals.emit('outbox.stored'));
+				const work = new UnitOfWork(tx, stored);
 				const orders = await work.lockOverdue(BATCH, this.#carrierIsBehind() ? 'not pending' : 'all');
 				const started: PaymentCall[] = [];
 				let found = 0;
@@ -50,6 +50,7 @@ export class Sweeper {
 				return { found, started };
 			});
 			calls = swept.started;
+			metrics.swept(swept.found);
 			if (swept.found > 0) this.#log.debug(`${swept.found} orders had waited too long`);
 			return { found: swept.found, calls: calls.length };
 		} finally {

@@ -1,5 +1,6 @@
 /** More orders than the system can take: what is accepted is kept and ends as it should, what is refused was never there. */
 import { afterAll, beforeAll, expect, it } from '@jest/globals';
+import { Metrics } from '../../mixins/metrics.ts';
 import type { Application } from '../../moleculer.config.ts';
 import { Door } from '../../services/gateway/door.ts';
 import { boundAddress, gatewayService } from '../../services/gateway.service.ts';
@@ -20,6 +21,7 @@ beforeAll(async () => {
 	broker.createService(
 		gatewayService({
 			...http,
+			metrics: new Metrics(),
 			door: new Door(access, platform.database, platform.log('gateway')),
 			health: async () => ({ ready: true, failing: [], degraded: [] }),
 			load: { most: PLACES, least: PLACES, target: 60_000 },

@@ -5,6 +5,7 @@ import { expect } from '@jest/globals';
 import { type ActionHandler, type Context, Loggers, type LogLevels, ServiceBroker } from 'moleculer';
 import type { LoadLimits } from '../../mixins/load-limiter.ts';
 import type { Log } from '../../mixins/loop.ts';
+import { Metrics } from '../../mixins/metrics.ts';
 import type { Access } from '../../mixins/settings/access.ts';
 import { Door } from '../../services/gateway/door.ts';
 import type { Health } from '../../services/gateway/health.ts';
@@ -144,6 +145,7 @@ export async function stage(limits: Partial<Limits> = {}, options: Options = {})
 		gatewayService({
 			host: '127.0.0.1',
 			port: 0,
+			metrics: new Metrics(),
 			door,
 			...(load === undefined ? {} : { load }),
 			health: () => self.health(),

@@ -1,6 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import { ServiceBroker } from 'moleculer';
+import { Metrics } from '../../mixins/metrics.ts';
 import { gatewayService } from '../../services/gateway.service.ts';
 import { eventually, until } from '../support/until.ts';
 import { HEALTHY, ID, OPEN, type Stage, speak, stage, wire } from './gateway.fixtures.ts';
@@ -130,7 +131,15 @@ describe('start and stop', () => {
 	it('says in one line that the port is in use', async () => {
 		const on = await stage();
 		const second = new ServiceBroker({ logger: false });
-		second.createService(gatewayService({ host: '127.0.0.1', port: on.port, door: OPEN, health: async () => HEALTHY }));
+		second.createService(
+			gatewayService({
+				host: '127.0.0.1',
+				port: on.port,
+				metrics: new Metrics(),
+				door: OPEN,
+				health: async () => HEALTHY,
+			}),
+		);
 		const error = await second.start().catch((err: Error) => err);
 		expect(error).toHaveProperty('message', `The gateway cannot listen on 127.0.0.1:${on.port}: the port is in use`);
 		await second.stop();
@@ -211,7 +220,7 @@ describe('start and stop', () => {
 	it('is not ready before the broker is', async () => {
 		const broker = new ServiceBroker({ logger: false });
 		const service = broker.createService(
-			gatewayService({ host: '127.0.0.1', port: 0, door: OPEN, health: async () => HEALTHY }),
+			gatewayService({ host: '127.0.0.1', port: 0, metrics: new Metrics(), door: OPEN, health: async () => HEALTHY }),
 		);
 		let release = () => {};
 		broker.createService({ name: 'slow', started: () => new Promise<void>((resolve) => (release = resolve)) });

@@ -1,0 +1,231 @@
+/** What the process tells Prometheus: https://prometheus.io/docs/practices/naming/ */
+import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from 'prom-client';
+import type { Raised } from '../domain/events.ts';
+import type { PaymentOperation, ProviderOutcome } from '../domain/payment.ts';
+import { type Duration, SECOND } from '../domain/time.ts';
+import { type BatchHandler, MOST_ATTEMPTS } from './brokers/carrier.ts';
+
+/** The text of one scrape. */
+export interface Exposition {
+	readonly contentType: string;
+	readonly body: string;
+}
+
+/** A figure that takes longer to find than this is left out of the scrape. */
+const PATIENCE: Duration = SECOND;
+
+/** From a few milliseconds to as long as a request may take. */
+const ANSWERS = [0.002, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10];
+/** From a carrier that is in time to one that stood still for an hour. */
+const LATENESS = [0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300, 1_800, 3_600];
+
+/** Why the gateway refused a request without looking at it. */
+export type Refusal = 'overload' | 'rate_limit';
+
+/**
+ * The figures of one process. Counting costs a microsecond or so; what has to be asked of the database is asked at the
+ * scrape, and a scrape never fails for it: what cannot be found in time is missing in it.
+ */
+export class Metrics {
+	readonly #registry = new Registry();
+	readonly #readers: (() => Promise<void>)[] = [];
+	readonly #requests: Histogram<'method' | 'route' | 'status'>;
+	readonly #refused: Counter<'reason'>;
+	readonly #actions: Histogram<'action' | 'status'>;
+	readonly #events: Counter<'type'>;
+	readonly #confirmed: Counter<'woken_by'>;
+	readonly #lateness: Histogram<'type'>;
+	readonly #payments: Counter<'operation' | 'outcome'>;
+	readonly #handled: Counter<'group'>;
+	readonly #failed: Counter<'group'>;
+	readonly #dead: Counter<'group'>;
+	readonly #swept: Counter;
+
+	constructor() {
+		const registers = [this.#registry];
+		this.#requests = new Histogram({
+			name: 'http_request_duration_seconds',
+			help: 'Requests to the gateway, from their header to the end of their answer.',
+			labelNames: ['method', 'route', 'status'],
+			buckets: ANSWERS,
+			registers,
+		});
+		this.#refused = new Counter({
+			name: 'http_requests_refused_total',
+			help: 'Requests refused for their number: overload (503), or one client alone (429).',
+			labelNames: ['reason'],
+			registers,
+		});
+		this.#actions = new Histogram({
+			name: 'action_duration_seconds',
+			help: 'Calls of the actions of this process, whoever made them.',
+			labelNames: ['action', 'status'],
+			buckets: ANSWERS,
+			registers,
+		});
+		this.#events = new Counter({
+			name: 'order_events_total',
+			help: 'Events raised and stored by this process.',
+			labelNames: ['type'],
+			registers,
+		});
+		this.#confirmed = new Counter({
+			name: 'orders_confirmed_total',
+			help: 'Orders confirmed at the end of their window, by what woke them: the carrier, or the sweeper in its place.',
+			labelNames: ['woken_by'],
+			registers,
+		});
+		this.#lateness = new Histogram({
+			name: 'wakeup_lateness_seconds',
+			help: 'How much later than its moment a wake-up was handled.',
+			labelNames: ['type'],
+			buckets: LATENESS,
+			registers,
+		});
+		this.#payments = new Counter({
+			name: 'payment_outcomes_total',
+			help: 'What became of calls to the payment provider. A void that is refused stays open and is repeated.',
+			labelNames: ['operation', 'outcome'],
+			registers,
+		});
+		this.#handled = new Counter({
+			name: 'messages_handled_total',
+			help: 'Messages handled, those that were known already included.',
+			labelNames: ['group'],
+			registers,
+		});
+		this.#failed = new Counter({
+			name: 'messages_failed_total',
+			help: 'Deliveries whose handling failed; they come again.',
+			labelNames: ['group'],
+			registers,
+		});
+		this.#dead = new Counter({
+			name: 'dead_letters_total',
+			help: 'Messages set aside for a person, because they have failed too often.',
+			labelNames: ['group'],
+			registers,
+		});
+		this.#swept = new Counter({
+			name: 'sweeper_finds_total',
+			help: 'Orders that had waited longer than they should.',
+			registers,
+		});
+	}
+
+	/** `status`: 0 where the client did not wait for the answer. */
+	requestAnswered(method: string, route: string, status: number, took: Duration): void {
+		this.#requests.observe({ method, route, status: classOf(status) }, took / SECOND);
+	}
+
+	requestRefused(reason: Refusal): void {
+		this.#refused.inc({ reason });
+	}
+
+	actionCalled(action: string, status: number, took: Duration): void {
+		this.#actions.observe({ action, status: classOf(status) }, took / SECOND);
+	}
+
+	/** What a committed transaction has raised. */
+	raised(messages: readonly Raised[]): void {
+		for (const message of messages) {
+			if (message.kind !== 'event') continue;
+			this.#events.inc({ type: message.type });
+			if (message.type !== 'OrderConfirmed') continue;
+			this.#confirmed.inc({ woken_by: message.data.wokenBy === 'sweeper' ? 'sweeper' : 'carrier' });
+		}
+	}
+
+	wakeUpHandled(type: string, lateness: Duration): void {
+		this.#lateness.observe({ type }, Math.max(0, lateness) / SECOND);
+	}
+
+	/** An outcome that counted. */
+	paid(operation: PaymentOperation, outcome: ProviderOutcome['kind']): void {
+		this.#payments.inc({ operation, outcome });
+	}
+
+	swept(found: number): void {
+		this.#swept.inc(found);
+	}
+
+	/** Counts what a consumer group's handler does. */
+	counting(group: string, handle: BatchHandler): BatchHandler {
+		for (const counter of [this.#handled, this.#failed, this.#dead]) counter.inc({ group }, 0);
+		return async (deliveries) => {
+			const failures = await handle(deliveries);
+			this.#handled.inc({ group }, deliveries.length - failures.length);
+			if (failures.length === 0) return failures;
+			this.#failed.inc({ group }, failures.length);
+			const failed = new Set(failures.map(({ id }) => id));
+			const dead = deliveries.filter(({ id, attempt }) => failed.has(id) && attempt >= MOST_ATTEMPTS);
+			this.#dead.inc({ group }, dead.length);
+			return failures;
+		};
+	}
+
+	/** Figures that are asked for at each scrape; `help` says what each is. Without an answer in time they are missing. */
+	read<Name extends string>(
+		help: Readonly<Record<Name, string>>,
+		read: () => Promise<Readonly<Record<Name, number>>> | Readonly<Record<Name, number>>,
+	): void {
+		const names = Object.keys(help) as Name[];
+		const gauges = names.map((name) => new Gauge({ name, help: help[name], registers: [this.#registry] }));
+		this.#readers.push(async () => {
+			const figures = await inTime(read);
+			for (const [index, name] of names.entries()) {
+				if (figures === undefined) gauges[index]?.remove();
+				else gauges[index]?.set(figures[name]);
+			}
+		});
+	}
+
+	/** The same for one figure with a label. */
+	readEach(name: string, help: string, label: string, read: () => Readonly<Record<string, number>>): void {
+		const gauge = new Gauge({ name, help, labelNames: [label], registers: [this.#registry] });
+		this.#readers.push(async () => {
+			for (const [value, figure] of Object.entries(read())) gauge.set({ [label]: value }, figure);
+		});
+	}
+
+	/** For `/metrics`: the figures of this process as Prometheus reads them. */
+	async expose(): Promise<Exposition> {
+		await Promise.all(this.#readers.map((read) => read()));
+		const [own, process] = await Promise.all([this.#registry.metrics(), ofThisProcess().metrics()]);
+		return { contentType: this.#registry.contentType, body: `${own}\n${process}` };
+	}
+}
+
+const classOf = (status: number): string => (status === 0 ? 'none' : `${Math.floor(status / 100)}xx`);
+
+async function inTime<T>(read: () => Promise<T> | T): Promise<T | undefined> {
+	let timer: NodeJS.Timeout | undefined;
+	const late = new Promise<undefined>((resolve) => {
+		timer = setTimeout(() => resolve(undefined), PATIENCE);
+	});
+	try {
+		return await Promise.race([read(), late]);
+	} catch {
+		return undefined;
+	} finally {
+		clearTimeout(timer);
+	}
+}
+
+/** Names that promtool takes for counters, and lists of every socket that is open. */
+const UNWANTED = [
+	...['nodejs_active_handles', 'nodejs_active_handles_total', 'nodejs_active_requests', 'nodejs_active_requests_total'],
+	...['nodejs_active_resources', 'nodejs_active_resources_total'],
+];
+
+let defaults: Registry | undefined;
+
+/** Memory, processor, event loop, garbage collection: they are the process's, however many systems run in it. */
+function ofThisProcess(): Registry {
+	if (defaults === undefined) {
+		defaults = new Registry();
+		collectDefaultMetrics({ register: defaults });
+		for (const name of UNWANTED) defaults.removeSingleMetric(name);
+	}
+	return defaults;
+}
