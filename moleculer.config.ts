@@ -20,6 +20,7 @@ import { SandboxProvider } from './mixins/payments/sandbox.ts';
 import type { Platform, Signals } from './mixins/platform.ts';
 import { CALL_POLICIES } from './mixins/policies.ts';
 import { type ProbeAnswer, type ProbeRoute, ProbeServer } from './mixins/probe-server.ts';
+import { SchemaValidator } from './mixins/schema-validator.ts';
 import { SERVICE_NAMES, type ServiceName, type Settings } from './mixins/settings.ts';
 import { throttle } from './mixins/throttle.ts';
 import { TransporterLink } from './mixins/transporters/link.ts';
@@ -51,7 +52,7 @@ export function brokerOptions(settings: Settings): BrokerOptions {
 		// Without it a stop drops the calls in hand.
 		tracking: { enabled: true, shutdownTimeout: 5 * SECOND },
 		dependencyTimeout: 30 * SECOND,
-		validator: true,
+		validator: new SchemaValidator(),
 		metrics: false,
 		tracing: false,
 		// The process's end is bin/start.ts's business.
@@ -265,7 +266,10 @@ function platformOf({ settings, health, log, metrics }: Start, database: Databas
 		metrics,
 		stored: (raised) => {
 			metrics.raised(raised);
-			signals.emit('outbox.stored');
+			signals.emit(
+				'outbox.stored',
+				raised.map(({ orderId }) => orderId),
+			);
 		},
 		provider: new SandboxProvider(database, settings.sandboxLatency),
 		parcels: new StandInParcels(database),

@@ -11,8 +11,8 @@ export type MinorUnits = (currency: string) => number | undefined;
 
 export type AmountError = 'not-a-number' | 'not-positive' | 'too-large' | 'too-many-decimals' | 'unknown-currency';
 
-/** The largest amount, 999999999999.99 in major units, as digits and decimals. */
-const LARGEST = { digits: 99_999_999_999_999n, decimals: 2 };
+/** The largest amount in major units. */
+export const LARGEST_AMOUNT = '999999999999.99';
 
 /** The grammar of a number in JSON (RFC 8259, section 6). */
 const JSON_NUMBER = /^(-?)(0|[1-9]\d*)(?:\.(\d+))?(?:[eE]([+-]?\d+))?$/;
@@ -25,6 +25,8 @@ interface Decimal {
 	readonly digits: bigint;
 	readonly decimals: number;
 }
+
+const LARGEST: Decimal = { digits: BigInt(LARGEST_AMOUNT.replace('.', '')), decimals: 2 };
 
 function parseDecimal(text: string): Decimal | undefined {
 	const match = text.length <= LONGEST_TEXT ? JSON_NUMBER.exec(text) : null;

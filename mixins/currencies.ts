@@ -15,3 +15,6 @@ const MINOR_UNITS: ReadonlyMap<string, number> = new Map(
 export function minorUnits(code: string): number | undefined {
 	return MINOR_UNITS.get(code);
 }
+
+/** Every code that `minorUnits` knows, in order. */
+export const CURRENCIES: readonly string[] = Object.freeze([...MINOR_UNITS.keys()].sort());

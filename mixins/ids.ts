@@ -1,3 +1,4 @@
+import { Buffer } from 'node:buffer';
 import { randomFillSync, randomInt } from 'node:crypto';
 import { v7 } from 'uuid';
 import type { Instant } from '../domain/time.ts';
@@ -23,6 +24,19 @@ function random(): Uint8Array {
 export function newId(at: Instant): string {
 	counter = (counter + 1) % 0x7fff_ffff;
 	return v7({ msecs: at, seq: counter, random: random() });
+}
+
+const UUID = /^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$/;
+
+/** True for an id as PostgreSQL and this system write it: lower case. */
+export const isUuid = (text: string): boolean => UUID.test(text);
+
+/** A cursor is opaque to clients: the id of the last order of the page before. */
+export const cursorOfId = (id: string): string => Buffer.from(id).toString('base64url');
+
+export function idOfCursor(cursor: string): string | undefined {
+	const id = Buffer.from(cursor, 'base64url').toString('latin1');
+	return isUuid(id) && cursorOfId(id) === cursor ? id : undefined;
 }
 
 const CROCKFORD = '0123456789ABCDEFGHJKMNPQRSTVWXYZ';

@@ -1,10 +1,9 @@
-import type { Raised } from '../domain/events.ts';
 import type { Moment, Order } from '../domain/order.ts';
 import type { Delivery, Failure } from './brokers/carrier.ts';
 import type { TransactionName } from './crash-points.ts';
 import { type Database, isTransient } from './database/database.ts';
 import { insertInbox } from './database/messages-store.ts';
-import { UnitOfWork } from './database/unit-of-work.ts';
+import { type OnStored, UnitOfWork } from './database/unit-of-work.ts';
 import { traceOf } from './envelope.ts';
 import { isolate } from './isolate.ts';
 
@@ -28,9 +27,9 @@ interface Understood {
  */
 export class Inbox {
 	readonly #database: Database;
-	readonly #onStored: (raised: readonly Raised[]) => void;
+	readonly #onStored: OnStored;
 
-	constructor(database: Database, onStored: (raised: readonly Raised[]) => void) {
+	constructor(database: Database, onStored: OnStored) {
 		this.#database = database;
 		this.#onStored = onStored;
 	}

@@ -1,11 +1,10 @@
 import { setTimeout as pause } from 'node:timers/promises';
-import type { Raised } from '../domain/events.ts';
 import { Order, type PlaceOrder } from '../domain/order.ts';
 import { type Duration, SECOND } from '../domain/time.ts';
 import { Batcher } from './batcher.ts';
 import { instants, joinedTexts, plainArray, splitTexts, textArray } from './database/arrays.ts';
 import { type Database, isTransient, type Transaction } from './database/database.ts';
-import { UnitOfWork } from './database/unit-of-work.ts';
+import { type OnStored, UnitOfWork } from './database/unit-of-work.ts';
 import { isolate } from './isolate.ts';
 
 export interface IdempotencyKey {
@@ -45,7 +44,7 @@ const WAIT_STEP: Duration = 25;
 export class Intake {
 	readonly #batcher: Batcher<PlaceRequest, Placed>;
 
-	constructor(database: Database, onStored: (raised: readonly Raised[]) => void) {
+	constructor(database: Database, onStored: OnStored) {
 		this.#batcher = new Batcher(GROUP, (requests) => storeApart(database, onStored, requests));
 	}
 
@@ -65,7 +64,7 @@ export class Intake {
 
 async function storeApart(
 	database: Database,
-	onStored: (raised: readonly Raised[]) => void,
+	onStored: OnStored,
 	requests: readonly PlaceRequest[],
 ): Promise<readonly Placed[]> {
 	const answers = new Map<PlaceRequest, Placed>();

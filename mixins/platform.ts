@@ -1,8 +1,8 @@
 import type { EventEmitter } from 'node:events';
-import type { Raised } from '../domain/events.ts';
 import type { ParcelService, PaymentProvider } from '../domain/ports.ts';
 import type { Carrier } from './brokers/carrier.ts';
 import type { Database } from './database/database.ts';
+import type { OnStored } from './database/unit-of-work.ts';
 import type { Health } from './health.ts';
 import type { Log } from './loop.ts';
 import type { Metrics } from './metrics.ts';
@@ -10,8 +10,8 @@ import type { Settings } from './settings.ts';
 
 /** Said within the process; for speed only, a slow poll stands beside each. */
 export interface Signals {
-	/** a committed transaction has left something in the outbox */
-	'outbox.stored': [];
+	/** a committed transaction has left something of these orders in the outbox */
+	'outbox.stored': [orderIds: readonly string[]];
 }
 
 /** What the composition root gives to the services. */
@@ -23,7 +23,7 @@ export interface Platform {
 	readonly signals: EventEmitter<Signals>;
 	readonly metrics: Metrics;
 	/** to be told what a committed transaction has raised */
-	readonly stored: (raised: readonly Raised[]) => void;
+	readonly stored: OnStored;
 	readonly provider: PaymentProvider;
 	readonly parcels: ParcelService;
 	readonly log: (name: string) => Log;

@@ -10,6 +10,7 @@ import { minorUnits } from '../mixins/currencies.ts';
 import type { Models, OrderRow } from '../mixins/database/models.ts';
 import { type Reads, reading, readMixin } from '../mixins/database/read-adapter.ts';
 import { UnitOfWork } from '../mixins/database/unit-of-work.ts';
+import { cursorOfId, idOfCursor } from '../mixins/ids.ts';
 import { type IdempotencyKey, Intake } from '../mixins/intake.ts';
 import type { Platform } from '../mixins/platform.ts';
 import { READ_POLICY } from '../mixins/policies.ts';
@@ -20,9 +21,7 @@ import {
 	amountOf,
 	CREATE_PARAMS,
 	type CreateParams,
-	cursorOfId,
 	ID_PARAMS,
-	idOfCursor,
 	LIST_PARAMS,
 	type ListParams,
 } from './orders/params.ts';

@@ -30,19 +30,21 @@ interface Loaded {
 	readonly shipment: Shipment | null;
 }
 
+/** Called after a commit that left something to send, with what was raised. */
+export type OnStored = (raised: readonly Raised[]) => void;
+
 /**
  * The orders that one transaction has locked, and the saving of all that changed: states, payments, shipments, events
  * and outbox rows, each with one statement. Saving is the only way to an outbox row, so none can be forgotten.
  */
 export class UnitOfWork {
 	readonly #tx: Transaction;
-	readonly #onStored: (raised: readonly Raised[]) => void;
+	readonly #onStored: OnStored;
 	readonly #loaded = new Map<string, Loaded>();
 	readonly #traces = new Map<string, string>();
 	#now: Instant = Number.NaN;
 
-	/** `onStored` is called after the commit with what was raised, if anything was. */
-	constructor(tx: Transaction, onStored: (raised: readonly Raised[]) => void) {
+	constructor(tx: Transaction, onStored: OnStored) {
 		this.#tx = tx;
 		this.#onStored = onStored;
 	}

@@ -1,9 +1,13 @@
-import { Buffer } from 'node:buffer';
+/**
+ * What the actions of orders take, as JSON Schema: Moleculer's validator checks by these objects, the gateway reads
+ * headers and queries by them, and `/openapi.json` shows them.
+ */
 import { Errors } from 'moleculer';
-import { type AmountError, type Money, parseAmount } from '../../domain/money.ts';
+import { type AmountError, LARGEST_AMOUNT, type Money, parseAmount } from '../../domain/money.ts';
 import { ORDER_STATUSES, type OrderStatus } from '../../domain/order-record.ts';
-import { minorUnits } from '../../mixins/currencies.ts';
-import { CANCELLATION_WINDOW_RANGE, formatDuration, parseDuration } from '../../mixins/settings.ts';
+import { CURRENCIES, minorUnits } from '../../mixins/currencies.ts';
+import type { ObjectSchema, Schema } from '../../mixins/json-schema.ts';
+import { CANCELLATION_WINDOW_RANGE, formatDuration } from '../../mixins/settings.ts';
 
 /** The parameters of `orders.create`, as the schema below lets them through. */
 export interface CreateParams {
@@ -17,57 +21,110 @@ export interface CreateParams {
 	idempotencyKey?: string;
 }
 
-type Complain = (problem: { type: string; actual?: unknown }) => void;
-
-/** A check in the form of fastest-validator's custom checker. */
-const check =
-	(type: string, isGood: (value: string) => boolean) =>
-	(value: unknown, errors: { push: Complain }): unknown => {
-		if (typeof value === 'string' && !isGood(value)) errors.push({ type, actual: value });
-		return value;
-	};
-
-const isPlainText = (text: string): boolean => {
-	const characters = [...text].length;
-	return characters >= 1 && characters <= 255 && !/\p{Cc}/u.test(text) && text.isWellFormed();
-};
-
-function isWindow(text: string): boolean {
-	const length = parseDuration(text);
-	return length !== undefined && length >= CANCELLATION_WINDOW_RANGE.min && length <= CANCELLATION_WINDOW_RANGE.max;
-}
-
+/** For a class of characters: those that nobody should print, and what JavaScript trims beside them. */
+const CONTROL = '\\u0000-\\u001f\\u007f-\\u009f';
+const SPACE = ' \\u00a0\\u1680\\u2000-\\u200a\\u2028\\u2029\\u202f\\u205f\\u3000\\ufeff';
 const { min, max } = CANCELLATION_WINDOW_RANGE;
 
-const MESSAGES = {
-	plainText: 'Must have 1 to 255 characters and no control characters.',
-	currency: 'Must be a currency code of ISO 4217 in capitals.',
-	window: `Must be a duration such as 90s, 10m or 2h, from ${formatDuration(min)} to ${formatDuration(max)}.`,
-	idempotencyKey: 'Must have 1 to 255 visible ASCII characters.',
-	cursor: 'Is not a cursor that a list has answered with.',
-};
+/** The body of `POST /orders`. */
+export const CREATE_BODY = {
+	type: 'object',
+	properties: {
+		productName: {
+			type: 'string',
+			description: 'What is bought: 1 to 255 characters after trimming, no control characters.',
+			'x-trim': true,
+			minLength: 1,
+			maxLength: 255,
+			// The first visible character is looked for once, so that no text takes long.
+			pattern: `^[${SPACE}]*[^${CONTROL}${SPACE}][^${CONTROL}]*$`,
+			format: 'plain-text',
+			examples: ['A pound of tea'],
+		},
+		amount: {
+			type: 'number',
+			description:
+				'The price in major units, with no more decimals than the currency has by ISO 4217, counted as they are written: `10.500` has three. Kept exactly.',
+			exclusiveMinimum: 0,
+			maximum: Number(LARGEST_AMOUNT),
+			examples: [19.9],
+		},
+		currency: {
+			type: 'string',
+			description: 'ISO 4217. Unless given, the `DEFAULT_CURRENCY` of this installation.',
+			enum: CURRENCIES,
+			examples: ['USD'],
+		},
+		cancellationWindow: {
+			type: 'string',
+			description: `How long the buyer may cancel or pause: a number and a unit, \`ms\`, \`s\`, \`m\`, \`h\` or \`d\`, from ${formatDuration(min)} to ${formatDuration(max)}. Unless given, the \`CANCELLATION_WINDOW\` of this installation.`,
+			pattern: '^[0-9]{1,16}(\\.[0-9]{1,16})?(ms|s|m|h|d)$',
+			format: 'cancellation-window',
+			examples: ['10m'],
+		},
+		paymentMethod: {
+			type: 'string',
+			description:
+				"The payment provider's own token for the buyer's card. The sandbox knows `card_ok` (unless given), `card_declined`, `card_capture_refused` and `card_flaky`.",
+			minLength: 1,
+			maxLength: 255,
+			pattern: `^[^${CONTROL}]*$`,
+			format: 'plain-text',
+			examples: ['card_ok'],
+		},
+	},
+	required: ['productName', 'amount'],
+	additionalProperties: false,
+} as const satisfies ObjectSchema;
 
+/** The header `Idempotency-Key`. */
+export const IDEMPOTENCY_KEY = {
+	type: 'string',
+	minLength: 1,
+	maxLength: 255,
+	pattern: '^[!-~]*$',
+	examples: ['7c1f4be0-55a3-4d1a-9e8e-2f1f4c9b0d11'],
+} as const satisfies Schema;
+
+/** The body, with the amount also as the source text of a JSON number, and the key. */
 export const CREATE_PARAMS = {
-	$$strict: true,
-	productName: { type: 'string', trim: true, custom: check('plainText', isPlainText), messages: MESSAGES },
-	amount: [{ type: 'string' }, { type: 'number' }],
-	currency: {
-		type: 'string',
-		optional: true,
-		custom: check('currency', (code) => minorUnits(code) !== undefined),
-		messages: MESSAGES,
-	},
-	cancellationWindow: { type: 'string', optional: true, custom: check('window', isWindow), messages: MESSAGES },
-	paymentMethod: { type: 'string', optional: true, custom: check('plainText', isPlainText), messages: MESSAGES },
-	idempotencyKey: {
-		type: 'string',
-		optional: true,
-		custom: check('idempotencyKey', (key) => /^[\x21-\x7e]{1,255}$/.test(key)),
-		messages: MESSAGES,
-	},
-};
+	...CREATE_BODY,
+	properties: { ...CREATE_BODY.properties, amount: { type: ['string', 'number'] }, idempotencyKey: IDEMPOTENCY_KEY },
+} as const satisfies ObjectSchema;
 
-export const ID_PARAMS = { $$strict: true, id: { type: 'uuid' } };
+const ID = {
+	type: 'string',
+	format: 'uuid',
+	description: "The order's id, a UUID v7.",
+	examples: ['01a204ea-7a9f-7000-8000-055d243c1f4d'],
+} as const satisfies Schema;
+
+export const ID_PARAMS = {
+	type: 'object',
+	properties: { id: ID },
+	required: ['id'],
+	additionalProperties: false,
+} as const satisfies ObjectSchema;
+
+/** The longest wait, in seconds. */
+export const LONGEST_WAIT = 30;
+
+export interface GetParams {
+	id: string;
+	/** entity tags that the caller has, or `*`; with one of them the answer is "not modified" */
+	ifNoneMatch?: string[];
+	/** seconds to wait for the order to be another than the caller knows */
+	wait?: number;
+}
+
+export const GET_PARAMS = {
+	...ID_PARAMS,
+	properties: {
+		...ID_PARAMS.properties,
+		ifNoneMatch: { type: 'array', items: { type: 'string' } },
+		wait: { type: 'integer', minimum: 0, maximum: LONGEST_WAIT },
+	},
+} as const satisfies ObjectSchema;
 
 export interface ListParams {
 	status?: OrderStatus;
@@ -76,33 +133,26 @@ export interface ListParams {
 }
 
 export const LIST_PARAMS = {
-	$$strict: true,
-	status: { type: 'enum', values: [...ORDER_STATUSES], optional: true },
-	limit: { type: 'number', integer: true, min: 1, max: 100, convert: true, default: 20 },
-	cursor: {
-		type: 'string',
-		optional: true,
-		custom: check('cursor', (cursor) => idOfCursor(cursor) !== undefined),
-		messages: MESSAGES,
+	type: 'object',
+	properties: {
+		status: { type: 'string', description: 'Only orders in this state.', enum: ORDER_STATUSES, examples: ['Pending'] },
+		limit: { type: 'integer', description: 'The most orders of one page.', minimum: 1, maximum: 100, default: 20 },
+		cursor: {
+			type: 'string',
+			description: 'The `nextCursor` of the page before; opaque.',
+			pattern: '^[A-Za-z0-9_-]{48}$',
+			format: 'cursor',
+		},
 	},
-};
-
-const UUID = /^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$/;
-
-/** A cursor is opaque to clients: the id of the last order of the page before. */
-export const cursorOfId = (id: string): string => Buffer.from(id).toString('base64url');
-
-export function idOfCursor(cursor: string): string | undefined {
-	const id = Buffer.from(cursor, 'base64url').toString('latin1');
-	return UUID.test(id) && cursorOfId(id) === cursor ? id : undefined;
-}
+	additionalProperties: false,
+} as const satisfies ObjectSchema;
 
 const AMOUNT_MESSAGES: Record<AmountError, string> = {
 	'not-a-number': 'Must be a number.',
 	'not-positive': 'Must be above 0.',
-	'too-large': 'Must be at most 999999999999.99.',
+	'too-large': `Must be at most ${LARGEST_AMOUNT}.`,
 	'too-many-decimals': 'Has more decimals than the currency.',
-	'unknown-currency': MESSAGES.currency,
+	'unknown-currency': 'Must be a currency code of ISO 4217 in capitals.',
 };
 
 /** The amount in minor units; throws a validation error. */

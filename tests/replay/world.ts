@@ -8,7 +8,9 @@ import { type Duration, HOUR } from '../../domain/time.ts';
 import type { CarrierMessage } from '../../mixins/brokers/carrier.ts';
 import type { Database, Transaction } from '../../mixins/database/database.ts';
 import { defineModels, type Models } from '../../mixins/database/models.ts';
+import type { OnStored } from '../../mixins/database/unit-of-work.ts';
 import { Health } from '../../mixins/health.ts';
+import { Metrics } from '../../mixins/metrics.ts';
 import { OutboxRelay } from '../../mixins/outbox-relay.ts';
 import { StandInParcels } from '../../mixins/parcels/stand-in.ts';
 import { SandboxProvider } from '../../mixins/payments/sandbox.ts';
@@ -202,7 +204,13 @@ export class World {
 	#common(): Omit<Platform, 'database' | 'carrier' | 'health' | 'log'> {
 		const provider = this.#provider ?? this.#bank({ keyLife: 0, authLife: 0 });
 		const parcels = new StandInParcels(this.server.database);
-		return { settings: this.#settings, signals: this.#signals, provider, parcels };
+		const stored: OnStored = (raised) => {
+			this.#signals.emit(
+				'outbox.stored',
+				raised.map(({ orderId }) => orderId),
+			);
+		};
+		return { settings: this.#settings, signals: this.#signals, stored, metrics: new Metrics(), provider, parcels };
 	}
 
 	#bank(lives: { readonly keyLife: number; readonly authLife: number }): Bank {
