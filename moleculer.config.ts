@@ -283,6 +283,7 @@ function schemaOf(name: ServiceName, platform: Platform, models: Models): Servic
 				...platform.settings.http,
 				door: guardedDoor(platform),
 				metrics: platform.metrics,
+				documents: { auth: platform.settings.access.auth.kind === 'jwt' },
 				health: () => platform.health.readiness(),
 			});
 		case 'orders':

@@ -51,7 +51,7 @@ export interface Fault {
 	readonly message: string;
 }
 
-/** Fills in defaults and trims in place; `true`, or all that is wrong. */
+/** Fills in defaults and trims in place; `true`, or what is wrong, one fault for each field. */
 export type Check = (value: unknown) => true | Fault[];
 
 const ajv = new Ajv2020({ allErrors: true, allowUnionTypes: true, useDefaults: true, verbose: true });
@@ -63,7 +63,8 @@ ajv.addKeyword({
 	modifying: true,
 	before: 'maxLength',
 	validate(on: boolean, text: string, _schema?: AnySchemaObject, place?: DataValidationCxt): boolean {
-		if (on && place !== undefined) place.parentData[place.parentDataProperty] = text.trim();
+		// A text that stands alone has no place to be put back to.
+		if (on && place?.parentData !== undefined) place.parentData[place.parentDataProperty] = text.trim();
 		return true;
 	},
 });
@@ -71,7 +72,14 @@ ajv.addKeyword({
 /** Makes the check of a schema; throws if the schema is not one. */
 export function compile(schema: Schema): Check {
 	const validate = ajv.compile(schema);
-	return (value) => validate(value) || (validate.errors ?? []).map(faultOf);
+	return (value) => validate(value) || faultsOf(validate.errors ?? []);
+}
+
+/** The first fault of each field: the others often follow from it. */
+function faultsOf(errors: readonly ErrorObject[]): Fault[] {
+	const faults = new Map<string, Fault>();
+	for (const fault of errors.map(faultOf)) if (!faults.has(fault.field)) faults.set(fault.field, fault);
+	return [...faults.values()];
 }
 
 function faultOf(error: ErrorObject): Fault {

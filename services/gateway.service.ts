@@ -14,15 +14,29 @@ import type { Metrics, Refusal } from '../mixins/metrics.ts';
 import { NO_POLICY } from '../mixins/policies.ts';
 import { encodeResult, SUCCESS, send, sendProblem } from './gateway/answer.ts';
 import { forbidden } from './gateway/authenticate.ts';
+import { waitOf } from './gateway/conditions.ts';
+import { documents } from './gateway/documents.ts';
 import type { Door } from './gateway/door.ts';
-import { type FailedCall, toProblem } from './gateway/errors.ts';
+import { toProblem } from './gateway/errors.ts';
 import { ALIVE, type Health, type HealthAnswer, readiness } from './gateway/health.ts';
+import type { DocumentOptions } from './gateway/openapi/document.ts';
+import { refuseOtherSites } from './gateway/origin.ts';
 import { paramsOf } from './gateway/params.ts';
 import { overloaded, ProblemError, unavailable } from './gateway/problem.ts';
-import { ALIASES, matchRoute, type OrderAction, ROUTES, splitTarget, type Target } from './gateway/routes.ts';
+import {
+	ALIASES,
+	isDocument,
+	matchRoute,
+	type OrderAction,
+	PATHS,
+	splitTarget,
+	type Target,
+} from './gateway/routes.ts';
 import { GatewayServer, LIMITS, type Limits } from './gateway/server.ts';
-import { traceOf } from './gateway/trace.ts';
+import { type Trace, traceOf } from './gateway/trace.ts';
+import { OpenWaits } from './gateway/waits.ts';
 import { ADMIN_SCOPE, type Caller, isAdmin } from './orders/caller.ts';
+import { WAITS_OVER } from './orders/waiting.ts';
 
 export interface GatewayDeps {
 	readonly host: string;
@@ -33,6 +47,8 @@ export interface GatewayDeps {
 	readonly metrics: Metrics;
 	/** What is not ready; empty when ready. `degraded` does not make it unready. */
 	health(): Promise<Health>;
+	/** What the documentation says of this installation. */
+	readonly documents?: DocumentOptions;
 	/** Other than `LIMITS`; for tests. */
 	readonly limits?: Partial<Limits>;
 	/** Other than `LOAD_LIMITS`; for tests. */
@@ -42,6 +58,8 @@ export interface GatewayDeps {
 interface Meta {
 	caller?: Caller;
 	traceparent?: string;
+	/** by which this gateway ends a wait */
+	waitTicket?: string;
 	$statusCode?: number;
 	$location?: string;
 	$responseHeaders?: Record<string, string>;
@@ -53,7 +71,10 @@ interface Alias {
 
 /** What moleculer-web and this service hang on a request. */
 interface Request extends IncomingMessage {
+	$trace: Trace;
 	$target: Target;
+	/** seconds that this request is ready to wait */
+	$wait: number | undefined;
 	$params: unknown;
 	$ctx?: Context<unknown, Meta>;
 	$alias?: Alias;
@@ -65,11 +86,13 @@ interface RootCallOptions {
 	requestID?: string;
 	meta?: Meta;
 	tracking?: boolean;
+	timeout?: number;
 }
 
 interface Gateway extends Service {
 	server: GatewayServer;
 	load: LoadLimiter;
+	waits: OpenWaits;
 	/** The broker has been seen running: from then on "not started" means "stopping". */
 	up: boolean;
 	aliases: Alias[];
@@ -78,6 +101,7 @@ interface Gateway extends Service {
 	dispatch(req: Request, res: ServerResponse): Promise<void>;
 	answerHealth(res: ServerResponse, answer: HealthAnswer): void;
 	answerMetrics(req: Request, res: ServerResponse): Promise<void>;
+	drain(): Promise<void>;
 	phase(): 'starting' | 'running' | 'stopping';
 	errorHandler(req: Request, res: ServerResponse, err: unknown): void;
 	encodeResponse(req: Request, res: ServerResponse, data: unknown): string;
@@ -120,19 +144,28 @@ const routeOf = (door: Door) => ({
 		ctx: Context<unknown, Meta>,
 		_route: unknown,
 		req: Request,
-		_res: ServerResponse,
+		res: ServerResponse,
 		alias: Alias,
 	) {
 		ctx.meta.caller = await door.enter(req);
 		const { id } = (req.$params as { params: { id: string } }).params;
-		req.$params = await paramsOf(alias.action, req, id, req.$target.query);
+		const params = await paramsOf(alias.action, req, id, req.$target.query);
+		if (req.$wait && this.phase() === 'stopping') params.wait = 0;
+		else if (req.$wait) ctx.meta.waitTicket = this.waits.begin(res);
+		req.$params = params;
+		// Who waits for a change costs nothing meanwhile, and takes nobody's place.
+		if (req.$wait) return;
 		// Only now: a client that sends its body slowly keeps nobody's place.
 		if (this.load.isFull(SHARE(alias.action))) throw new ProblemError(overloaded());
 		req.$leave = this.load.enter();
 	},
 });
 
+/** A call that waits has this long for everything else, ms. */
+const BESIDE_WAITING = 10_000;
+
 export function gatewayService(deps: GatewayDeps): ServiceSchema {
+	const assets = documents(deps.documents ?? { auth: false });
 	const schema: ServiceSchema<object, object, object, Gateway> = {
 		name: 'gateway',
 		mixins: [ApiGateway],
@@ -144,10 +177,11 @@ export function gatewayService(deps: GatewayDeps): ServiceSchema {
 			logResponse: null,
 			logRouteRegistration: null,
 			/** Request ids from outside are not taken over: the trace's id is the request's. */
-			rootCallOptions(options: RootCallOptions, req: IncomingMessage) {
-				const trace = traceOf(req.headers.traceparent);
-				options.requestID = trace.id;
-				options.meta = { traceparent: trace.parent };
+			rootCallOptions(options: RootCallOptions, { $trace, $wait }: Request) {
+				options.requestID = $trace.id;
+				options.meta = { traceparent: $trace.parent };
+				// Moleculer hands what is left of it on to the action.
+				if ($wait) options.timeout = $wait * 1_000 + BESIDE_WAITING;
 				// `drain` waits for requests under way; the broker's own wait would come before it, and costs a search each.
 				options.tracking = false;
 			},
@@ -170,14 +204,23 @@ export function gatewayService(deps: GatewayDeps): ServiceSchema {
 				return this.up ? 'running' : 'starting';
 			},
 
+			/** Who waits has an answer now, and everybody else's request ends as well. */
+			drain(this: Gateway) {
+				const drained = this.server.drain();
+				this.waits.endAll();
+				return drained;
+			},
+
 			/** The way of every request: refused, answered here, or handed to moleculer-web. */
 			async dispatch(this: Gateway, req: Request, res: ServerResponse) {
+				req.$trace = traceOf(req.headers.traceparent);
+				res.setHeader('X-Request-Id', req.$trace.id);
 				const begin = performance.now();
 				let route = 'none';
 				try {
 					req.$target = splitTarget(req.url ?? '');
 					const { destination } = matchRoute(req.method ?? '', req.$target.path);
-					route = ROUTES[destination];
+					route = PATHS[destination] ?? 'none';
 					if (destination === 'health/live') return this.answerHealth(res, ALIVE);
 					const phase = this.phase();
 					if (destination === 'health/ready') {
@@ -188,8 +231,11 @@ export function gatewayService(deps: GatewayDeps): ServiceSchema {
 					if (phase === 'stopping') throw new ProblemError(unavailable('The service is stopping.'));
 					if (this.load.isFull(SHARE(destination))) {
 						deps.metrics.requestRefused('overload');
-						return sendProblem(res, overloaded());
+						return sendProblem(res, overloaded(), req.$trace.id);
 					}
+					if (isDocument(destination)) return await assets[destination].answer(req, res);
+					refuseOtherSites(req);
+					if (destination === 'orders.get') req.$wait = waitOf(req.headers.prefer);
 					await this.httpHandler(req, res);
 				} catch (err) {
 					this.errorHandler(req, res, err);
@@ -207,7 +253,7 @@ export function gatewayService(deps: GatewayDeps): ServiceSchema {
 			},
 
 			answerHealth(this: Gateway, res: ServerResponse, { status, body }: HealthAnswer) {
-				const headers = { 'Content-Type': 'application/json', 'Cache-Control': 'no-store' };
+				const headers = { 'Content-Type': 'application/json' };
 				if (this.phase() === 'stopping') res.shouldKeepAlive = false;
 				send(res, status, status === 503 ? { ...headers, 'Retry-After': '1' } : headers, body);
 			},
@@ -230,26 +276,30 @@ export function gatewayService(deps: GatewayDeps): ServiceSchema {
 				req.$leave?.();
 				const { $statusCode, $location, $responseHeaders } = req.$ctx?.meta ?? {};
 				const status = $statusCode ?? (req.$alias ? SUCCESS[req.$alias.action] : 200);
-				const headers = { 'Content-Type': 'application/json', ...($location ? { Location: $location } : {}) };
-				const body = this.encodeResponse(req, res, data);
+				const headers = {
+					...(status === 304 ? {} : { 'Content-Type': 'application/json' }),
+					...($location ? { Location: $location } : {}),
+					...($responseHeaders?.ETag ? { 'Cache-Control': 'private, no-cache' } : {}),
+				};
+				const body = status === 304 ? null : this.encodeResponse(req, res, data);
 				if (this.phase() === 'stopping') res.shouldKeepAlive = false;
 				send(res, status, { ...headers, ...$responseHeaders }, body);
 			},
 
 			errorHandler(this: Gateway, req: Request, res: ServerResponse, err: unknown) {
 				req.$leave?.();
-				const call: FailedCall = { fromQuery: req.$alias?.action === 'orders.list', params: req.$params };
-				const problem = toProblem(err, call);
+				const problem = toProblem(err, req.$alias?.action === 'orders.list');
 				const refusal = REFUSALS[problem.code];
 				if (refusal !== undefined) deps.metrics.requestRefused(refusal);
 				// Nothing of the request itself: a path can hold line breaks.
-				const what = `${req.$alias?.action ?? 'Request'} (${req.$ctx?.requestID ?? 'no trace'})`;
+				const what = `${req.$alias?.action ?? 'Request'} (${req.$trace.id})`;
 				if (problem.status === 500) this.logger.error(`${what} failed:`, err);
 				else if (problem.status === 503 && !(err instanceof ProblemError)) {
 					this.logger.warn(`${what} unavailable:`, String(err));
 				}
 				if (this.phase() === 'stopping') res.shouldKeepAlive = false;
-				sendProblem(res, problem);
+				const { Date: now } = req.$ctx?.meta.$responseHeaders ?? {};
+				sendProblem(res, now ? { ...problem, headers: { ...problem.headers, Date: now } } : problem, req.$trace.id);
 			},
 
 			sendError(this: Gateway, req: Request, res: ServerResponse, err: unknown) {
@@ -272,6 +322,9 @@ export function gatewayService(deps: GatewayDeps): ServiceSchema {
 					http_requests_at_work_limit: this.load.limit,
 				}),
 			);
+			this.waits = new OpenWaits(this.broker.instanceID, (tickets) => {
+				this.broker.broadcast(WAITS_OVER, { tickets });
+			});
 			this.server = new GatewayServer((req, res) => void this.dispatch(req as Request, res), {
 				...LIMITS,
 				...deps.limits,
@@ -279,7 +332,7 @@ export function gatewayService(deps: GatewayDeps): ServiceSchema {
 			// No alias is generated here, so there is nothing to regenerate and to announce when services come and go.
 			this.regenerateAllAutoAliases = () => undefined;
 			// The broker stops its services side by side: requests under way need the others until they have their answer.
-			this.broker.middlewares.add({ name: 'GatewayDrain', stopping: () => this.server.drain() });
+			this.broker.middlewares.add({ name: 'GatewayDrain', stopping: () => this.drain() });
 		},
 
 		async started() {
@@ -289,7 +342,7 @@ export function gatewayService(deps: GatewayDeps): ServiceSchema {
 		},
 
 		async stopped() {
-			await this.server.drain();
+			await this.drain();
 			this.load.stop();
 			await deps.door.stop();
 		},

@@ -12,19 +12,23 @@ import { type Reads, reading, readMixin } from '../mixins/database/read-adapter.
 import { UnitOfWork } from '../mixins/database/unit-of-work.ts';
 import { cursorOfId, idOfCursor } from '../mixins/ids.ts';
 import { type IdempotencyKey, Intake } from '../mixins/intake.ts';
+import { OrderWatch } from '../mixins/order-watch.ts';
 import type { Platform } from '../mixins/platform.ts';
 import { READ_POLICY } from '../mixins/policies.ts';
 import { parseDuration } from '../mixins/settings.ts';
 import { callerOf, isAdmin, type Meta, maySee } from './orders/caller.ts';
-import { type OrderDto, orderToDto, rowToDto } from './orders/order-dto.ts';
+import { type OrderDto, orderToDto, rowToDto, viewToDto } from './orders/order-dto.ts';
 import {
 	amountOf,
 	CREATE_PARAMS,
 	type CreateParams,
+	GET_PARAMS,
+	type GetParams,
 	ID_PARAMS,
 	LIST_PARAMS,
 	type ListParams,
 } from './orders/params.ts';
+import { dateOf, etagOf, isKnown, WAITS_OVER, waitForChange } from './orders/waiting.ts';
 
 /** What `this` is in the handlers, beside a Moleculer service. */
 interface Self extends Service {
@@ -38,11 +42,29 @@ export function ordersService(platform: Platform, models: Models): ServiceSchema
 	const { database, settings, stored } = platform;
 	const intake = new Intake(database, stored);
 
-	async function read(self: Self, ctx: IdContext): Promise<OrderDto> {
+	const watch = new OrderWatch(database, platform.log('orders'));
+	const hint = (orderIds: readonly string[]): void => watch.hint(orderIds);
+
+	async function read(self: Self, ctx: IdContext): Promise<OrderRow> {
 		const caller = callerOf(ctx.meta);
 		const row = (await reading(database, () => self.adapter.findById(ctx.params.id)))?.get({ plain: true });
 		if (row === undefined || !maySee(caller, row.owner)) throw notFound();
-		return rowToDto(row);
+		return row;
+	}
+
+	/** null where the caller has the order as it is. */
+	async function get(self: Self, ctx: Context<GetParams, Meta>): Promise<OrderDto | null> {
+		const { params, meta } = ctx;
+		const waits = params.wait !== undefined && !watch.isFull;
+		const found = waits ? await waitForChange(watch, callerOf(meta), params, meta.waitTicket) : await read(self, ctx);
+		if (found === undefined) throw notFound();
+		const order = 'version' in found ? viewToDto(found) : rowToDto(found);
+		const etag = etagOf(order);
+		meta.$responseHeaders = { Date: dateOf(found.now), ETag: etag };
+		if (waits) meta.$responseHeaders['Preference-Applied'] = `wait=${params.wait}`;
+		if (!isKnown(etag, params.ifNoneMatch ?? [])) return order;
+		meta.$statusCode = 304;
+		return null;
 	}
 
 	/** One command on one order: lock, decide, save. */
@@ -52,15 +74,16 @@ export function ordersService(platform: Platform, models: Models): ServiceSchema
 	): Promise<OrderDto> {
 		const caller = callerOf(ctx.meta);
 		const { id } = ctx.params;
-		const { order, result } = await database.transaction('orders.change', async (tx) => {
+		const { order, result, now } = await database.transaction('orders.change', async (tx) => {
 			const work = new UnitOfWork(tx, stored);
 			const found = (await work.lock([id])).get(id);
 			if (found === undefined || !maySee(caller, found.record.owner)) throw notFound();
 			work.trace(id, ctx.meta.traceparent ?? null);
 			const outcome = command(found, work.moment);
 			await work.save();
-			return { order: found, result: outcome };
+			return { order: found, result: outcome, now: work.moment.now };
 		});
+		ctx.meta.$responseHeaders = { Date: dateOf(now) };
 		if (!result.ok) throw new Errors.MoleculerClientError(result.error.message, 409, result.error.code);
 		return orderToDto(order);
 	}
@@ -106,17 +129,20 @@ export function ordersService(platform: Platform, models: Models): ServiceSchema
 							const order: OrderDto = placed.kind === 'created' ? orderToDto(placed.order) : JSON.parse(placed.answer);
 							meta.$statusCode = 201;
 							meta.$location = `/orders/${order.id}`;
-							if (placed.kind === 'replayed') meta.$responseHeaders = { 'Idempotent-Replayed': 'true' };
+							meta.$responseHeaders =
+								placed.kind === 'replayed'
+									? { 'Idempotent-Replayed': 'true' }
+									: { Date: dateOf(new Date(order.createdAt)) };
 							return order;
 						}
 					}
 				},
 			},
 			get: {
-				params: ID_PARAMS,
+				params: GET_PARAMS,
 				retryPolicy: READ_POLICY,
-				handler(this: Self, ctx: IdContext): Promise<OrderDto> {
-					return read(this, ctx);
+				handler(this: Self, ctx: Context<GetParams, Meta>): Promise<OrderDto | null> {
+					return get(this, ctx);
 				},
 			},
 			list: {
@@ -139,7 +165,9 @@ export function ordersService(platform: Platform, models: Models): ServiceSchema
 							limit: limit + 1,
 						}),
 					);
-					const data = rows.slice(0, limit).map((row) => rowToDto(row.get({ plain: true })));
+					const found = rows.slice(0, limit).map((row) => row.get({ plain: true }));
+					const data = found.map(rowToDto);
+					if (found[0] !== undefined) ctx.meta.$responseHeaders = { Date: dateOf(found[0].now) };
 					const last = data.at(-1);
 					return { data, nextCursor: rows.length > limit && last !== undefined ? cursorOfId(last.id) : null };
 				},
@@ -177,7 +205,28 @@ export function ordersService(platform: Platform, models: Models): ServiceSchema
 				handler: (ctx: IdContext): Promise<OrderDto> => change(ctx, (found, moment) => found.resume(moment)),
 			},
 		},
+		events: {
+			[WAITS_OVER]: {
+				params: { tickets: { type: 'array', items: 'string' } },
+				handler: ({ params }: Context<{ tickets: string[] }>): void => watch.end(params.tickets),
+			},
+		},
+		created() {
+			// Before Moleculer waits for the calls under way: those that wait have their answer now.
+			this.broker.middlewares.add({
+				name: 'OrdersWaits',
+				serviceStopping: async (service: Service) => {
+					if (service.name === 'orders') watch.endAll();
+				},
+			});
+		},
+		async started() {
+			platform.signals.on('outbox.stored', hint);
+			watch.start();
+		},
 		async stopped() {
+			platform.signals.off('outbox.stored', hint);
+			await watch.stop();
 			await intake.drained();
 		},
 	};

@@ -24,6 +24,8 @@ export interface OrderRow {
 	failureReason: string | null;
 	sweepAt: Date | null;
 	payment: { status: PaymentStatus } | null;
+	/** the database's clock at the reading; no column */
+	now: Date;
 }
 
 /** An event as it is read for people. */
@@ -92,7 +94,10 @@ export function defineModels(connection: PoolConfig): Models {
 	orders.hasOne(payments, { foreignKey: 'orderId', as: 'payment', constraints: false });
 	orders.addScope(
 		'defaultScope',
-		{ include: [{ model: payments, as: 'payment', attributes: ['status'] }] },
+		{
+			attributes: { include: [[Sequelize.literal('clock_timestamp()'), 'now']] },
+			include: [{ model: payments, as: 'payment', attributes: ['status'] }],
+		},
 		{ override: true },
 	);
 	const events = sequelize.define<Model<EventRow>>('order_events', {

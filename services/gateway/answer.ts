@@ -1,7 +1,9 @@
 /** Writes answers: exact JSON for what actions return, problem details for errors. */
 import type { OutgoingHttpHeaders, ServerResponse } from 'node:http';
+import { SECURITY_HEADERS } from './headers.ts';
 import { encodeProblem, PROBLEM_TYPE, type Problem } from './problem.ts';
 import type { OrderAction } from './routes.ts';
+import { traceOf } from './trace.ts';
 
 /** TypeScript's library does not know `JSON.rawJSON` (ECMAScript 2026) yet; Node 24 does. */
 const { rawJSON } = JSON as typeof JSON & { rawJSON(text: string): unknown };
@@ -30,15 +32,27 @@ function exact(order: unknown): unknown {
 	return { ...dto, amount: rawJSON(dto.amount) };
 }
 
-/** Ends a response, once; a body for HEAD is measured and not sent (RFC 9110, section 9.3.2). */
-export function send(res: ServerResponse, status: number, headers: OutgoingHttpHeaders, body: string): void {
+/**
+ * Ends a response, once. A body for HEAD is measured and not sent (RFC 9110, section 9.3.2); 304 has none at all. What
+ * `headers` say overrides the security headers.
+ */
+export function send(
+	res: ServerResponse,
+	status: number,
+	headers: OutgoingHttpHeaders,
+	body: string | Uint8Array | null,
+): void {
 	if (res.headersSent || res.destroyed) return;
-	headers['Content-Length'] = Buffer.byteLength(body);
-	res.writeHead(status, headers);
-	if (res.req.method === 'HEAD') res.end();
+	const length = body === null ? {} : { 'Content-Length': Buffer.byteLength(body) };
+	res.writeHead(status, { ...SECURITY_HEADERS, ...headers, ...length });
+	if (body === null || res.req.method === 'HEAD') res.end();
 	else res.end(body);
 }
 
-export function sendProblem(res: ServerResponse, problem: Problem): void {
-	send(res, problem.status, { ...problem.headers, 'Content-Type': PROBLEM_TYPE }, encodeProblem(problem));
+export function sendProblem(
+	res: ServerResponse,
+	problem: Problem,
+	traceId = traceOf(res.req.headers.traceparent).id,
+): void {
+	send(res, problem.status, { ...problem.headers, 'Content-Type': PROBLEM_TYPE }, encodeProblem(problem, traceId));
 }

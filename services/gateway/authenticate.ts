@@ -1,4 +1,5 @@
 /** Who makes a request: bearer tokens in the header field `Authorization` (RFC 6750), and nowhere else. */
+
 import type { IncomingMessage } from 'node:http';
 import type { Log } from '../../mixins/loop.ts';
 import type { Auth } from '../../mixins/settings/access.ts';
@@ -6,6 +7,7 @@ import { KeysUnavailable } from '../../mixins/token-keys.ts';
 import { TokenRefused, Tokens } from '../../mixins/tokens.ts';
 import { ADMIN_SCOPE, type Caller } from '../orders/caller.ts';
 import { type Problem, ProblemError, unavailable } from './problem.ts';
+import type { ProblemCode } from './problem-codes.ts';
 
 export interface Authenticator {
 	/** Throws the problem 400, 401 or 503 for whoever is not let in. */
@@ -86,7 +88,7 @@ export function forbidden(scope: string): Problem {
 	};
 }
 
-function unauthorized(code: string, detail: string, error?: string): Problem {
+function unauthorized(code: ProblemCode, detail: string, error?: string): Problem {
 	return { status: 401, code, detail, headers: challenge(error) };
 }
 

@@ -1,29 +1,37 @@
-/** From a matched request to the parameters of its action. What the fields may hold is for the action's own schema. */
+/**
+ * From a matched request to the parameters of its action. What the fields may hold is for the action's own schema; the
+ * names and types of query values and the form of headers are read from the same schemas.
+ */
 import type { IncomingMessage } from 'node:http';
+import { compile, type ObjectSchema, type Schema } from '../../mixins/json-schema.ts';
+import { IDEMPOTENCY_KEY, LIST_PARAMS } from '../orders/params.ts';
 import { hasBody, readJson } from './body.ts';
+import { entityTags, waitOf } from './conditions.ts';
 import { type Fault, invalid, malformed, ProblemError, pointerTo } from './problem.ts';
 import type { OrderAction } from './routes.ts';
 
 export type Params = Record<string, unknown>;
 
 const UUID = /^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$/i;
-const LIST_QUERY: ReadonlySet<string> = new Set(['status', 'limit', 'cursor']);
-const NO_QUERY: ReadonlySet<string> = new Set();
+const NOTHING: ObjectSchema = { type: 'object', properties: {}, additionalProperties: false };
+const isKey = compile(IDEMPOTENCY_KEY);
 
 /** Throws 400 and 422 for what must not reach the action; `id` and `query` are as they came. */
 export async function paramsOf(action: OrderAction, req: IncomingMessage, id: string, query: string): Promise<Params> {
 	switch (action) {
 		case 'orders.create':
-			readQuery(query, NO_QUERY);
+			readQuery(query, NOTHING);
 			return createParams(req);
 		case 'orders.list':
-			return readQuery(query, LIST_QUERY);
+			return readQuery(query, LIST_PARAMS);
 		case 'orders.get':
+			readQuery(query, NOTHING);
+			return { id: uuid(id), ...conditions(req) };
 		case 'orders.history':
-			readQuery(query, NO_QUERY);
+			readQuery(query, NOTHING);
 			return { id: uuid(id) };
 		default:
-			readQuery(query, NO_QUERY);
+			readQuery(query, NOTHING);
 			if (hasBody(req)) refuseMembers(record((await readJson(req)).value));
 			return { id: uuid(id) };
 	}
@@ -47,22 +55,18 @@ async function createParams(req: IncomingMessage): Promise<Params> {
 	return params;
 }
 
-/** 1 to 255 visible ASCII characters. Node joins a repeated header with `, `, whose space is not among them. */
+/** Node joins a repeated header with `, `, whose space no key has. */
 function idempotencyKey(req: IncomingMessage): string | undefined {
 	const key = req.headers['idempotency-key'];
 	if (key === undefined) return undefined;
-	const valid = typeof key === 'string' && key.length >= 1 && key.length <= 255 && isVisibleAscii(key);
-	if (!valid)
-		throw new ProblemError(malformed('Idempotency-Key has to be one value of 1 to 255 visible ASCII characters.'));
-	return key;
+	if (typeof key === 'string' && isKey(key) === true) return key;
+	throw new ProblemError(malformed('Idempotency-Key has to be one value of 1 to 255 visible ASCII characters.'));
 }
 
-function isVisibleAscii(text: string): boolean {
-	for (let i = 0; i < text.length; i++) {
-		const char = text.charCodeAt(i);
-		if (char < 0x21 || char > 0x7e) return false;
-	}
-	return true;
+function conditions(req: IncomingMessage): Params {
+	const ifNoneMatch = entityTags(req.headers['if-none-match']);
+	const wait = waitOf(req.headers.prefer);
+	return { ...(ifNoneMatch === undefined ? {} : { ifNoneMatch }), ...(wait === undefined ? {} : { wait }) };
 }
 
 function uuid(id: string): string {
@@ -70,20 +74,25 @@ function uuid(id: string): string {
 	return id.toLowerCase();
 }
 
-function readQuery(query: string, known: ReadonlySet<string>): Params {
+function readQuery(query: string, { properties }: ObjectSchema): Params {
 	if (query === '') return {};
 	const params: Params = {};
 	const faults = new Map<string, string>();
 	for (const [name, value] of new URLSearchParams(query)) {
-		if (!known.has(name)) faults.set(name, 'Unknown query parameter.');
+		const schema = Object.hasOwn(properties, name) ? properties[name] : undefined;
+		if (schema === undefined) faults.set(name, 'Unknown query parameter.');
 		else if (Object.hasOwn(params, name)) faults.set(name, 'Given more than once.');
-		else params[name] = value;
+		else params[name] = fromText(value, schema);
 	}
 	if (faults.size > 0) {
 		throw new ProblemError(invalid(Array.from(faults, ([parameter, detail]) => ({ parameter, detail }))));
 	}
 	return params;
 }
+
+/** A query has only texts; one that is no number stays a text, which the action's schema refuses. */
+const fromText = (text: string, { type }: Schema): unknown =>
+	type === 'integer' && /^-?\d{1,15}$/.test(text) ? Number(text) : text;
 
 function record(value: unknown): Params {
 	if (isRecord(value)) return value;

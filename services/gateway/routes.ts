@@ -14,52 +14,72 @@ export type OrderAction =
 	| 'orders.resume';
 
 /** What a route leads to: an action, or an answer of the gateway's own. */
-export type Destination = OrderAction | 'health/live' | 'health/ready' | 'metrics';
+export type Destination = OrderAction | 'health/live' | 'health/ready' | 'metrics' | DocumentName;
+
+/** The gateway's own documents, each at its path. */
+export const DOCUMENTS = {
+	openapi: '/openapi.json',
+	reference: '/scalar/v1',
+	'reference/script': '/scalar/v1/standalone.js',
+} as const;
+
+export type DocumentName = keyof typeof DOCUMENTS;
+
+export const isDocument = (destination: Destination): destination is DocumentName =>
+	Object.hasOwn(DOCUMENTS, destination);
+
+export interface Route {
+	readonly method: 'GET' | 'POST';
+	/** with `{id}` where an order's id stands */
+	readonly path: string;
+	readonly destination: Destination;
+}
+
+const ITEM = '/orders/{id}';
+
+/** Everything that can be reached. */
+export const ROUTES: readonly Route[] = [
+	{ method: 'POST', path: '/orders', destination: 'orders.create' },
+	{ method: 'GET', path: '/orders', destination: 'orders.list' },
+	{ method: 'GET', path: ITEM, destination: 'orders.get' },
+	{ method: 'GET', path: `${ITEM}/history`, destination: 'orders.history' },
+	{ method: 'POST', path: `${ITEM}/cancel`, destination: 'orders.cancel' },
+	{ method: 'POST', path: `${ITEM}/hold`, destination: 'orders.hold' },
+	{ method: 'POST', path: `${ITEM}/resume`, destination: 'orders.resume' },
+	{ method: 'GET', path: '/health/live', destination: 'health/live' },
+	{ method: 'GET', path: '/health/ready', destination: 'health/ready' },
+	{ method: 'GET', path: '/metrics', destination: 'metrics' },
+	{ method: 'GET', path: DOCUMENTS.openapi, destination: 'openapi' },
+	{ method: 'GET', path: DOCUMENTS.reference, destination: 'reference' },
+	{ method: 'GET', path: DOCUMENTS['reference/script'], destination: 'reference/script' },
+];
 
 interface Path {
 	readonly GET?: Destination;
 	readonly POST?: Destination;
 }
 
-const COLLECTION: Path = { GET: 'orders.list', POST: 'orders.create' };
-const ITEM: Path = { GET: 'orders.get' };
-const BELOW_ITEM: ReadonlyMap<string, Path> = new Map<string, Path>([
-	['history', { GET: 'orders.history' }],
-	['cancel', { POST: 'orders.cancel' }],
-	['hold', { POST: 'orders.hold' }],
-	['resume', { POST: 'orders.resume' }],
-]);
-const FIXED: ReadonlyMap<string, Path> = new Map<string, Path>([
-	['/orders', COLLECTION],
-	['/health/live', { GET: 'health/live' }],
-	['/health/ready', { GET: 'health/ready' }],
-	['/metrics', { GET: 'metrics' }],
-]);
+const FIXED = new Map<string, Path>();
+/** What follows an order's id. */
+const BELOW_ITEM = new Map<string, Path>();
+for (const { method, path, destination } of ROUTES) {
+	const [paths, key] = path.startsWith(ITEM) ? [BELOW_ITEM, path.slice(ITEM.length)] : [FIXED, path];
+	paths.set(key, { ...paths.get(key), [method]: destination });
+}
+
+const isAction = (destination: Destination): destination is OrderAction => destination.startsWith('orders.');
 
 /** moleculer-web's explicit aliases for the same table; nothing else is reachable through it. */
-export const ALIASES: Readonly<Record<string, OrderAction>> = {
-	'GET /orders': 'orders.list',
-	'POST /orders': 'orders.create',
-	'GET /orders/:id': 'orders.get',
-	'GET /orders/:id/history': 'orders.history',
-	'POST /orders/:id/cancel': 'orders.cancel',
-	'POST /orders/:id/hold': 'orders.hold',
-	'POST /orders/:id/resume': 'orders.resume',
-};
+export const ALIASES: Readonly<Record<string, OrderAction>> = Object.fromEntries(
+	ROUTES.flatMap(({ method, path, destination }) =>
+		isAction(destination) ? [[`${method} ${path.replace('{id}', ':id')}`, destination]] : [],
+	),
+);
 
-/** Each destination's path, as documentation and metrics write it. */
-export const ROUTES: Readonly<Record<Destination, string>> = {
-	'orders.create': '/orders',
-	'orders.list': '/orders',
-	'orders.get': '/orders/{id}',
-	'orders.history': '/orders/{id}/history',
-	'orders.cancel': '/orders/{id}/cancel',
-	'orders.hold': '/orders/{id}/hold',
-	'orders.resume': '/orders/{id}/resume',
-	'health/live': '/health/live',
-	'health/ready': '/health/ready',
-	metrics: '/metrics',
-};
+/** Each destination's path, as metrics write it. */
+export const PATHS: Readonly<Record<string, string>> = Object.fromEntries(
+	ROUTES.map(({ path, destination }) => [destination, path]),
+);
 
 export interface Target {
 	readonly path: string;
@@ -104,7 +124,7 @@ export function matchRoute(method: string, path: string): Match {
 	if (path.startsWith('/orders/')) {
 		const slash = path.indexOf('/', 8);
 		const id = slash < 0 ? path.slice(8) : path.slice(8, slash);
-		const below = slash < 0 ? ITEM : BELOW_ITEM.get(path.slice(slash + 1));
+		const below = BELOW_ITEM.get(slash < 0 ? '' : path.slice(slash));
 		if (below && id !== '') return { destination: destinationOf(below, method), id };
 	}
 	throw new ProblemError(routeNotFound());

@@ -7,7 +7,8 @@ import type { AddressInfo } from 'node:net';
 import type { Duplex } from 'node:stream';
 import { sendProblem } from './answer.ts';
 import { hasBody } from './body.ts';
-import { malformed, overloaded, type Problem, rawAnswer } from './problem.ts';
+import { malformed, overloaded, type Problem, problem, rawAnswer } from './problem.ts';
+import { traceOf } from './trace.ts';
 
 export interface Limits {
 	/** For the header of a request, in ms; a connection that says nothing ends with it too. */
@@ -173,29 +174,25 @@ export class GatewayServer {
 		}
 	}
 
-	#refuse(socket: Duplex, problem: Problem): void {
+	#refuse(socket: Duplex, refusal: Problem): void {
 		this.#refused.add(socket);
-		socket.end(rawAnswer(problem));
+		socket.end(rawAnswer(refusal, traceOf(undefined).id));
 		// Not at once: a reset would overtake the answer.
 		const timer = setTimeout(() => socket.destroy(), LINGER);
 		socket.once('close', () => clearTimeout(timer));
 	}
 }
 
-const UNEXPECTED: Problem = {
-	status: 417,
-	code: 'Request.ExpectationFailed',
-	detail: 'The only expectation that is understood is 100-continue.',
-};
+const UNEXPECTED = problem('Request.ExpectationFailed', 'The only expectation that is understood is 100-continue.');
 
 function unreadable(code: string | undefined): Problem {
 	switch (code) {
 		case 'HPE_HEADER_OVERFLOW':
-			return { status: 431, code: 'Request.HeadersTooLarge', detail: 'The header fields are too large.' };
+			return problem('Request.HeadersTooLarge', 'The header fields are too large.');
 		case 'HPE_CHUNK_EXTENSIONS_OVERFLOW':
-			return { status: 413, code: 'Request.TooLarge', detail: 'The chunk extensions are too large.' };
+			return problem('Request.TooLarge', 'The chunk extensions are too large.');
 		case 'ERR_HTTP_REQUEST_TIMEOUT':
-			return { status: 408, code: 'Request.Timeout', detail: 'The request did not arrive in time.' };
+			return problem('Request.Timeout', 'The request did not arrive in time.');
 		default:
 			return malformed('This is not a valid HTTP request.');
 	}

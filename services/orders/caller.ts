@@ -11,6 +11,8 @@ export interface Caller {
 export interface Meta {
 	caller?: Caller;
 	traceparent?: string;
+	/** by which the gateway ends a wait before its time */
+	waitTicket?: string;
 	$statusCode?: number;
 	$location?: string;
 	$responseHeaders?: Record<string, string>;

@@ -4,6 +4,7 @@ import type { OrderRecord, OrderStatus } from '../../domain/order-record.ts';
 import type { PaymentStatus } from '../../domain/payment.ts';
 import { minorUnits } from '../../mixins/currencies.ts';
 import type { OrderRow } from '../../mixins/database/models.ts';
+import type { OrderView } from '../../mixins/database/orders-reading.ts';
 import { orderNumber } from '../../mixins/ids.ts';
 
 /** An order as actions answer with it. Times are RFC 3339; what has not happened is null. */
@@ -71,3 +72,7 @@ export const rowToDto = (row: OrderRow): OrderDto =>
 		row,
 		row.payment?.status ?? 'Requested',
 	);
+
+/** From what the order watch reads. */
+export const viewToDto = (view: OrderView): OrderDto =>
+	toDto({ ...view, amount: { minor: view.amount, currency: view.currency } }, view, view.paymentStatus);

@@ -21,9 +21,7 @@ export interface CreateParams {
 	idempotencyKey?: string;
 }
 
-/** For a class of characters: those that nobody should print, and what JavaScript trims beside them. */
-const CONTROL = '\\u0000-\\u001f\\u007f-\\u009f';
-const SPACE = ' \\u00a0\\u1680\\u2000-\\u200a\\u2028\\u2029\\u202f\\u205f\\u3000\\ufeff';
+const NO_CONTROL_CHARACTERS = '^[^\\u0000-\\u001f\\u007f-\\u009f]*$';
 const { min, max } = CANCELLATION_WINDOW_RANGE;
 
 /** The body of `POST /orders`. */
@@ -36,8 +34,7 @@ export const CREATE_BODY = {
 			'x-trim': true,
 			minLength: 1,
 			maxLength: 255,
-			// The first visible character is looked for once, so that no text takes long.
-			pattern: `^[${SPACE}]*[^${CONTROL}${SPACE}][^${CONTROL}]*$`,
+			pattern: NO_CONTROL_CHARACTERS,
 			format: 'plain-text',
 			examples: ['A pound of tea'],
 		},
@@ -68,7 +65,7 @@ export const CREATE_BODY = {
 				"The payment provider's own token for the buyer's card. The sandbox knows `card_ok` (unless given), `card_declined`, `card_capture_refused` and `card_flaky`.",
 			minLength: 1,
 			maxLength: 255,
-			pattern: `^[^${CONTROL}]*$`,
+			pattern: NO_CONTROL_CHARACTERS,
 			format: 'plain-text',
 			examples: ['card_ok'],
 		},

@@ -6,11 +6,13 @@ import { type ActionHandler, type Context, Loggers, type LogLevels, ServiceBroke
 import type { LoadLimits } from '../../mixins/load-limiter.ts';
 import type { Log } from '../../mixins/loop.ts';
 import { Metrics } from '../../mixins/metrics.ts';
+import { SchemaValidator } from '../../mixins/schema-validator.ts';
 import type { Access } from '../../mixins/settings/access.ts';
 import { Door } from '../../services/gateway/door.ts';
 import type { Health } from '../../services/gateway/health.ts';
 import type { Limits } from '../../services/gateway/server.ts';
 import { boundAddress, gatewayService } from '../../services/gateway.service.ts';
+import { CREATE_PARAMS, GET_PARAMS, ID_PARAMS, LIST_PARAMS } from '../../services/orders/params.ts';
 import { memoryLog } from '../support/database.ts';
 
 export const ID = '0198c0de-0000-7000-8000-000000000001';
@@ -49,23 +51,6 @@ export function orderDto(amount = '12.50') {
 	};
 }
 
-const CREATE = {
-	$$strict: true,
-	productName: { type: 'string', min: 1, max: 255 },
-	amount: 'string',
-	currency: 'string|optional',
-	cancellationWindow: 'number|optional',
-	paymentMethod: 'string|optional',
-	idempotencyKey: 'string|optional',
-};
-
-const LIST = {
-	$$strict: true,
-	status: 'string|optional',
-	limit: { type: 'number', convert: true, integer: true, min: 1, max: 100, optional: true },
-	cursor: 'string|optional',
-};
-
 /** No gateway of these tests has a database; what needs one is tested on a real one. */
 const NONE = { query: () => Promise.reject(new Error('there is no database')) };
 
@@ -95,7 +80,7 @@ export async function stage(limits: Partial<Limits> = {}, options: Options = {})
 	}
 	const broker = new ServiceBroker({
 		logger: new Log(),
-		validator: true,
+		validator: new SchemaValidator(),
 		tracking: { enabled: true, shutdownTimeout: 500 },
 		requestTimeout: options.patience ?? 400,
 		registry: { stopDelay: 0 },
@@ -110,7 +95,6 @@ export async function stage(limits: Partial<Limits> = {}, options: Options = {})
 			next = undefined;
 			return answer(ctx);
 		};
-	const byId = { $$strict: true, id: 'uuid' };
 	if (options.orders !== false) {
 		broker.createService({
 			name: 'orders',
@@ -119,22 +103,25 @@ export async function stage(limits: Partial<Limits> = {}, options: Options = {})
 			},
 			actions: {
 				create: {
-					params: CREATE,
+					params: CREATE_PARAMS,
 					handler: act((ctx) => {
 						ctx.meta.$statusCode = 201;
 						ctx.meta.$location = `/orders/${ID}`;
 						return orderDto(ctx.params.amount as string);
 					}),
 				},
-				list: { params: LIST, handler: act(() => ({ data: [orderDto('0.10'), orderDto('7')], nextCursor: null })) },
-				get: { params: byId, handler: act(() => orderDto()) },
+				list: {
+					params: LIST_PARAMS,
+					handler: act(() => ({ data: [orderDto('0.10'), orderDto('7')], nextCursor: null })),
+				},
+				get: { params: GET_PARAMS, handler: act(() => orderDto()) },
 				history: {
-					params: byId,
+					params: ID_PARAMS,
 					handler: act(() => ({ data: [{ id: ID, type: 'OrderPending', data: { amount: '12.50' } }] })),
 				},
-				cancel: { params: byId, handler: act(() => orderDto()) },
-				hold: { params: byId, handler: act(() => orderDto()) },
-				resume: { params: byId, handler: act(() => orderDto()) },
+				cancel: { params: ID_PARAMS, handler: act(() => orderDto()) },
+				hold: { params: ID_PARAMS, handler: act(() => orderDto()) },
+				resume: { params: ID_PARAMS, handler: act(() => orderDto()) },
 				secret: () => 'never reached',
 			},
 		});
@@ -210,6 +197,7 @@ export interface ProblemBody {
 	readonly status: number;
 	readonly detail: string;
 	readonly code: string;
+	readonly traceId: string;
 	readonly errors?: readonly { readonly pointer?: string; readonly parameter?: string; readonly detail: string }[];
 }
 
@@ -222,5 +210,7 @@ export async function problem(res: Response, status: number, code: string): Prom
 	});
 	expect(body).toMatchObject({ status, code, title: expect.any(String), detail: expect.any(String) });
 	expect(body.type).toMatch(/^\/problems\/[a-z.-]+$/);
+	expect(body.traceId).toMatch(/^[0-9a-f]{32}$/);
+	expect(body.traceId).toBe(res.headers.get('x-request-id'));
 	return body;
 }

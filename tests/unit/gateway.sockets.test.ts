@@ -72,6 +72,23 @@ describe('bytes that are no request', () => {
 		expect(answer.match(/HTTP\/1\.1 \d+/g)).toEqual(['HTTP/1.1 200']);
 	});
 
+	it('ends a 304 where its header ends, and reads headers that come twice as one list', async () => {
+		on.calls.length = 0;
+		on.once(({ meta }) => {
+			meta.$statusCode = 304;
+			meta.$responseHeaders = { ETag: '"b"' };
+			return null;
+		});
+		const twice = 'If-None-Match: "a"\r\nIf-None-Match: W/"b"\r\nPrefer: x\r\nPrefer: wait=7, wait=8\r\n';
+		const answer = await speak(on.port, `${GET}${twice}\r\n${GET}Connection: close\r\n\r\n`);
+		expect(answer.match(/HTTP\/1\.1 \d+/g)).toEqual(['HTTP/1.1 304', 'HTTP/1.1 200']);
+		const [head = '', next = ''] = answer.split('\r\n\r\n');
+		expect(head).toContain('ETag: "b"');
+		expect(head).not.toMatch(/^(Content-(Length|Type)|Transfer-Encoding):/m);
+		expect(next).toMatch(/^HTTP\/1\.1 200/);
+		expect(on.calls[0]?.params).toEqual({ id: ID, ifNoneMatch: ['"a"', '"b"'], wait: 7 });
+	});
+
 	it('keeps nothing of a client that goes away', async () => {
 		on.log.length = 0;
 		let answered = 0;

@@ -1,5 +1,5 @@
 import { describe, expect, it } from '@jest/globals';
-import { problemType } from '../../services/gateway/problem.ts';
+import { problemType } from '../../services/gateway/problem-codes.ts';
 import { traceOf } from '../../services/gateway/trace.ts';
 
 const TRACE = '4bf92f3577b34da6a3ce929d0e0e4736';

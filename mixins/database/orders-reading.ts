@@ -1,0 +1,52 @@
+import type { OrderStatus } from '../../domain/order-record.ts';
+import type { PaymentStatus } from '../../domain/payment.ts';
+import type { Instant } from '../../domain/time.ts';
+import { plainArray, textArray } from './arrays.ts';
+import type { Database } from './database.ts';
+
+/** An order as clients see it, read without a lock. */
+export interface OrderView {
+	readonly id: string;
+	readonly owner: string;
+	readonly productName: string;
+	readonly amount: bigint;
+	readonly currency: string;
+	readonly status: OrderStatus;
+	readonly paymentStatus: PaymentStatus;
+	readonly createdAt: Instant;
+	readonly pendingUntil: Instant;
+	readonly holdExpiresAt: Instant | null;
+	readonly confirmedAt: Instant | null;
+	readonly cancelledAt: Instant | null;
+	readonly shippedAt: Instant | null;
+	readonly failedAt: Instant | null;
+	readonly failureReason: string | null;
+	/** another one whenever one of its rows was written again, also where nothing of the above changed */
+	readonly version: string;
+	/** the database's clock at the reading */
+	readonly now: Instant;
+}
+
+/** An order that somebody knows; null for a version that nobody has seen. */
+export interface Known {
+	readonly id: string;
+	readonly version: string | null;
+}
+
+/** The orders whose version is another than the one known, in one statement; others, and those that do not exist, are missing. */
+export function readChanged(database: Database, known: readonly Known[]): Promise<OrderView[]> {
+	return database.query<OrderView>({
+		name: 'read-changed-orders',
+		text: `SELECT o.id, o.owner, o.product_name AS "productName", o.amount, o.currency, o.status,
+				coalesce(p.status, 'Requested') AS "paymentStatus", o.created_at AS "createdAt",
+				o.pending_until AS "pendingUntil", o.hold_expires_at AS "holdExpiresAt", o.confirmed_at AS "confirmedAt",
+				o.cancelled_at AS "cancelledAt", o.shipped_at AS "shippedAt", o.failed_at AS "failedAt",
+				o.failure_reason AS "failureReason", concat(o.xmin, '.', p.xmin) AS version,
+				floor(extract(epoch FROM clock_timestamp()) * 1000)::float8 AS now
+			FROM unnest($1::uuid[], $2::text[]) AS k (id, version)
+			CROSS JOIN LATERAL (SELECT t.xmin, t.* FROM orders t WHERE t.id = k.id LIMIT 1) AS o
+			LEFT JOIN LATERAL (SELECT t.xmin, t.status FROM payments t WHERE t.order_id = k.id LIMIT 1) AS p ON true
+			WHERE k.version IS DISTINCT FROM concat(o.xmin, '.', p.xmin)`,
+		values: [plainArray(known.map(({ id }) => id)), textArray(known.map(({ version }) => version))],
+	});
+}

@@ -1,0 +1,233 @@
+/**
+ * The OpenAPI 3.1 document. Bodies, queries and headers are the very schemas that requests are checked with
+ * (`services/orders/params.ts`), paths those of the routes' table, codes those of the problems' table.
+ */
+import type { ObjectSchema, Schema } from '../../../mixins/json-schema.ts';
+import { CREATE_BODY, ID_PARAMS, IDEMPOTENCY_KEY, LIST_PARAMS, LONGEST_WAIT } from '../../orders/params.ts';
+import { PROBLEM_TYPE } from '../problem.ts';
+import { PROBLEMS, type ProblemCode } from '../problem-codes.ts';
+import { ROUTES } from '../routes.ts';
+import { problemExample } from './examples.ts';
+import { type HeaderName, OPERATIONS, type Operation, type ParameterName, type Success } from './operations.ts';
+import { ref, SCHEMAS } from './schemas.ts';
+
+/** The schemas that requests are checked with. */
+export interface Shapes {
+	readonly createBody: ObjectSchema;
+	readonly listQuery: ObjectSchema;
+	readonly id: Schema;
+	readonly idempotencyKey: Schema;
+}
+
+export const SHAPES: Shapes = {
+	createBody: CREATE_BODY,
+	listQuery: LIST_PARAMS,
+	id: ID_PARAMS.properties.id,
+	idempotencyKey: IDEMPOTENCY_KEY,
+};
+
+export interface DocumentOptions {
+	/** requests need a token */
+	readonly auth: boolean;
+}
+
+type Json = Readonly<Record<string, unknown>>;
+
+const codes = Object.keys(PROBLEMS) as readonly ProblemCode[];
+const startingWith = (prefix: string) => codes.filter((code) => code.startsWith(prefix));
+
+/** What every request can meet. */
+const ALWAYS: readonly ProblemCode[] = [
+	'Request.Malformed',
+	'Request.Timeout',
+	'Request.ExpectationFailed',
+	'Request.HeadersTooLarge',
+	'Server.Error',
+	'Service.Overloaded',
+	'Service.Unavailable',
+	...codes.filter((code) => (PROBLEMS[code].status as number) === 429),
+];
+/** What every request that changes something can meet. */
+const ON_POST: readonly ProblemCode[] = ['Request.CrossSite', 'Request.TooLarge', 'Request.UnsupportedMediaType'];
+
+export function openApiDocument({ auth }: DocumentOptions, shapes: Shapes = SHAPES): Json {
+	const responses = new Map<string, Json>();
+	const paths: Record<string, Record<string, unknown>> = {};
+	for (const { method, path, destination } of ROUTES) {
+		if (destination === 'reference/script') continue;
+		const operation = operationOf(OPERATIONS[destination], { method, auth, shapes, responses });
+		paths[path] = { ...paths[path], [method.toLowerCase()]: operation };
+	}
+	return {
+		openapi: '3.1.1',
+		info: {
+			title: 'Protected Payment',
+			version: '1.0.0',
+			summary: 'Hold a payment, let the buyer cancel, then capture it and ship.',
+			description: INTRODUCTION,
+			license: { name: 'MIT', identifier: 'MIT' },
+		},
+		servers: [{ url: '/', description: 'Where this document comes from' }],
+		security: auth ? [{ bearer: [] }] : [],
+		tags: [
+			{ name: 'Orders', description: 'Creating, reading, and the word of the buyer.' },
+			{ name: 'Health', description: 'For probes; needs no token.' },
+			{ name: 'Operation', description: 'For operators.' },
+			{ name: 'Documentation', description: 'Needs no token.' },
+		],
+		paths,
+		components: {
+			schemas: { ...SCHEMAS, NewOrder: shapes.createBody },
+			parameters: parametersOf(shapes),
+			headers: HEADERS,
+			responses: Object.fromEntries(responses),
+			...(auth ? { securitySchemes: { bearer: BEARER } } : {}),
+		},
+	};
+}
+
+interface Surroundings {
+	readonly method: 'GET' | 'POST';
+	readonly auth: boolean;
+	readonly shapes: Shapes;
+	/** where shared responses are collected */
+	readonly responses: Map<string, Json>;
+}
+
+function operationOf(operation: Operation, { method, auth, shapes, responses }: Surroundings): Json {
+	const { id, tag, summary, description, parameters = [], query, body, successes, problems } = operation;
+	const isOpen = tag === 'Health' || tag === 'Documentation';
+	const met = [
+		...problems,
+		...ALWAYS,
+		...(method === 'POST' ? ON_POST : []),
+		...(auth && !isOpen ? startingWith('Auth.') : []),
+	];
+	return {
+		operationId: id,
+		tags: [tag],
+		summary,
+		description,
+		...(isOpen ? { security: [] } : {}),
+		parameters: [
+			...parameters.map((name) => ({ $ref: `#/components/parameters/${name}` })),
+			...(query ? queryOf(shapes.listQuery) : []),
+		],
+		...(body === undefined ? {} : { requestBody: bodyOf(body) }),
+		responses: {
+			...problemResponses(met, responses),
+			...Object.fromEntries(successes.map((success) => [success.status, successOf(success)])),
+		},
+	};
+}
+
+const bodyOf = (examples: Json): Json => ({
+	required: true,
+	content: { 'application/json': { schema: { $ref: '#/components/schemas/NewOrder' }, examples } },
+});
+
+const queryOf = ({ properties }: ObjectSchema): Json[] =>
+	Object.entries(properties).map(([name, { description, ...schema }]) => ({ name, in: 'query', description, schema }));
+
+const headersOf = (names: readonly HeaderName[]): Json =>
+	Object.fromEntries(names.map((name) => [name, { $ref: `#/components/headers/${name}` }]));
+
+function successOf({
+	description,
+	headers = [],
+	schema,
+	example,
+	links,
+	mediaType = 'application/json',
+}: Success): Json {
+	return {
+		description,
+		...(headers.length > 0 ? { headers: headersOf(headers) } : {}),
+		...(schema === undefined ? {} : { content: { [mediaType]: { schema: ref(schema), example } } }),
+		...(links === undefined ? {} : { links }),
+	};
+}
+
+/** One response for each status, shared by all operations that meet the same codes there. */
+function problemResponses(met: readonly ProblemCode[], responses: Map<string, Json>): Json {
+	const byStatus = Map.groupBy(met, (code) => PROBLEMS[code].status);
+	return Object.fromEntries(
+		[...byStatus].map(([status, group]) => {
+			const name = group.map((code) => code.replace('.', '')).join('-or-');
+			if (!responses.has(name)) responses.set(name, problemResponse(status, group));
+			return [status, { $ref: `#/components/responses/${name}` }];
+		}),
+	);
+}
+
+function problemResponse(status: number, group: readonly ProblemCode[]): Json {
+	const examples = group.map((code) => [code, { summary: PROBLEMS[code].title, value: problemExample(code) }]);
+	return {
+		description: group.map((code) => `\`${code}\`: ${PROBLEMS[code].meaning}`).join('\n\n'),
+		...(status === 503 || status === 429 ? { headers: headersOf(['Retry-After']) } : {}),
+		content: { [PROBLEM_TYPE]: { schema: ref('Problem'), examples: Object.fromEntries(examples) } },
+	};
+}
+
+const parametersOf = ({
+	id: { description, ...id },
+	idempotencyKey,
+}: Shapes): Readonly<Record<ParameterName, Json>> => ({
+	Id: { name: 'id', in: 'path', required: true, description, schema: id },
+	'Idempotency-Key': {
+		name: 'Idempotency-Key',
+		in: 'header',
+		description:
+			'A name of your own for this request; it belongs to you for as long as `RETENTION`, 7 days unless configured.',
+		schema: idempotencyKey,
+	},
+	'If-None-Match': {
+		name: 'If-None-Match',
+		in: 'header',
+		description: 'The `ETag` of what you have; RFC 9110, section 13.1.2.',
+		schema: {
+			type: 'string',
+			pattern: '^(\\*|(W/)?"[!#-~]*"(, *(W/)?"[!#-~]*")*)$',
+			examples: ['"3q2-7wAAAAAAAAAAAAAAAA"'],
+		},
+	},
+	Prefer: {
+		name: 'Prefer',
+		in: 'header',
+		description: `\`wait=N\`: how many seconds to wait for a change, at most ${LONGEST_WAIT}; RFC 7240.`,
+		schema: { type: 'string', examples: ['wait=30'] },
+	},
+});
+
+const text = (description: string, schema: Schema = { type: 'string' }): Json => ({ description, schema });
+
+const HEADERS: Readonly<Record<HeaderName, Json>> = {
+	ETag: text("A strong entity tag: another one whenever the answer's bytes are others."),
+	Location: text('The path of the new order.', { type: 'string', format: 'uri-reference' }),
+	'Idempotent-Replayed': text('The answer is that of an earlier request with the same key.', {
+		type: 'string',
+		const: 'true',
+	}),
+	'Preference-Applied': text('The wait that was granted; absent where none was.', {
+		type: 'string',
+		pattern: '^wait=[0-9]+$',
+	}),
+	'Retry-After': text('Seconds after which to send the request again.', { type: 'integer', minimum: 1 }),
+};
+
+const BEARER = {
+	type: 'http',
+	scheme: 'bearer',
+	bearerFormat: 'JWT',
+	description: 'A token whose `sub` is the caller. With the scope `orders:admin` it sees and changes every order.',
+};
+
+const INTRODUCTION = `A shop's order is paid by a **hold** on the buyer's card. For ten minutes, unless configured, the buyer may cancel or pause; then the payment is captured and the order ships.
+
+**Times** are RFC 3339 in UTC. The \`Date\` of an answer with an order is the clock that decides over \`pendingUntil\`.
+
+**Errors** are problem details (RFC 9457), \`${PROBLEM_TYPE}\`. Programs go by \`code\`; each operation lists those that it can answer with.
+
+**Tracing**: a request may carry \`traceparent\` (W3C Trace Context); the answer names its trace in \`X-Request-Id\`, a problem in \`traceId\`.
+
+**Browsers**: no other origin is admitted; there are no CORS headers.`;

@@ -1,0 +1,74 @@
+/** What the documentation shows; the tests hold each against its schema. */
+import type { OrderDto } from '../../orders/order-dto.ts';
+import { PROBLEMS, type ProblemCode, problemType } from '../problem-codes.ts';
+
+const ORDER: Omit<OrderDto, 'amount'> & { readonly amount: number } = {
+	id: '01a204ea-7a9f-7000-8000-055d243c1f4d',
+	orderNumber: 'ORD-01M82EMYMZE0080005BMJ3R7TD',
+	productName: 'A pound of tea',
+	amount: 19.9,
+	currency: 'USD',
+	status: 'Pending',
+	paymentStatus: 'Authorized',
+	createdAt: '2026-01-31T20:20:05.407Z',
+	pendingUntil: '2026-01-31T20:30:05.407Z',
+	heldUntil: null,
+	confirmedAt: null,
+	cancelledAt: null,
+	shippedAt: null,
+	failedAt: null,
+	failureReason: null,
+};
+
+export const ORDERS = {
+	created: { ...ORDER, paymentStatus: 'Requested' },
+	pending: ORDER,
+	held: { ...ORDER, status: 'OnHold', heldUntil: '2026-02-01T20:22:41.090Z' },
+	resumed: { ...ORDER, pendingUntil: '2026-01-31T20:38:10.001Z' },
+	cancelled: { ...ORDER, status: 'CancelRequested' },
+	page: { data: [ORDER], nextCursor: 'MDFhMjA0ZWEtN2E5Zi03MDAwLTgwMDAtMDU1ZDI0M2MxZjRk' },
+	history: {
+		data: [
+			{
+				id: '01a204ea-7a9f-7000-8000-055e7c1d9a01',
+				type: 'OrderPending',
+				occurredAt: '2026-01-31T20:20:05.407Z',
+				sequence: 1,
+				data: {
+					version: 1,
+					productName: 'A pound of tea',
+					amountMinor: '1990',
+					currency: 'USD',
+					pendingUntil: '2026-01-31T20:30:05.407Z',
+				},
+			},
+		],
+	},
+} as const;
+
+export const BODIES = {
+	simple: { summary: 'As little as possible', value: { productName: 'A pound of tea', amount: 19.9 } },
+	quick: {
+		summary: 'Ships after five seconds',
+		value: { productName: 'A pound of tea', amount: 19.9, currency: 'EUR', cancellationWindow: '5s' },
+	},
+	declined: {
+		summary: 'A card that the bank declines',
+		value: { productName: 'A pound of tea', amount: 19.9, paymentMethod: 'card_declined' },
+	},
+} as const;
+
+const ERRORS = [{ pointer: '#/amount', detail: 'Has more decimals than the currency.' }];
+
+export function problemExample(code: ProblemCode): Readonly<Record<string, unknown>> {
+	const { status, title, meaning } = PROBLEMS[code];
+	return {
+		type: problemType(code),
+		title,
+		status,
+		detail: code === 'Validation.Failed' ? 'One value is invalid.' : meaning,
+		code,
+		...(code === 'Validation.Failed' ? { errors: ERRORS } : {}),
+		traceId: '4bf92f3577b34da6a3ce929d0e0e4736',
+	};
+}

@@ -1,0 +1,83 @@
+/** The component schemas: what answers look like. */
+import type { Schema } from '../../../mixins/json-schema.ts';
+import { EVENT_SCHEMA, ORDER_SCHEMA } from '../../orders/order-schema.ts';
+import { PROBLEMS } from '../problem-codes.ts';
+
+export const ref = (name: keyof typeof SCHEMAS): Schema => ({ $ref: `#/components/schemas/${name}` });
+
+const listOf = (item: Schema): Schema => ({ type: 'array', items: item });
+
+const COMPLAINTS = listOf({
+	type: 'object',
+	properties: { name: { type: 'string' }, reason: { type: 'string' } },
+	required: ['name', 'reason'],
+});
+
+const CODES = Object.entries(PROBLEMS)
+	.map(([code, { status, meaning }]) => `- \`${code}\` (${status}): ${meaning}`)
+	.join('\n');
+
+const PROBLEM: Schema = {
+	type: 'object',
+	description: `Problem details (RFC 9457). The codes:\n\n${CODES}`,
+	properties: {
+		type: { type: 'string', format: 'uri-reference', description: 'The code as a URI reference.' },
+		title: { type: 'string', description: 'The code in words.' },
+		status: { type: 'integer', description: 'The HTTP status.' },
+		detail: { type: 'string', description: 'What is wrong with this request, for people.' },
+		code: { type: 'string', description: 'The stable name of the problem, for programs.', enum: Object.keys(PROBLEMS) },
+		errors: {
+			...listOf({
+				type: 'object',
+				properties: {
+					pointer: { type: 'string', description: 'A JSON pointer into the body (RFC 6901), as a URI fragment.' },
+					parameter: { type: 'string', description: 'The name of a query parameter.' },
+					detail: { type: 'string', description: 'What is wrong there.' },
+				},
+				required: ['detail'],
+			}),
+			description: 'Each invalid place, by `pointer` or `parameter`.',
+		},
+		traceId: {
+			type: 'string',
+			pattern: '^[0-9a-f]{32}$',
+			description: 'The trace of the request (W3C Trace Context).',
+		},
+	},
+	required: ['type', 'title', 'status', 'detail', 'code', 'traceId'],
+};
+
+export const SCHEMAS = {
+	Order: ORDER_SCHEMA,
+	OrderPage: {
+		type: 'object',
+		properties: {
+			data: listOf({ $ref: '#/components/schemas/Order' }),
+			nextCursor: { type: ['string', 'null'], description: '`cursor` of the next page; null on the last one.' },
+		},
+		required: ['data', 'nextCursor'],
+	},
+	Event: EVENT_SCHEMA,
+	History: {
+		type: 'object',
+		properties: { data: listOf({ $ref: '#/components/schemas/Event' }) },
+		required: ['data'],
+	},
+	Alive: {
+		type: 'object',
+		properties: { status: { type: 'string', const: 'ok' } },
+		required: ['status'],
+	},
+	Readiness: {
+		type: 'object',
+		properties: {
+			status: { type: 'string', enum: ['ok', 'degraded', 'unavailable'] },
+			failing: { ...COMPLAINTS, description: 'What is not ready.' },
+			degraded: { ...COMPLAINTS, description: 'What is missing without making the process unready.' },
+		},
+		required: ['status', 'failing', 'degraded'],
+	},
+	Problem: PROBLEM,
+	Document: { type: 'object', properties: { openapi: { type: 'string' } }, required: ['openapi'] },
+	Page: { type: 'string' },
+} satisfies Readonly<Record<string, Schema>>;

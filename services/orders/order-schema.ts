@@ -1,0 +1,63 @@
+/** The shape of what the actions of orders answer, as `/openapi.json` shows it. */
+import { EVENT_TYPES } from '../../domain/events.ts';
+import { ORDER_STATUSES } from '../../domain/order-record.ts';
+import { PAYMENT_STATUSES } from '../../domain/payment.ts';
+import { CURRENCIES } from '../../mixins/currencies.ts';
+import type { Schema } from '../../mixins/json-schema.ts';
+import type { OrderDto } from './order-dto.ts';
+
+const time = (description: string): Schema => ({
+	type: 'string',
+	format: 'date-time',
+	description: `${description} RFC 3339 in UTC.`,
+});
+const later = (description: string): Schema => ({ ...time(description), type: ['string', 'null'] });
+
+/** What has not happened is null. */
+const ORDER_PROPERTIES: Readonly<Record<keyof OrderDto, Schema>> = {
+	id: { type: 'string', format: 'uuid', description: 'UUID v7.' },
+	orderNumber: {
+		type: 'string',
+		description: 'The id as people read it out.',
+		pattern: '^ORD-[0-9A-HJKMNP-TV-Z]{26}$',
+	},
+	productName: { type: 'string' },
+	amount: { type: 'number', description: 'Major units, exactly.', exclusiveMinimum: 0 },
+	currency: { type: 'string', description: 'ISO 4217.', enum: CURRENCIES },
+	status: { type: 'string', enum: ORDER_STATUSES },
+	paymentStatus: {
+		type: 'string',
+		description: '`Unknown` while the outcome of a call to the payment provider is not known.',
+		enum: PAYMENT_STATUSES,
+	},
+	createdAt: time('When it was created.'),
+	pendingUntil: time('The end of the window; while on hold, the interrupted one.'),
+	heldUntil: later('While on hold, the hold limit: after it there is neither pause nor resume.'),
+	confirmedAt: later('When the window ended without a cancel.'),
+	cancelledAt: later('When the hold of the money was released, or had never come to be.'),
+	shippedAt: later('When the parcel was handed over.'),
+	failedAt: later('When the payment failed.'),
+	failureReason: { type: ['string', 'null'], description: 'Why the payment failed.' },
+};
+
+export const ORDER_SCHEMA: Schema = {
+	type: 'object',
+	description: 'A purchase whose payment is protected. What has not happened is `null`.',
+	properties: ORDER_PROPERTIES,
+	required: Object.keys(ORDER_PROPERTIES),
+};
+
+const EVENT_PROPERTIES: Readonly<Record<string, Schema>> = {
+	id: { type: 'string', format: 'uuid', description: 'UUID v7, fixed when the event was raised.' },
+	type: { type: 'string', enum: EVENT_TYPES },
+	occurredAt: time('When it happened.'),
+	sequence: { type: 'integer', minimum: 1, description: '1, 2, 3 … within the order.' },
+	data: { type: 'object', description: 'The event itself, with its `version`.' },
+};
+
+export const EVENT_SCHEMA: Schema = {
+	type: 'object',
+	description: 'Something that happened to an order.',
+	properties: EVENT_PROPERTIES,
+	required: Object.keys(EVENT_PROPERTIES),
+};

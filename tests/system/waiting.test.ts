@@ -1,0 +1,370 @@
+/** Conditional requests, waiting for a change, and the clock that clients count down by. */
+
+import { once } from 'node:events';
+import { connect } from 'node:net';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { afterAll, beforeAll, beforeEach, describe, expect, it } from '@jest/globals';
+import { ServiceBroker } from 'moleculer';
+import { Metrics } from '../../mixins/metrics.ts';
+import { UnixSocketLeaf } from '../../mixins/unix-socket-transporter.ts';
+import type { Application } from '../../moleculer.config.ts';
+import { boundAddress, gatewayService } from '../../services/gateway.service.ts';
+import { META, startTestApplication } from '../support/application.ts';
+import { startTestDatabase, type TestDatabase } from '../support/database.ts';
+import { eventually, until } from '../support/until.ts';
+import { OPEN } from '../unit/gateway.fixtures.ts';
+
+/** The statement by which the watch looks. */
+const LOOKS = `SELECT coalesce(sum(calls), 0)::int AS calls FROM pg_stat_statements WHERE query LIKE '%AS k (id, version)%'`;
+const ALL = 'SELECT sum(calls)::int AS calls FROM pg_stat_statements';
+const HOUR = { CANCELLATION_WINDOW: '1h' };
+
+let database: TestDatabase;
+let application: Application;
+
+beforeAll(async () => {
+	database = await startTestDatabase({ settings: { shared_preload_libraries: 'pg_stat_statements' } });
+	await database.query('CREATE EXTENSION pg_stat_statements');
+	application = await startTestApplication(database, HOUR);
+});
+afterAll(async () => {
+	await application.stop();
+	await database.stop();
+});
+beforeEach(() => database.query('SELECT pg_stat_statements_reset()'));
+
+const counted = async (sql: string): Promise<number> => (await database.query<{ calls: number }>(sql))[0]?.calls ?? 0;
+
+/** An order whose payment is authorised: nothing more happens to it for an hour. */
+async function restingOrder(): Promise<string> {
+	const { id } = await application.broker.call<{ id: string }, object>(
+		'orders.create',
+		{ productName: 'Tea', amount: '19.90' },
+		{ meta: META },
+	);
+	await until(async () => {
+		const rows = await database.query<{ status: string }>('SELECT status FROM payments WHERE order_id = $1', [id]);
+		return rows[0]?.status === 'Authorized';
+	}, 'the payment is authorised');
+	return id;
+}
+
+function get(id: string, headers: Record<string, string> = {}, url = application.url): Promise<Response> {
+	return fetch(`${url}/orders/${id}`, { headers });
+}
+
+const command = (id: string, name: string): Promise<Response> =>
+	fetch(`${application.url}/orders/${id}/${name}`, { method: 'POST' });
+
+describe('an entity tag', () => {
+	it('is another one whenever the bytes are others, and the same for both ways of reading', async () => {
+		const id = await restingOrder();
+		const seen = new Map<string, string>();
+		for (const step of ['', 'hold', 'resume', 'hold', 'cancel']) {
+			if (step !== '') await command(id, step);
+			const [plain, head, waited] = await Promise.all([
+				get(id),
+				fetch(`${application.url}/orders/${id}`, { method: 'HEAD' }),
+				get(id, { prefer: 'wait=0' }),
+			]);
+			const etag = plain.headers.get('etag') ?? '';
+			const body = await plain.text();
+			if (step !== 'cancel') {
+				// After a cancel the order goes on by itself.
+				expect([head.headers.get('etag'), waited.headers.get('etag')]).toEqual([etag, etag]);
+				expect(await waited.text()).toBe(body);
+			}
+			expect(etag).toMatch(/^"[\w-]{22}"$/);
+			expect(seen.get(etag) ?? body).toBe(body);
+			seen.set(etag, body);
+		}
+		expect(seen.size).toBe(5);
+	});
+
+	it.each<[string, (etag: string) => string, number]>([
+		['the same', (etag) => etag, 304],
+		['weakly the same', (etag) => `W/${etag}`, 304],
+		['one of many', (etag) => `"a", W/"b,c" ,, ${etag}`, 304],
+		['any', () => '*', 304],
+		['another', () => '"other"', 200],
+		['its text without quotes', (etag) => etag.slice(1, -1), 400],
+		['two without a comma', (etag) => `${etag} ${etag}`, 400],
+		['an open quote', (etag) => `${etag}, "`, 400],
+	])('%s in If-None-Match', async (_name, header, status) => {
+		const id = await restingOrder();
+		const first = await get(id);
+		const etag = first.headers.get('etag') ?? '';
+		const second = await get(id, { 'if-none-match': header(etag) });
+		expect(second.status).toBe(status);
+		if (status === 400) return;
+		expect(second.headers.get('etag')).toBe(etag);
+		expect(second.headers.get('cache-control')).toBe('private, no-cache');
+		expect(await second.text()).toBe(status === 304 ? '' : await first.text());
+		expect(second.headers.get('content-type')).toBe(status === 304 ? null : 'application/json');
+	});
+});
+
+describe('waiting', () => {
+	it('is answered at once by a change that the same process made', async () => {
+		const id = await restingOrder();
+		const waiting = get(id, { prefer: 'wait=30' });
+		await until(async () => (await counted(LOOKS)) > 1, 'somebody waits');
+		const begin = performance.now();
+		const { pendingUntil, status } = (await (await command(id, 'hold')).json()) as Record<string, string>;
+		const answer = await waiting;
+		console.log(`a change made here was answered ${Math.round(performance.now() - begin)} ms after it was asked for`);
+		expect([answer.status, answer.headers.get('preference-applied')]).toEqual([200, 'wait=30']);
+		expect(await answer.json()).toMatchObject({ id, pendingUntil, status });
+	});
+
+	it('is answered by a change that another process made', async () => {
+		const id = await restingOrder();
+		const etag = (await get(id)).headers.get('etag') ?? '';
+		const waiting = get(id, { prefer: 'respond-async, wait="30"; x', 'if-none-match': `"old", ${etag}` });
+		await until(async () => (await counted(LOOKS)) > 1, 'somebody waits');
+		const elsewhere = await startTestApplication(database, HOUR);
+		try {
+			await elsewhere.broker.call('orders.hold', { id }, { meta: META });
+			const answer = await waiting;
+			expect(answer.status).toBe(200);
+			expect(await answer.json()).toMatchObject({ id, status: 'OnHold' });
+			expect(answer.headers.get('etag')).not.toBe(etag);
+		} finally {
+			await elsewhere.stop();
+		}
+	});
+
+	it('does not take a row that was written again without a change for one', async () => {
+		const id = await restingOrder();
+		const waiting = get(id, { prefer: 'wait=2' });
+		let answered = false;
+		void waiting.then(() => {
+			answered = true;
+		});
+		await until(async () => (await counted(LOOKS)) > 1, 'somebody waits');
+		await database.query('UPDATE orders SET sweeps = sweeps + 1 WHERE id = $1', [id]);
+		const before = await counted(LOOKS);
+		await until(async () => answered || (await counted(LOOKS)) > before + 2, 'it was looked at again');
+		expect(answered).toBe(false);
+		expect((await waiting).status).toBe(200);
+	});
+
+	it('is over at once for an order that is another already, that is unknown, or without a wait', async () => {
+		const id = await restingOrder();
+		const begin = performance.now();
+		expect((await get(id, { prefer: 'wait=30', 'if-none-match': '"old"' })).status).toBe(200);
+		expect((await get('0198c0de-0000-7000-8000-000000000001', { prefer: 'wait=30' })).status).toBe(404);
+		const none = await get(id, { prefer: 'wait=0', 'if-none-match': '*' });
+		expect([none.status, none.headers.get('preference-applied')]).toEqual([304, 'wait=0']);
+		expect((await get(id, { prefer: 'handling=lenient' })).headers.get('preference-applied')).toBeNull();
+		expect(performance.now() - begin).toBeLessThan(20_000);
+	});
+
+	it.each(['wait', 'wait=', 'wait=soon', 'wait=-1', 'wait=1.5', 'wait="1', 'a="x,wait=1", wait=x'])(
+		'refuses Prefer: %s',
+		async (prefer) => {
+			expect((await get(await restingOrder(), { prefer })).status).toBe(400);
+		},
+	);
+
+	it('lasts as long as was asked for, past the limit of other calls, and says 304 only to If-None-Match', async () => {
+		const id = await restingOrder();
+		const etag = (await get(id)).headers.get('etag') ?? '';
+		const begin = performance.now();
+		const [known, plain, most] = await Promise.all([
+			get(id, { prefer: 'wait=11', 'if-none-match': etag }),
+			get(id, { prefer: 'WAIT = 11, wait=1' }),
+			get(id, { prefer: 'wait=9999' }).then((answer) => [answer, performance.now() - begin] as const),
+		]);
+		expect([known.status, plain.status, most[0].status]).toEqual([304, 200, 200]);
+		expect(most[0].headers.get('preference-applied')).toBe('wait=30');
+		expect(known.headers.get('preference-applied')).toBe('wait=11');
+		expect(await plain.text()).toBe(await most[0].text());
+		expect(most[1]).toBeGreaterThan(29_900);
+	}, 90_000);
+
+	it('is for those who may see the order', async () => {
+		const id = await restingOrder();
+		const stranger = { caller: { subject: 'stranger', scopes: [] } };
+		const waiting = application.broker.call('orders.get', { id, wait: 30 }, { meta: stranger, timeout: 40_000 });
+		await expect(waiting).rejects.toMatchObject({ code: 404, type: 'Orders.NotFound' });
+		await expect(application.broker.call('orders.get', { id, wait: 30 })).rejects.toMatchObject({ code: 401 });
+		await expect(application.broker.call('orders.get', { id, wait: 31 }, { meta: META })).rejects.toMatchObject({
+			code: 422,
+		});
+	});
+});
+
+describe('the end of a wait', () => {
+	/** No look within two intervals: nobody waits any more. */
+	async function nobodyWaits(): Promise<void> {
+		await until(async () => {
+			const before = await counted(LOOKS);
+			await sleep(700);
+			return (await counted(LOOKS)) === before;
+		}, 'nobody waits');
+	}
+
+	/** A gateway in another process's place: its calls and events cross a transporter. */
+	async function remoteGateway(): Promise<{ broker: ServiceBroker; url: string }> {
+		const leaf = new UnixSocketLeaf(application.platform.settings.dataDir, () => {});
+		const broker = new ServiceBroker({ nodeID: `remote-${process.pid}`, transporter: leaf, logger: false });
+		const health = async () => ({ ready: true, failing: [], degraded: [] });
+		broker.createService(gatewayService({ host: '127.0.0.1', port: 0, door: OPEN, metrics: new Metrics(), health }));
+		await leaf.open();
+		await broker.start();
+		await broker.waitForServices('orders');
+		return { broker, url: `http://127.0.0.1:${boundAddress(broker).port}` };
+	}
+
+	it('comes when the client goes away, here and behind a transporter', async () => {
+		const id = await restingOrder();
+		const remote = await remoteGateway();
+		try {
+			for (const url of [application.url, remote.url]) {
+				const { hostname, port } = new URL(url ?? '');
+				const sockets = await Promise.all(
+					Array.from({ length: 20 }, async () => {
+						const socket = connect(Number(port), hostname);
+						await once(socket, 'connect');
+						socket.write(`GET /orders/${id} HTTP/1.1\r\nHost: x\r\nPrefer: wait=30\r\n\r\n`);
+						return socket;
+					}),
+				);
+				const before = await counted(LOOKS);
+				await until(async () => (await counted(LOOKS)) > before + 3, 'they wait');
+				for (const socket of sockets) socket.destroy();
+				const begin = performance.now();
+				await nobodyWaits();
+				expect(performance.now() - begin).toBeLessThan(20_000);
+			}
+		} finally {
+			await remote.broker.stop();
+		}
+	}, 90_000);
+
+	it('comes when the gateway stops, with an answer, also where the orders are elsewhere', async () => {
+		const id = await restingOrder();
+		const remote = await remoteGateway();
+		const waiting = Promise.all([
+			get(id, { prefer: 'wait=30' }, remote.url),
+			get(id, { prefer: 'wait=30', 'if-none-match': '*' }, remote.url),
+		]);
+		await until(async () => (await counted(LOOKS)) > 2, 'they wait');
+		const begin = performance.now();
+		await remote.broker.stop();
+		expect((await waiting).map(({ status }) => status)).toEqual([200, 304]);
+		expect(performance.now() - begin).toBeLessThan(20_000);
+		await nobodyWaits();
+	});
+
+	it('comes when the orders stop, with an answer', async () => {
+		const id = await restingOrder();
+		const other = await startTestApplication(database, HOUR);
+		const waiting = get(id, { prefer: 'wait=30' }, other.url);
+		const called = other.broker.call('orders.get', { id, wait: 30 }, { meta: META, timeout: 40_000 });
+		await until(async () => (await counted(LOOKS)) > 2, 'they wait');
+		const begin = performance.now();
+		await other.stop();
+		expect((await waiting).status).toBe(200);
+		expect(await called).toMatchObject({ id });
+		expect(performance.now() - begin).toBeLessThan(20_000);
+	});
+
+	it('comes without an answer to give while the database is away', async () => {
+		const id = await restingOrder();
+		const waiting = get(id, { prefer: 'wait=3' });
+		await until(async () => (await counted(LOOKS)) > 1, 'somebody waits');
+		await database.takeDown();
+		const answer = await waiting;
+		expect([answer.status, answer.headers.get('retry-after')]).toEqual([503, '1']);
+		await database.bringUp();
+		await eventually(async () => expect((await get(id)).status).toBe(200));
+	});
+});
+
+describe('ten thousand that wait', () => {
+	const MANY = 10_000;
+	const WAIT = { meta: META, timeout: 60_000 };
+
+	it('ask the database together, and each is answered when its own order changes', async () => {
+		const { broker } = application;
+		const created = Array.from({ length: MANY }, (_, index) =>
+			broker.call<{ id: string }, object>('orders.create', { productName: `${index}`, amount: '1' }, { meta: META }),
+		);
+		const ids = (await Promise.all(created)).map(({ id }) => id);
+		const [busy] = await database.query<{ id: string }>(
+			`SELECT id FROM orders WHERE id = ANY($1::uuid[]) ORDER BY id DESC LIMIT 1`,
+			[ids],
+		);
+		await until(
+			async () => {
+				const open = await database.query(`SELECT FROM payments WHERE status = 'Requested' LIMIT 1`);
+				return open.length === 0;
+			},
+			'every payment is authorised',
+			150_000,
+		);
+		global.gc?.();
+		await database.query('SELECT pg_stat_statements_reset()');
+		const answered: string[] = [];
+		const waiting = ids.map(async (id) => {
+			await broker.call('orders.get', { id, wait: 30 }, WAIT);
+			answered.push(id);
+		});
+		await until(async () => (await counted(LOOKS)) > 25, 'all of them are looked at');
+		const [begin, looks, all] = [performance.now(), await counted(LOOKS), await counted(ALL)];
+		await sleep(4_000);
+		const seconds = (performance.now() - begin) / 1_000;
+		const perSecond = (count: number): number => Math.round(count / seconds);
+		const [looked, asked] = [perSecond((await counted(LOOKS)) - looks), perSecond((await counted(ALL)) - all)];
+		console.log(`${MANY} waiting: ${looked} looks and ${asked} statements of all kinds a second`);
+		expect(answered).toEqual([]);
+		expect(looked).toBeLessThan(20);
+		expect(asked).toBeLessThan(200);
+
+		const chosen = [...ids.slice(0, 50), busy?.id ?? ''];
+		await Promise.all(chosen.map((id) => broker.call('orders.hold', { id }, { meta: META })));
+		await until(() => answered.length === new Set(chosen).size, 'those whose order changed are answered');
+		expect(new Set(answered)).toEqual(new Set(chosen));
+		await Promise.all(waiting);
+		expect(answered).toHaveLength(MANY);
+	}, 300_000);
+});
+
+describe('the clock', () => {
+	it("of an answer with an order is the database's, whatever this process's is", async () => {
+		// The database's clock cannot be set; that of a process can, and its own answers show it.
+		const now = Date.now;
+		Date.now = () => now() - 3_600_000;
+		try {
+			const id = await restingOrder();
+			const answers = await Promise.all([
+				command(id, 'hold'),
+				command(id, 'resume'),
+				command(id, 'cancel'),
+				get(id),
+				get(id, { prefer: 'wait=0' }),
+				get(id, { 'if-none-match': '*' }),
+				fetch(`${application.url}/orders?limit=1`),
+			]);
+			for (const answer of answers) {
+				const date = Date.parse(answer.headers.get('date') ?? '');
+				expect(Math.abs(date - (await database.now()))).toBeLessThan(60_000);
+			}
+		} finally {
+			Date.now = now;
+		}
+	});
+
+	it('is told with a refusal too, so that the client sees why', async () => {
+		const id = await restingOrder();
+		await database.query(`UPDATE orders SET pending_until = clock_timestamp() - interval '1 second' WHERE id = $1`, [
+			id,
+		]);
+		const refused = await command(id, 'hold');
+		expect(refused.status).toBe(409);
+		const { pendingUntil } = (await (await get(id)).json()) as { pendingUntil: string };
+		expect(Date.parse(refused.headers.get('date') ?? '')).toBeGreaterThanOrEqual(Date.parse(pendingUntil) - 1_000);
+	});
+});

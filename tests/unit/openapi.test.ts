@@ -1,0 +1,258 @@
+/** The document is valid, complete, and one with what checks the requests. */
+import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
+import { createConfig, lintFromString } from '@redocly/openapi-core';
+import { type Check, compile, type ObjectSchema, type Schema } from '../../mixins/json-schema.ts';
+import { SUCCESS } from '../../services/gateway/answer.ts';
+import { openApiDocument, SHAPES } from '../../services/gateway/openapi/document.ts';
+import { OPERATIONS } from '../../services/gateway/openapi/operations.ts';
+import { PROBLEMS } from '../../services/gateway/problem-codes.ts';
+import { ROUTES } from '../../services/gateway/routes.ts';
+import { CREATE_PARAMS, ID_PARAMS, LIST_PARAMS } from '../../services/orders/params.ts';
+import { type Stage, stage } from './gateway.fixtures.ts';
+
+interface Media {
+	readonly schema: Schema;
+	readonly example?: unknown;
+	readonly examples?: Readonly<Record<string, { readonly value: unknown }>>;
+}
+
+interface Answer {
+	readonly $ref?: string;
+	readonly content?: Readonly<Record<string, Media>>;
+}
+
+interface Operation {
+	readonly operationId: string;
+	readonly security?: readonly unknown[];
+	readonly parameters: readonly { readonly name?: string; readonly schema?: Schema }[];
+	readonly requestBody?: { readonly content: Readonly<Record<string, Media>> };
+	readonly responses: Readonly<Record<string, Answer>>;
+}
+
+interface Document {
+	readonly openapi: string;
+	readonly security: readonly unknown[];
+	readonly paths: Readonly<Record<string, Readonly<Record<string, Operation>>>>;
+	readonly components: {
+		readonly schemas: Readonly<Record<string, Schema>>;
+		readonly parameters: Readonly<Record<string, { readonly schema: Schema }>>;
+		readonly responses: Readonly<Record<string, Answer>>;
+		readonly securitySchemes?: unknown;
+	};
+}
+
+const documentOf = (auth: boolean, shapes = SHAPES): Document =>
+	JSON.parse(JSON.stringify(openApiDocument({ auth }, shapes)));
+const plain = documentOf(false);
+const operations = Object.entries(plain.paths).flatMap(([path, methods]) =>
+	Object.entries(methods).map(([method, operation]) => ({ method: method.toUpperCase(), path, operation })),
+);
+
+/** Puts what a reference points to in its place. */
+function resolved(value: unknown): unknown {
+	if (Array.isArray(value)) return value.map(resolved);
+	if (typeof value !== 'object' || value === null) return value;
+	if ('$ref' in value) {
+		const [, , kind = '', name = ''] = String(value.$ref).split('/');
+		const found = (plain.components as unknown as Record<string, Record<string, unknown>>)[kind]?.[name];
+		if (found === undefined) throw new Error(`nothing at ${value.$ref}`);
+		return resolved(found);
+	}
+	return Object.fromEntries(Object.entries(value).map(([name, member]) => [name, resolved(member)]));
+}
+
+async function complaints(document: unknown): Promise<string[]> {
+	const config = await createConfig({ extends: ['recommended-strict'] });
+	const found = await lintFromString({ source: JSON.stringify(document), config });
+	return found.map(({ severity, ruleId, message }) => `${severity} ${ruleId}: ${message}`);
+}
+
+describe('the document', () => {
+	it.each([false, true])("pleases Redocly's linter, which is not pleased by everything (tokens: %s)", async (auth) => {
+		const document = documentOf(auth);
+		expect(document.openapi).toMatch(/^3\.1\./);
+		expect(await complaints(document)).toEqual([]);
+		const broken = { ...document, paths: { '/orders/{id}': { get: { responses: { 200: {} } } } } };
+		expect((await complaints(broken)).length).toBeGreaterThan(3);
+	});
+
+	it('has every route, and no other', () => {
+		const routes = ROUTES.filter(({ destination }) => destination !== 'reference/script');
+		expect(operations.map(({ method, path }) => `${method} ${path}`).sort()).toEqual(
+			routes.map(({ method, path }) => `${method} ${path}`).sort(),
+		);
+		for (const [action, status] of Object.entries(SUCCESS)) {
+			const { successes } = OPERATIONS[action as keyof typeof SUCCESS];
+			expect([action, successes[0]?.status]).toEqual([action, status]);
+		}
+	});
+
+	it('has every code, each where its status is', () => {
+		const met = new Map<string, number>();
+		for (const auth of [false, true]) {
+			for (const [name, response] of Object.entries(documentOf(auth).components.responses)) {
+				const examples = response.content?.['application/problem+json']?.examples ?? {};
+				expect([name, Object.keys(examples).length > 0]).toEqual([name, true]);
+				for (const [code, { value }] of Object.entries(examples)) {
+					expect(value).toMatchObject({ code });
+					met.set(code, (value as { status: number }).status);
+				}
+			}
+		}
+		// Answers to requests that are no operation of the document.
+		met.set('Route.NotFound', 404).set('Route.MethodNotAllowed', 405);
+		expect(Object.fromEntries(met)).toEqual(
+			Object.fromEntries(Object.entries(PROBLEMS).map(([code, { status }]) => [code, status])),
+		);
+	});
+
+	it('has examples that its own schemas take', () => {
+		let count = 0;
+		const checks = new Map<string, Check>();
+		const hold = ({ schema, example, examples = {} }: Media): void => {
+			const whole = resolved(schema) as Schema;
+			const check = checks.get(JSON.stringify(whole)) ?? compile(whole);
+			checks.set(JSON.stringify(whole), check);
+			const values = [
+				...(example === undefined ? [] : [example]),
+				...Object.values(examples).map(({ value }) => value),
+			];
+			for (const value of values) {
+				expect([value, check(structuredClone(value))]).toEqual([value, true]);
+				count += 1;
+			}
+			for (const value of schema.examples ?? []) expect([value, check(value)]).toEqual([value, true]);
+		};
+		for (const { operation } of operations) {
+			const answers = Object.values(operation.responses).map((answer) => resolved(answer) as Answer);
+			for (const { content = {} } of [...answers, operation.requestBody ?? {}]) Object.values(content).forEach(hold);
+		}
+		for (const { schema } of Object.values(plain.components.parameters)) hold({ schema });
+		for (const schema of Object.values(SHAPES.createBody.properties)) hold({ schema });
+		expect(count).toBeGreaterThan(40);
+	});
+
+	it('asks for a token where one is needed, and there alone', () => {
+		const { paths, security, components } = documentOf(true);
+		expect(components.securitySchemes).toMatchObject({ bearer: { type: 'http', scheme: 'bearer' } });
+		expect(security).toEqual([{ bearer: [] }]);
+		for (const [path, methods] of Object.entries(paths)) {
+			for (const operation of Object.values(methods)) {
+				const isClosed = path.startsWith('/orders') || path === '/metrics';
+				expect([path, operation.security]).toEqual([path, isClosed ? undefined : []]);
+				expect([path, '401' in operation.responses]).toEqual([path, isClosed]);
+			}
+		}
+		expect(plain.components.securitySchemes).toBeUndefined();
+	});
+});
+
+describe('one source', () => {
+	it('is what the actions are checked with', () => {
+		const { amount: _text, idempotencyKey, ...checked } = CREATE_PARAMS.properties;
+		const { amount, ...shown } = SHAPES.createBody.properties;
+		expect(
+			Object.entries(shown).map(([name, schema]) => [name, Object.is(schema, Reflect.get(checked, name))]),
+		).toEqual(Object.keys(checked).map((name) => [name, true]));
+		expect(amount?.type).toBe('number');
+		expect([SHAPES.idempotencyKey, SHAPES.listQuery, SHAPES.id]).toEqual([
+			idempotencyKey,
+			LIST_PARAMS,
+			ID_PARAMS.properties.id,
+		]);
+		expect(SHAPES.idempotencyKey).toBe(idempotencyKey);
+		expect(SHAPES.listQuery).toBe(LIST_PARAMS);
+		expect(SHAPES.createBody.required).toBe(CREATE_PARAMS.required);
+	});
+
+	it('shows a change of it in both', () => {
+		const { properties, required } = SHAPES.createBody;
+		const createBody: ObjectSchema = {
+			...SHAPES.createBody,
+			properties: { ...properties, productName: { type: 'string', maxLength: 3 }, gift: { type: 'boolean' } },
+			required: [...(required ?? []), 'gift'],
+		};
+		const value = { productName: 'Tea', amount: 1, gift: true };
+		const check = compile(createBody);
+		expect(check(value)).toBe(true);
+		expect(check({ ...value, productName: 'Teas' })).toMatchObject([{ field: 'productName', type: 'maxLength' }]);
+		expect(check({ productName: 'Tea', amount: 1 })).toMatchObject([{ field: 'gift', type: 'required' }]);
+		const { NewOrder } = documentOf(false, { ...SHAPES, createBody }).components.schemas;
+		expect(NewOrder).toEqual(createBody);
+		expect(NewOrder).not.toEqual(plain.components.schemas.NewOrder);
+	});
+
+	describe('over HTTP', () => {
+		let on: Stage;
+		let served: Document;
+		beforeAll(async () => {
+			on = await stage();
+			served = (await (await fetch(`${on.url}/openapi.json`)).json()) as Document;
+		});
+		afterAll(() => on.broker.stop());
+
+		const create = (body: unknown): Promise<Response> =>
+			fetch(`${on.url}/orders`, {
+				method: 'POST',
+				body: JSON.stringify(body),
+				headers: { 'content-type': 'application/json' },
+			});
+
+		/** Values just within and just beyond each limit that a schema names. */
+		function around({ type, minLength, maxLength, minimum, maximum, enum: values }: Schema) {
+			const good: unknown[] = [];
+			const bad: unknown[] = [type === 'string' ? 'a\u0000' : 'text'];
+			if (maxLength !== undefined) {
+				good.push('x'.repeat(maxLength));
+				bad.push('x'.repeat(maxLength + 1));
+			}
+			if (minLength !== undefined) bad.push('x'.repeat(minLength - 1));
+			if (minimum !== undefined) bad.push(minimum - 1);
+			if (maximum !== undefined) bad.push(maximum + 1);
+			if (minimum !== undefined && maximum !== undefined) good.push(minimum, maximum);
+			if (values !== undefined) good.push(...values);
+			return { good, bad };
+		}
+
+		async function holds(schema: Schema, success: number, send: (value: unknown) => Promise<Response>): Promise<void> {
+			const { good, bad } = around(schema);
+			const statusOf = async (value: unknown) => [value, (await send(value)).status];
+			expect(await Promise.all(good.map(statusOf))).toEqual(good.map((value) => [value, success]));
+			expect(await Promise.all(bad.map(statusOf))).toEqual(bad.map((value) => [value, 422]));
+		}
+
+		it('the body is taken and refused as the document says', async () => {
+			const { properties = {}, required = [] } = served.components.schemas.NewOrder ?? {};
+			const tea = { productName: 'Tea', amount: 1 };
+			expect(Object.keys(properties)).toEqual(Object.keys(SHAPES.createBody.properties));
+			for (const [name, schema] of Object.entries(properties)) {
+				if (name === 'amount') continue; // of its limits the money itself decides
+				await holds(schema, 201, (value) => create({ ...tea, [name]: value }));
+			}
+			for (const name of required) expect((await create({ ...tea, [name]: undefined })).status).toBe(422);
+			expect((await create({ ...tea, unknown: 1 })).status).toBe(422);
+		});
+
+		it('so are the query and the key', async () => {
+			for (const { name = '', schema = {} } of served.paths['/orders']?.get?.parameters ?? []) {
+				await holds(schema, 200, (value) =>
+					fetch(`${on.url}/orders?${new URLSearchParams({ [name]: String(value) })}`),
+				);
+			}
+			const { maxLength = 0, pattern = '' } = served.components.parameters['Idempotency-Key']?.schema ?? {};
+			expect(new RegExp(pattern, 'u').test('a b')).toBe(false);
+			for (const [key, status] of [
+				['x'.repeat(maxLength), 201],
+				['x'.repeat(maxLength + 1), 400],
+				['a b', 400],
+			] as const) {
+				const answer = await fetch(`${on.url}/orders`, {
+					method: 'POST',
+					body: '{"productName":"Tea","amount":1}',
+					headers: { 'content-type': 'application/json', 'idempotency-key': key },
+				});
+				expect(answer.status).toBe(status);
+			}
+		});
+	});
+});
