@@ -123,17 +123,31 @@ describeCompose('the Compose files', (files) => {
 
 	it('leave out tokens and limits where the gateway is published on this machine alone', () => {
 		const gateway = service(files.whole({ GATEWAY_ADDRESS: '192.0.2.1' }), 'gateway');
-		expect(gateway.environment).toMatchObject({ AUTH: 'off', RATE_LIMIT: 'off', HOST: '0.0.0.0', PORT: '5300' });
 		expect(gateway.ports).toMatchObject([{ host_ip: '127.0.0.1' }]);
+		expect(settingsOf(gateway)).toMatchObject({
+			http: { host: '0.0.0.0', port: 5300 },
+			access: { auth: { kind: 'off' }, rateLimit: undefined },
+		});
 	});
 
 	it('publish it on another address with tokens and limits only', () => {
-		const given = { GATEWAY_ADDRESS: '192.0.2.1', AUTH: 'off', AUTH_JWKS_URL: 'https://issuer.example/keys' };
-		const { environment, ports } = service(files.whole(given, PUBLIC), 'gateway');
-		expect(environment).toMatchObject({ AUTH: 'jwt', RATE_LIMIT: '100/s', AUTH_JWKS_URL: given.AUTH_JWKS_URL });
+		const open = (variables: Variables): Service =>
+			service(files.whole({ GATEWAY_ADDRESS: '192.0.2.1', AUTH: 'off', ...variables }, PUBLIC), 'gateway');
+		const { ports } = open({});
 		expect(ports).toHaveLength(1);
 		expect(ports).toMatchObject([{ host_ip: '192.0.2.1', published: '5300', target: 5300 }]);
 		expect(() => files.whole({}, PUBLIC)).toThrow('GATEWAY_ADDRESS');
+
+		const url = 'https://issuer.example/keys';
+		const more = { AUTH_ISSUER: 'https://issuer.example/', AUTH_AUDIENCE: 'shop', TRUST_PROXY: '192.0.2.0/24' };
+		expect(settingsOf(open({ AUTH_JWKS_URL: url, ...more })).access).toMatchObject({
+			auth: { kind: 'jwt', keys: { kind: 'jwks', url }, issuer: more.AUTH_ISSUER, audience: more.AUTH_AUDIENCE },
+			rateLimit: { requests: 100, per: 1000 },
+			trustProxy: [{ address: '192.0.2.0', prefix: 24 }],
+		});
+		const secret = 'a'.repeat(32);
+		expect(settingsOf(open({ AUTH_JWT_SECRET: secret })).access.auth).toMatchObject({ keys: { secret } });
+		expect(() => settingsOf(open({}))).toThrow('lacks the keys of tokens');
 	});
 
 	it('let Kafka be found from inside and from this machine, on any port', () => {
