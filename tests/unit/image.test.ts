@@ -55,8 +55,11 @@ afterAll(() => rmSync(image, { recursive: true }));
 function run(program: string, args: readonly string[] = [], env: Readonly<Record<string, string>> = {}) {
 	const inside = ['--preserve-symlinks', '--preserve-symlinks-main', program, ...args];
 	return new Promise<{ readonly code: number | null; readonly said: string }>((done) => {
-		const child = execFile(process.execPath, inside, { cwd: image, env: { ...env } }, (_error, out, err) =>
-			done({ code: child.exitCode, said: (out + err).trim() }),
+		const child = execFile(
+			process.execPath,
+			inside,
+			{ cwd: image, env: { ...env }, timeout: 50_000 },
+			(_error, out, err) => done({ code: child.exitCode, said: (out + err).trim() }),
 		);
 	});
 }
