@@ -21,6 +21,7 @@ const RETRY: Duration = SECOND;
 export class KafkaTransporter extends Transporters.Kafka implements Linkable {
 	declare consumerStream: (Closable & { once(event: 'error', listener: () => void): void }) | null;
 	#stopped = false;
+	#subscriptions = 0;
 	#linking = false;
 
 	constructor(url: Extract<BrokerUrl, { kind: 'kafka' }>) {
@@ -33,9 +34,18 @@ export class KafkaTransporter extends Transporters.Kafka implements Linkable {
 		await super.connect();
 	}
 
+	/**
+	 * In a group of its own each time: one that is joined again gives half of the topics to the consumer from before,
+	 * which is gone, until the broker believes that.
+	 */
 	override async makeSubscriptions(topics: Record<string, unknown>[]): Promise<void> {
+		this.#subscriptions += 1;
+		Object.assign(this.opts.consumer ?? {}, { groupId: `${this.broker.instanceID}-${this.#subscriptions}` });
 		await super.makeSubscriptions(topics);
-		this.consumerStream?.once('error', () => this.relink());
+		const stream = this.consumerStream;
+		stream?.once('error', () => {
+			if (stream === this.consumerStream) this.relink();
+		});
 	}
 
 	override async disconnect(): Promise<void> {
@@ -65,12 +75,26 @@ export class KafkaTransporter extends Transporters.Kafka implements Linkable {
 	}
 
 	async #close(): Promise<void> {
-		const open: (Closable | null)[] = [this.consumerStream, this.consumer, this.admin, this.producer];
+		const stream = this.consumerStream;
+		const consumer: Closable | null = this.consumer;
+		const clients: (Closable | null)[] = [this.admin, this.producer];
 		this.consumerStream = null;
 		this.consumer = null;
 		this.admin = null;
 		this.producer = null;
-		const closing = open.map((client) => client?.close(true).catch(() => {}));
-		await Promise.race([Promise.all(closing), pause(CLOSE_PATIENCE, undefined, { ref: false })]);
+		const closing = [stream?.close(), closeForGood(consumer), ...clients.map((client) => client?.close())];
+		await Promise.race([Promise.allSettled(closing), pause(CLOSE_PATIENCE, undefined, { ref: false })]);
+	}
+}
+
+/** While the broker is away a consumer cannot take its leave, and would come back with the broker. */
+async function closeForGood(consumer: Closable | null): Promise<void> {
+	for (let closed = consumer === null; !closed; ) {
+		try {
+			await consumer?.close(true);
+			closed = true;
+		} catch {
+			await pause(RETRY, undefined, { ref: false });
+		}
 	}
 }

@@ -8,7 +8,7 @@ import type { Linkable, TransporterError } from './linkable.ts';
 const LOOK_EVERY: Duration = SECOND;
 /** Without an echo for so long, messages do not pass. */
 const LONGEST_SILENCE: Duration = 5 * SECOND;
-/** After so long a silence, and then again and again, the connection is given up for a new one. */
+/** After so long a silence on a connection that seems good, and then again and again, it is given up for a new one. */
 const RELINK_AFTER: Duration = 15 * SECOND;
 /** A process that was suspended has heard nobody, which says nothing about the others. */
 const SUSPENDED: Duration = 3 * LOOK_EVERY;
@@ -36,6 +36,7 @@ export class TransporterLink {
 	#error: unknown;
 	#connectedAt: number | undefined;
 	#heardAt = Number.NEGATIVE_INFINITY;
+	#failedAt = Number.NEGATIVE_INFINITY;
 	#relinkedAt = Number.NEGATIVE_INFINITY;
 	#lookedAt = performance.now();
 
@@ -132,12 +133,18 @@ export class TransporterLink {
 		if (!this.#transporter.connected) return LOOK_EVERY;
 		void transit?.sendPing(nodeID); // it tells of its own failure
 		if (gap < SUSPENDED) registry?.discoverer.checkRemoteNodes();
-		const begun = Math.max(this.#heardAt, this.#relinkedAt, this.#connectedAt ?? performance.now());
-		if (performance.now() - begun > RELINK_AFTER) {
+		if (this.#isDeaf()) {
 			this.#relinkedAt = performance.now();
 			this.#transporter.relink();
 		}
 		return LOOK_EVERY;
+	}
+
+	/** What is sent goes, and nothing comes back. While sending fails the clients themselves look for the broker. */
+	#isDeaf(): boolean {
+		const now = performance.now();
+		const since = Math.max(this.#heardAt, this.#failedAt, this.#relinkedAt, this.#connectedAt ?? now);
+		return now - since > RELINK_AFTER;
 	}
 
 	#say(): void {

@@ -102,6 +102,7 @@ for (const kind of BROKER_KINDS) {
 			const client = await join('client');
 			await passes(client);
 			expect(await eventually(() => say(client, 'before'))).toBe('server: before');
+			const begin = performance.now();
 			await server.kill();
 			await until(() => client.link.trouble !== undefined && server1.link.trouble !== undefined);
 			await expect(say(client, 'meanwhile')).rejects.toMatchObject({
@@ -112,7 +113,8 @@ for (const kind of BROKER_KINDS) {
 			await Promise.all([passes(client), passes(server1)]);
 			expect(await eventually(() => say(client, 'after'))).toBe('server: after');
 			const warnings = client.log.lines.filter((line) => line.startsWith('warn'));
-			expect(warnings).toHaveLength(1); // one line a minute
+			const minutes = Math.floor((performance.now() - begin) / 60_000);
+			expect(warnings.length).toBeLessThanOrEqual(1 + minutes); // one line a minute
 			await until(() => client.log.lines.includes('info messages pass through the broker again'));
 		}, 120_000);
 
