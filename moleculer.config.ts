@@ -158,7 +158,7 @@ export async function startApplication(settings: Settings, options: StartOptions
 			settings.broker === undefined ? alone(start) : await amongOthers(start, settings.broker, connection, gate);
 		const { broker } = node;
 		broker.middlewares.add(meteredActions(metrics));
-		const carrier = carrierOf({ ...settings, database, prefix: node.prefix }, TOPOLOGY, log('carrier'));
+		const carrier = await carrierOf({ ...settings, database, prefix: node.prefix }, TOPOLOGY, log('carrier'));
 		made.defer(() => carrier.close());
 		health.register('carrier', () => carrier.waitsFor, 'broker');
 		const platform = platformOf(start, database, carrier);
@@ -193,7 +193,7 @@ function alone({ settings, log }: Start): Node {
 /** One of several processes, which find each other over the broker. Waits for the database and for a free slot. */
 async function amongOthers(start: Start, url: BrokerUrl, connection: PoolConfig, gate: SchemaGate): Promise<Node> {
 	const { settings, health, log, made, signal, onLost } = start;
-	const transporter = transporterOf(url);
+	const transporter = await transporterOf(url);
 	const link = new TransporterLink(transporter, log('link'));
 	health.register('transporter', () => link.trouble, 'broker');
 	const name = nodeNameOf(settings.services);

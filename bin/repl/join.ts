@@ -82,7 +82,7 @@ async function joinLinked(options: BrokerOptions, url: BrokerUrl, connection: pg
 	const slot = new NodeSlot({ connection, name: 'repl', log, onLost: () => {} });
 	slot.start();
 	const place = await inTime(slot.taken, () => `The system's database cannot be used: ${said}`);
-	const transporter = transporterOf(url);
+	const transporter = await transporterOf(url);
 	const link = new TransporterLink(transporter, log);
 	const broker = new ServiceBroker({
 		...options,

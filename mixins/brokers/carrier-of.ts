@@ -2,10 +2,7 @@ import type { Database } from '../database/database.ts';
 import type { Log } from '../loop.ts';
 import type { BrokerUrl } from './broker-url.ts';
 import type { Carrier, Topology } from './carrier.ts';
-import { KafkaCarrier } from './kafka.ts';
 import { PostgresCarrier } from './postgres.ts';
-import { RabbitMqCarrier } from './rabbitmq.ts';
-import { RedisCarrier } from './redis.ts';
 
 /** What the process asks of a carrier beside its messages; a carrier without these has nothing to tell. */
 export interface ProcessCarrier extends Carrier {
@@ -23,16 +20,26 @@ export interface CarrierPlace {
 	readonly prefix: string;
 }
 
-/** The carrier that `BROKER_URL` chooses. */
-export function carrierOf({ broker, database, prefix }: CarrierPlace, topology: Topology, log: Log): ProcessCarrier {
+/** The carrier that `BROKER_URL` chooses. Only its own client is loaded: each takes its time. */
+export async function carrierOf(
+	{ broker, database, prefix }: CarrierPlace,
+	topology: Topology,
+	log: Log,
+): Promise<ProcessCarrier> {
 	switch (broker?.kind) {
 		case undefined:
 			return new PostgresCarrier(database, topology, log);
-		case 'redis':
+		case 'redis': {
+			const { RedisCarrier } = await import('./redis.ts');
 			return new RedisCarrier(broker.url, topology, log, { prefix });
-		case 'amqp':
+		}
+		case 'amqp': {
+			const { RabbitMqCarrier } = await import('./rabbitmq.ts');
 			return new RabbitMqCarrier(broker.url, topology, log, { prefix });
-		case 'kafka':
+		}
+		case 'kafka': {
+			const { KafkaCarrier } = await import('./kafka.ts');
 			return new KafkaCarrier(broker.url, topology, log, { prefix });
+		}
 	}
 }

@@ -1,17 +1,20 @@
 import type { BrokerUrl } from '../brokers/broker-url.ts';
-import { AmqpTransporter } from './amqp.ts';
-import { KafkaTransporter } from './kafka.ts';
 import type { Linkable } from './linkable.ts';
-import { RedisTransporter } from './redis.ts';
 
 /** The transporter that links the processes over the broker of `BROKER_URL`. It carries calls, never business events. */
-export function transporterOf(broker: BrokerUrl): Linkable {
+export async function transporterOf(broker: BrokerUrl): Promise<Linkable> {
 	switch (broker.kind) {
-		case 'amqp':
+		case 'amqp': {
+			const { AmqpTransporter } = await import('./amqp.ts');
 			return new AmqpTransporter(broker.url);
-		case 'redis':
+		}
+		case 'redis': {
+			const { RedisTransporter } = await import('./redis.ts');
 			return new RedisTransporter(broker.url);
-		case 'kafka':
+		}
+		case 'kafka': {
+			const { KafkaTransporter } = await import('./kafka.ts');
 			return new KafkaTransporter(broker);
+		}
 	}
 }

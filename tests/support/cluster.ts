@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import pg from 'pg';
 import { type Environment, Running } from './process.ts';
-import { PATIENCE, until } from './until.ts';
+import { until } from './until.ts';
 
 /** What a process says of its health. */
 export interface HealthReport {
@@ -14,6 +14,9 @@ export interface HealthReport {
 	readonly failing: readonly { readonly name: string; readonly reason: string }[];
 	readonly degraded: readonly { readonly name: string; readonly reason: string }[];
 }
+
+/** Seven starts at once on a busy machine take their time. */
+const START_PATIENCE = 180_000;
 
 const NOBODY: HealthReport = { httpStatus: 0, status: 'none', failing: [], degraded: [] };
 
@@ -107,7 +110,7 @@ export async function healthOf({ probeUrl }: Running): Promise<HealthReport> {
 }
 
 /** Waits until a process is ready; fails at once, with what it printed, if it ends. */
-export function ready(running: Running, patience = 4 * PATIENCE): Promise<HealthReport> {
+export function ready(running: Running): Promise<HealthReport> {
 	let last: HealthReport = NOBODY;
 	const printed = (): string => running.lines.join('\n');
 	return until(
@@ -117,7 +120,7 @@ export function ready(running: Running, patience = 4 * PATIENCE): Promise<Health
 			return last.httpStatus === 200 ? last : undefined;
 		},
 		() => `ready (${JSON.stringify(last)}):\n${printed()}`,
-		patience,
+		START_PATIENCE,
 	).then((report) => {
 		if (report.status === 'ended') throw new Error(`a process ended before it was ready:\n${printed()}`);
 		return report;

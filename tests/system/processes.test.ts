@@ -37,7 +37,7 @@ for (const kind of BROKER_KINDS) {
 			await cluster.up();
 			client = new Client(cluster.url);
 			observer = await join(parseSettings({ ...env(), LOG_LEVEL: 'fatal' }), () => {});
-		}, 180_000);
+		}, 300_000);
 
 		afterAll(async () => {
 			client?.giveUp();

@@ -53,7 +53,7 @@ for (const kind of BROKER_KINDS) {
 		async function join(nodeID: string, serves = false): Promise<Node> {
 			const url = parseBrokerUrl(server.url);
 			if (url === undefined) throw new Error(server.url);
-			const transporter = transporterOf(url);
+			const transporter = await transporterOf(url);
 			const log = memoryLog();
 			const link = new TransporterLink(transporter, log);
 			const broker = new ServiceBroker({
