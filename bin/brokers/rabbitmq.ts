@@ -52,14 +52,21 @@ interface Ports {
 	readonly epmd: number;
 }
 
+export interface LocalRabbitMqOptions extends LocalBrokerOptions {
+	/** further lines of its `rabbitmq.conf` */
+	readonly configuration?: string;
+}
+
 export class LocalRabbitMq implements LocalBroker {
 	readonly url: string;
 	readonly #folder: string;
 	readonly #port: number;
+	readonly #configuration: string;
 
-	constructor({ folder, port }: LocalBrokerOptions) {
+	constructor({ folder, port, configuration = '' }: LocalRabbitMqOptions) {
 		this.#folder = resolve(folder);
 		this.#port = port;
+		this.#configuration = `${CONFIGURATION}${configuration}\n`;
 		this.url = `amqp://guest:guest@${HOST}:${port}`;
 	}
 
@@ -148,7 +155,7 @@ export class LocalRabbitMq implements LocalBroker {
 		if (!(await isFree(this.#port))) throw new Error(`port ${this.#port} on ${HOST} is taken by another program`);
 		await mkdir(join(this.#folder, 'log'), { recursive: true });
 		await rm(join(this.#folder, 'pid'), { force: true });
-		await writeFile(join(this.#folder, 'rabbitmq.conf'), CONFIGURATION);
+		await writeFile(join(this.#folder, 'rabbitmq.conf'), this.#configuration);
 		await writeFile(join(this.#folder, 'enabled_plugins'), '[].\n');
 		const env = await this.environment();
 		const log = openSync(join(this.#folder, 'log/start.log'), 'a');

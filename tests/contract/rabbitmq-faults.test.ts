@@ -192,7 +192,7 @@ await describeBroker(rabbitmq, 'what can happen to RabbitMQ', () => {
 		const [received, later] = [new Set<string>(), new Set<string>()];
 		// A consumer that is closed while it waits for the moment of some gives back those, and nothing else.
 		for (let given = 0; given === 0; ) {
-			const now = toMessages(10, { type: 'Beta' });
+			const now = toMessages(200, { type: 'Beta' });
 			const soon = await Promise.all(now.map(() => bench.delayed(950, { type: 'Beta' })));
 			const collector = new Collector();
 			const subscription = carrier.subscribe('first', collector.handle);

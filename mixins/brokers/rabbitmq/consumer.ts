@@ -3,13 +3,15 @@ import type { Channel, ConsumeMessage } from 'amqplib';
 import { type Duration, SECOND } from '../../../domain/time.ts';
 import { type Log, Loop } from '../../loop.ts';
 import { type BatchHandler, type Delivery, type Failure, MOST_ATTEMPTS, retryDelay } from '../carrier.ts';
-import { closeQuietly, type Link } from './link.ts';
+import { CLOSE_PATIENCE, closeQuietly, type Link, within } from './link.ts';
 import { idOf, toDeadPacket, toForeignPacket, toRetry, type Understood, understand } from './message.ts';
 import type { Outgoing, Publisher } from './publisher.ts';
 import type { Names } from './topology.ts';
 
 /** Without messages the queue is looked for this often, whatever the broker pushes. */
 const SLOW_POLL: Duration = SECOND;
+/** On a channel of its own it need not differ from that of others. */
+const CONSUMER_TAG = 'batches';
 /** A timer shorter than this is not worth its while. */
 const NO_TIME: Duration = 1;
 
@@ -70,7 +72,10 @@ export class Consumer {
 		await this.#loop.stop();
 		const channel = this.#channel;
 		this.#letGo();
-		if (channel !== undefined) await closeQuietly(channel);
+		if (channel === undefined) return;
+		// Answered when the queue has all acknowledgements; a channel that closes forgets those that it has not passed on.
+		await within(CLOSE_PATIENCE, channel.cancel(CONSUMER_TAG));
+		await closeQuietly(channel);
 	}
 
 	async #step(): Promise<Duration> {
@@ -170,7 +175,9 @@ export class Consumer {
 		});
 		await channel.prefetch(2 * batch); // one batch in hand, the next one at hand
 		this.#channel = channel;
-		await channel.consume(names.group(group), (message) => this.#receive(channel, message));
+		await channel.consume(names.group(group), (message) => this.#receive(channel, message), {
+			consumerTag: CONSUMER_TAG,
+		});
 		this.#suspect = false;
 		return channel;
 	}

@@ -7,7 +7,7 @@ import { type Log, Loop } from '../../loop.ts';
 /** A connection on which nothing came for two or three of these is dead; in seconds, as the protocol has it. */
 const HEARTBEAT = 5;
 const CONNECT_PATIENCE: Duration = 5 * SECOND;
-const CLOSE_PATIENCE: Duration = 2 * SECOND;
+export const CLOSE_PATIENCE: Duration = 2 * SECOND;
 
 export interface LinkOptions {
 	readonly name: string;
@@ -124,16 +124,20 @@ function withHeartbeat(url: string): string {
 
 /** Says good-bye, and cuts the line if nobody answers: a broker that is short of memory does not read. */
 async function end(connection: ChannelModel): Promise<void> {
-	await Promise.race([connection.close().catch(() => {}), pause(CLOSE_PATIENCE, undefined, { ref: false })]);
+	await within(CLOSE_PATIENCE, connection.close());
 	const socket = 'stream' in connection.connection ? connection.connection.stream : undefined;
 	if (socket instanceof Duplex) socket.destroy();
 }
 
 /** Closes a channel; on a connection that ends meanwhile the client would wait for ever. */
-export async function closeQuietly(channel: { close(): Promise<void> }): Promise<void> {
-	try {
-		await Promise.race([channel.close(), pause(CLOSE_PATIENCE, undefined, { ref: false })]);
-	} catch {
-		// It was closed already.
-	}
+export function closeQuietly(channel: { close(): Promise<void> }): Promise<void> {
+	return within(CLOSE_PATIENCE, channel.close());
+}
+
+/** Resolves when something has ended, however, or has taken too long. */
+export async function within(patience: Duration, ending: Promise<unknown>): Promise<void> {
+	const stop = new AbortController();
+	const tooLong = pause(patience, undefined, { ref: false, signal: stop.signal });
+	await Promise.race([ending, tooLong]).catch(() => {});
+	stop.abort();
 }
