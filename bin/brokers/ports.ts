@@ -1,37 +1,28 @@
-import { createServer, type Server } from 'node:net';
+import { randomInt } from 'node:crypto';
+import { createServer } from 'node:net';
 
 /** Everything here listens on this machine alone. */
 export const HOST = '127.0.0.1';
 
-/** Ports that nobody listens on now, all different. */
-export async function freePorts(count: number): Promise<number[]> {
-	const servers = await Promise.all(Array.from({ length: count }, () => listen(0)));
-	return Promise.all(
-		servers.map((server) => {
-			const address = server.address();
-			const port = typeof address === 'object' && address !== null ? address.port : 0;
-			return new Promise<number>((closed) => server.close(() => closed(port)));
-		}),
-	);
-}
+/**
+ * Below those that the system gives to outgoing connections: a client that looks for a broker which is away all the
+ * time could get the broker's port as its own end, keep it, and even be connected to itself.
+ */
+const [LOWEST, HIGHEST] = [10_000, 32_000];
 
+/** A port that nobody listens on now. */
 export async function freePort(): Promise<number> {
-	const [port = 0] = await freePorts(1);
-	return port;
+	for (;;) {
+		const port = randomInt(LOWEST, HIGHEST);
+		if (await isFree(port)) return port;
+	}
 }
 
 /** Whether nobody listens on a port. */
-export async function isFree(port: number): Promise<boolean> {
-	const server = await listen(port).catch(() => undefined);
-	if (server === undefined) return false;
-	await new Promise((closed) => server.close(closed));
-	return true;
-}
-
-function listen(port: number): Promise<Server> {
-	return new Promise((listening, refused) => {
+export function isFree(port: number): Promise<boolean> {
+	return new Promise((answer) => {
 		const server = createServer();
-		server.once('error', refused);
-		server.listen(port, HOST, () => listening(server));
+		server.once('error', () => answer(false));
+		server.listen(port, HOST, () => server.close(() => answer(true)));
 	});
 }

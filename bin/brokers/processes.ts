@@ -41,7 +41,7 @@ export function signalTo(pid: number, signal: NodeJS.Signals): void {
 	try {
 		process.kill(pid, signal);
 	} catch (error) {
-		if (!(error instanceof Error && 'code' in error && error.code === 'ESRCH')) throw error;
+		if ((error as NodeJS.ErrnoException).code !== 'ESRCH') throw error;
 	}
 }
 

@@ -8,7 +8,7 @@ import { connect } from 'amqplib';
 import { type Duration, MINUTE, SECOND } from '../../domain/time.ts';
 import { installDebianPackages } from './debian.ts';
 import type { BrokerKind, LocalBroker, LocalBrokerOptions } from './local-broker.ts';
-import { freePorts, HOST, isFree } from './ports.ts';
+import { freePort, HOST, isFree } from './ports.ts';
 import { familyOf, isAlive, signalTo, worksIn } from './processes.ts';
 
 /** The wrapper in `/usr/sbin` would change to the user `rabbitmq`; these programs run as whoever calls them. */
@@ -153,6 +153,8 @@ export class LocalRabbitMq implements LocalBroker {
 
 	async #start(): Promise<void> {
 		if (!(await isFree(this.#port))) throw new Error(`port ${this.#port} on ${HOST} is taken by another program`);
+		const { distribution, epmd } = await this.#ports();
+		if (!(await isFree(distribution)) || !(await isFree(epmd))) await this.#choosePorts(); // taken while it was down
 		await mkdir(join(this.#folder, 'log'), { recursive: true });
 		await rm(join(this.#folder, 'pid'), { force: true });
 		await writeFile(join(this.#folder, 'rabbitmq.conf'), this.#configuration);
@@ -216,13 +218,14 @@ export class LocalRabbitMq implements LocalBroker {
 	}
 
 	async #ports(): Promise<Ports> {
-		const file = join(this.#folder, 'ports.json');
-		const known = await readFile(file, 'utf8').catch(() => undefined);
-		if (known !== undefined) return JSON.parse(known);
-		const [distribution = 0, epmd = 0] = await freePorts(2);
-		const ports: Ports = { distribution, epmd };
+		const known = await readFile(join(this.#folder, 'ports.json'), 'utf8').catch(() => undefined);
+		return known === undefined ? this.#choosePorts() : JSON.parse(known);
+	}
+
+	async #choosePorts(): Promise<Ports> {
+		const ports: Ports = { distribution: await freePort(), epmd: await freePort() };
 		await mkdir(this.#folder, { recursive: true });
-		await writeFile(file, JSON.stringify(ports));
+		await writeFile(join(this.#folder, 'ports.json'), JSON.stringify(ports));
 		return ports;
 	}
 

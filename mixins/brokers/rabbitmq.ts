@@ -65,6 +65,11 @@ export class RabbitMqCarrier implements Carrier {
 		this.#deadLetters = new DeadLetters(this.#consuming, this.#publisher, this.#names);
 	}
 
+	/** What keeps it from its work, as one sentence; undefined if nothing does. */
+	get waitsFor(): string | undefined {
+		return this.#publishing.waitsFor ?? this.#consuming.waitsFor;
+	}
+
 	async publish(messages: readonly CarrierMessage[]): Promise<readonly Failure[]> {
 		const begun = performance.now();
 		const failures: Failure[] = [];

@@ -97,11 +97,14 @@ await describeBroker(rabbitmq, 'what can happen to RabbitMQ', () => {
 
 	it('says what is wrong where a queue of that name is of another kind', async () => {
 		await meanwhile((channel) => channel.assertQueue(NAMES.group('first'), { durable: true }));
-		const carrier = bench.open();
+		const carrier = new RabbitMqCarrier(bench.space.address, TOPOLOGY, bench.log, { prefix: PREFIX });
 		await expect(carrier.publish([toMessage()])).rejects.toThrow(/PRECONDITION_FAILED.*group\.first/);
+		expect(carrier.waitsFor).toBe('a queue or exchange of this name is there, and of another kind');
 		await until(() => bench.log.lines.some((line) => line.startsWith('warn') && line.includes('PRECONDITION_FAILED')));
 		await meanwhile((channel) => channel.deleteQueue(NAMES.group('first')));
 		await bench.publish(carrier, [toMessage()]);
+		await until(() => carrier.waitsFor === undefined);
+		await carrier.close();
 	});
 
 	it('sets aside what is none of our messages, with the reason, and goes on', async () => {
@@ -212,7 +215,7 @@ await describeBroker(rabbitmq, 'what can happen to RabbitMQ', () => {
 	});
 
 	it('respects a broker that is short of memory: publishes nothing, consumes on, closes', async () => {
-		const carrier = bench.open();
+		const carrier = new RabbitMqCarrier(bench.space.address, TOPOLOGY, bench.log, { prefix: PREFIX });
 		const waiting = toMessages(5);
 		await carrier.publish(waiting);
 		await harness.server().evaluate(`rabbit_alarm:set_alarm(${ALARM})`);
@@ -221,6 +224,7 @@ await describeBroker(rabbitmq, 'what can happen to RabbitMQ', () => {
 			await expect(carrier.publish([toMessage()])).rejects.toThrow(/takes no messages/);
 			expect(performance.now() - begun).toBeLessThan(9 * SECOND); // it said so, nothing ran out
 			await expect(carrier.publish([toMessage()])).rejects.toThrow(/takes no messages now: /);
+			expect(carrier.waitsFor).toBe('the broker is short of memory or disk');
 			const collector = new Collector();
 			carrier.subscribe('first', collector.handle);
 			await collector.hasHandled(waiting);
@@ -231,7 +235,9 @@ await describeBroker(rabbitmq, 'what can happen to RabbitMQ', () => {
 			const after = toMessages(3);
 			await bench.publish(carrier, after);
 			await collector.hasHandled(after);
+			expect(carrier.waitsFor).toBeUndefined();
 		} finally {
+			await carrier.close();
 			await harness.server().evaluate(`rabbit_alarm:clear_alarm(${ALARM.slice(1, -5)})`);
 		}
 	});

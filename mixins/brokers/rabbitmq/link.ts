@@ -3,6 +3,7 @@ import { setTimeout as pause } from 'node:timers/promises';
 import { type ChannelModel, connect } from 'amqplib';
 import { type Duration, SECOND } from '../../../domain/time.ts';
 import { type Log, Loop } from '../../loop.ts';
+import { brokerTrouble } from '../broker-trouble.ts';
 
 /** A connection on which nothing came for two or three of these is dead; in seconds, as the protocol has it. */
 const HEARTBEAT = 5;
@@ -28,6 +29,7 @@ export class Link {
 	#connection: ChannelModel | undefined;
 	#preparing: Promise<void> | undefined;
 	#blocked: string | undefined;
+	#trouble: string | undefined = 'the broker was not reached yet';
 	#closing = false;
 
 	constructor(options: LinkOptions) {
@@ -36,6 +38,11 @@ export class Link {
 		this.#current = Promise.reject(new Error('not connected yet'));
 		this.#current.catch(() => {});
 		this.#loop.start();
+	}
+
+	/** What keeps it from its work, as one sentence without hosts and logins. */
+	get waitsFor(): string | undefined {
+		return this.#blocked === undefined ? this.#trouble : 'the broker is short of memory or disk';
 	}
 
 	/** Why the broker takes no messages on this connection now, if so: memory or disk is short. */
@@ -65,13 +72,23 @@ export class Link {
 	}
 
 	async #step(): Promise<Duration> {
+		try {
+			await this.#keep();
+			this.#trouble = undefined;
+			return this.#options.every;
+		} catch (error) {
+			this.#trouble = troubleOf(error);
+			throw error;
+		}
+	}
+
+	async #keep(): Promise<void> {
 		if (this.#connection === undefined) {
 			const opening = this.#open();
 			this.#current = opening;
 			opening.catch(() => {}); // perhaps nobody waits for it but this step
 			await opening;
 		} else await this.prepare();
-		return this.#options.every;
 	}
 
 	async #open(): Promise<ChannelModel> {
@@ -107,12 +124,23 @@ export class Link {
 		const { log, name } = this.#options;
 		this.#connection = undefined;
 		this.#blocked = undefined;
+		this.#trouble ??= brokerTrouble(undefined);
 		this.#current = Promise.reject(error ?? new Error('the connection to the broker is lost'));
 		this.#current.catch(() => {});
 		if (this.#closing) return;
 		log.debug(`${name}: connection lost${error === undefined ? '' : `: ${error.message}`}`);
 		this.#loop.wake();
 	}
+}
+
+const PRECONDITION_FAILED = 406;
+const NOT_ALLOWED = 530;
+
+function troubleOf(error: unknown): string {
+	const { code } = error as { readonly code?: unknown };
+	if (code === PRECONDITION_FAILED) return 'a queue or exchange of this name is there, and of another kind';
+	if (code === NOT_ALLOWED) return 'the broker does not let this login into the virtual host';
+	return brokerTrouble(error);
 }
 
 /** The client takes the heartbeat from the URL alone; what the operator has set there stays. */
