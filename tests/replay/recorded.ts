@@ -6,7 +6,7 @@ import { pack, type TraceFile, unpack } from './trace.ts';
 
 const FILE = join(import.meta.dirname, 'traces.json.gz');
 const SEED = 1;
-const COUNT = 360;
+const COUNT = 330;
 const MADE_BY = 'npm run model:replay -- --record';
 
 /** The traces that `npm test` plays, which needs no Java for it. */

@@ -92,7 +92,7 @@ export const initial = (trace: Trace): State => {
 	return first.state;
 };
 
-/** A trace from the states that TLC wrote; what waits is left out, and the time that passes after the last event. */
+/** A trace from the states that TLC wrote; what only waits is left out, and most of what comes after the end. */
 export function toTrace(name: string, scenario: string, behaviour: readonly Record<string, TlaValue>[]): Trace {
 	const steps = behaviour.flatMap((values): Step[] => {
 		const { act } = values;
@@ -102,9 +102,20 @@ export function toTrace(name: string, scenario: string, behaviour: readonly Reco
 		const state = Object.fromEntries(VARIABLES.map((variable) => [variable, values[variable]]));
 		return [{ name: String(done), what: what ?? 0, state: state as unknown as State }];
 	});
-	const last = steps.findLastIndex(({ name: step }) => step !== 'Tick');
-	return { name, scenario, steps: steps.slice(0, last + 1) };
+	const over = steps.findIndex(({ state }) => isOver(state));
+	const kept = over < 0 ? steps : steps.slice(0, over + AFTER_THE_END);
+	return { name, scenario, steps: kept.slice(0, kept.findLastIndex(({ name: step }) => step !== 'Tick') + 1) };
 }
+
+/** So many steps are kept of what comes after the end: late messages, late calls, purges. */
+const AFTER_THE_END = 12;
+
+const FINAL: ReadonlySet<string> = new Set(['Shipped', 'Cancelled', 'PaymentFailed']);
+
+const isOver = ({ ord, work, net }: State): boolean =>
+	ord.every(({ st }) => FINAL.has(st)) &&
+	net.length === 0 &&
+	Object.values(work).every(({ stage }) => stage === 'idle');
 
 /** A step as it is stored: only the variables that it changed. */
 type Packed = readonly [name: string, what: TlaValue, changed: Partial<State>];
