@@ -39,6 +39,29 @@ export interface PaymentRow {
 	readonly operation: string | null;
 }
 
+/** A row of `inbox_messages`. */
+export interface HandledMessage {
+	readonly orderId: string;
+	readonly consumer: string;
+	readonly messageId: string;
+	readonly handledAt: number;
+}
+
+/** A wake-up in `outbox_messages`, sent or not. */
+export interface ArmedWakeUp {
+	readonly orderId: string;
+	readonly id: string;
+	readonly type: string;
+	/** the moment that it was armed for */
+	readonly dueAt: number;
+}
+
+/** A row of `idempotency_keys`. */
+export interface StoredKey {
+	readonly key: string;
+	readonly orderId: string;
+}
+
 export interface Evidence {
 	readonly answers: readonly Answer[];
 	readonly orders: readonly OrderView[];
@@ -46,30 +69,59 @@ export interface Evidence {
 	readonly operations: readonly Operation[];
 	readonly parcels: readonly Parcel[];
 	readonly payments: readonly PaymentRow[];
+	readonly handled: readonly HandledMessage[];
+	readonly armed: readonly ArmedWakeUp[];
+	readonly keys: readonly StoredKey[];
 }
 
 export const FINAL: ReadonlySet<string> = new Set(['Shipped', 'Cancelled', 'PaymentFailed']);
 
 const millis = (column: string): string => `floor(extract(epoch FROM ${column}) * 1000)::float8`;
 
-/** Reads everything: the orders as any client would, the rest from the tables. */
-export async function collect(system: Tables, client: Client): Promise<Evidence> {
+const iso = (column: string): string => `to_json(${column})`;
+
+/** Orders as the system shows them, but for the amount, which no invariant looks at. */
+const ORDERS = `
+	SELECT o.id, o.product_name AS "productName", o.amount::float8 AS amount, o.currency, o.status,
+		coalesce(p.status, 'Requested') AS "paymentStatus", ${iso('o.created_at')} AS "createdAt",
+		${iso('o.pending_until')} AS "pendingUntil",
+		CASE WHEN o.status = 'OnHold' THEN ${iso('o.hold_expires_at')} END AS "heldUntil",
+		${iso('o.confirmed_at')} AS "confirmedAt", ${iso('o.cancelled_at')} AS "cancelledAt",
+		${iso('o.shipped_at')} AS "shippedAt", ${iso('o.failed_at')} AS "failedAt", o.failure_reason AS "failureReason"
+	FROM orders o LEFT JOIN payments p ON p.order_id = o.id ORDER BY o.id`;
+
+/** Reads everything from the tables; with the answers that clients recorded that is all there is to judge by. */
+export async function gather(tables: Tables, answers: readonly Answer[]): Promise<Evidence> {
 	return {
-		answers: client.answers,
-		orders: await client.list(),
-		history: await system.sql<HistoryEvent>(
+		answers,
+		orders: await tables.sql<OrderView & QueryResultRow>(ORDERS),
+		history: await tables.sql<HistoryEvent>(
 			`SELECT order_id AS "orderId", sequence, id, type, ${millis('occurred_at')} AS "occurredAt", data
 			FROM order_events ORDER BY order_id, sequence`,
 		),
-		operations: await system.sql<Operation>(
+		operations: await tables.sql<Operation>(
 			`SELECT order_id AS "orderId", operation, outcome, ${millis('created_at')} AS "createdAt"
 			FROM sandbox_operations ORDER BY created_at`,
 		),
-		parcels: await system.sql<Parcel>(
+		parcels: await tables.sql<Parcel>(
 			`SELECT order_id AS "orderId", ${millis('created_at')} AS "createdAt" FROM sandbox_parcels ORDER BY created_at`,
 		),
-		payments: await system.sql<PaymentRow>('SELECT order_id AS "orderId", status, operation FROM payments'),
+		payments: await tables.sql<PaymentRow>('SELECT order_id AS "orderId", status, operation FROM payments'),
+		handled: await tables.sql<HandledMessage>(
+			`SELECT order_id AS "orderId", consumer, message_id AS "messageId", ${millis('handled_at')} AS "handledAt"
+			FROM inbox_messages`,
+		),
+		armed: await tables.sql<ArmedWakeUp>(
+			`SELECT DISTINCT order_id AS "orderId", message_id AS id, type, ${millis('deliver_at')} AS "dueAt"
+			FROM outbox_messages WHERE type IN ('OrderDue', 'HoldExpired')`,
+		),
+		keys: await tables.sql<StoredKey>('SELECT key, order_id AS "orderId" FROM idempotency_keys'),
 	};
+}
+
+/** The same, with the orders as any client would see them. */
+export async function collect(system: Tables, client: Client): Promise<Evidence> {
+	return { ...(await gather(system, client.answers)), orders: await client.list() };
 }
 
 const EXPECTED: ReadonlySet<number> = new Set([0, 200, 201, 202, 409, 503]);

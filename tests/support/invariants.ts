@@ -1,257 +1,90 @@
-/** The contract's invariants I1 to I8, decided from outside: from answers, journals and the orders' own history. */
-import type { Answer, OrderView } from './client.ts';
-import { type Evidence, FINAL, type HistoryEvent, type Operation, type Parcel, type PaymentRow } from './evidence.ts';
+/**
+ * The history checker: decides the contract's invariants I1 to I8 from outside, by what clients were answered and what
+ * the provider's journal, the parcels, the history, the inbox and the outbox say. It needs the recorded answers and a
+ * connection to the database (`gather` in evidence.ts), however many processes and whatever brokers took part.
+ */
+import type { Evidence } from './evidence.ts';
+import { oneKeyOneOrder } from './rules/keys.ts';
+import { armedOnce, effectsAreRecorded, oneWalk, recordedOnce } from './rules/messages.ts';
+import { captureFirst, moneyMovesOnce, nothingIsLost, shipsOnce, yesMeansYes } from './rules/money.ts';
+import { INVARIANTS, type Invariant, type Judging, type Rule } from './rules/rule.ts';
+import { refusedMeansBought, windowAsSeen, windowIsExact } from './rules/window.ts';
+import { chosen, type Line, linesOf, type Story, storiesOf, tell } from './story.ts';
 
-/** All that is known of one order. */
-interface Story {
-	readonly id: string;
-	readonly order: OrderView | undefined;
-	readonly answers: readonly Answer[];
-	readonly history: readonly HistoryEvent[];
-	readonly operations: readonly Operation[];
-	readonly parcels: readonly Parcel[];
-	readonly payment: PaymentRow | undefined;
+export type { Invariant, Judging } from './rules/rule.ts';
+
+/** One invariant that one order, or one key, breaks. */
+export interface Violation {
+	readonly invariant: Invariant;
+	/** all that is wrong with it */
+	readonly what: readonly string[];
+	readonly orderId: string | undefined;
+	/** the story of the order, or of the orders of the key: only what shows the violation */
+	readonly story: string;
+	/** how many lines that is */
+	readonly length: number;
 }
-
-type Rule = (story: Story) => string[];
-
-/** Every violation in words, each followed by the story of its order. Empty when all is well. */
-export function violations(evidence: Evidence): string[] {
-	const found = storiesOf(evidence).flatMap((story) => {
-		const complaints = RULES.flatMap((rule) => rule(story));
-		return complaints.length > 0 ? [`${complaints.join('\n')}\n${tell(story)}`] : [];
-	});
-	return [...found, ...oneKeyOneOrder(evidence)];
-}
-
-function storiesOf(evidence: Evidence): Story[] {
-	const orders = new Map(evidence.orders.map((order) => [order.id, order]));
-	const answers = Map.groupBy(evidence.answers, ({ orderId }) => orderId);
-	const history = Map.groupBy(evidence.history, ({ orderId }) => orderId);
-	const operations = Map.groupBy(evidence.operations, ({ orderId }) => orderId);
-	const parcels = Map.groupBy(evidence.parcels, ({ orderId }) => orderId);
-	const payments = new Map(evidence.payments.map((payment) => [payment.orderId, payment]));
-	const ids = new Set([orders, answers, history, operations, parcels, payments].flatMap((map) => [...map.keys()]));
-	return [...ids].flatMap((id) => {
-		if (id === null) return [];
-		const parts = { answers: answers.get(id) ?? [], history: history.get(id) ?? [] };
-		const outside = { operations: operations.get(id) ?? [], parcels: parcels.get(id) ?? [] };
-		return [{ id, order: orders.get(id), ...parts, ...outside, payment: payments.get(id) }];
-	});
-}
-
-const accepted = ({ status }: Answer): boolean => status >= 200 && status < 300;
-
-const done = ({ operations }: Story, ...names: string[]): Operation[] =>
-	operations.filter(({ operation, outcome }) => names.includes(operation) && outcome === 'succeeded');
-
-/** I1: at most one authorise, at most one of capture and void. */
-const moneyMovesOnce: Rule = (story) => {
-	const authorised = done(story, 'authorize').length;
-	const moved = done(story, 'capture', 'void').length;
-	return [
-		...(authorised > 1 ? [`I1: authorised ${authorised} times`] : []),
-		...(moved > 1 ? [`I1: captured or voided ${moved} times`] : []),
-	];
-};
-
-interface Span {
-	readonly state: string;
-	readonly due: number;
-	readonly event: HistoryEvent;
-}
-
-/** Each event with the state and the due that it found. */
-function spans({ history }: Story): Span[] {
-	let state = '';
-	let due = Number.NaN;
-	return history.map((event) => {
-		const span = { state, due, event };
-		state = STATE_AFTER[event.type] ?? state;
-		if (typeof event.data.pendingUntil === 'string') due = Date.parse(event.data.pendingUntil);
-		return span;
-	});
-}
-
-const lastDue = (story: Story): number => Date.parse(story.order?.pendingUntil ?? '');
-
-/** I2, by what is stored: nothing of the buyer's at or after due, nothing of the clock's before it. */
-const windowIsExact: Rule = (story) => {
-	const early = done(story, 'capture').filter(({ createdAt }) => createdAt < lastDue(story));
-	return [
-		...early.map(({ createdAt }) => `I2: captured ${lastDue(story) - createdAt} ms before due`),
-		...spans(story).flatMap(({ state, due, event: { type, occurredAt, data } }) => {
-			const late = occurredAt - due;
-			if (type === 'OrderConfirmed' && late < 0) return [`I2: confirmed ${-late} ms before due`];
-			if (state !== 'Pending' || late < 0 || data.requestedBy === 'hold limit') return [];
-			if (type === 'OrderCancelRequested') return [`I2: a cancel was accepted ${late} ms after due`];
-			if (type === 'OrderHeld') return [`I2: a pause was accepted ${late} ms after due`];
-			return [];
-		}),
-	];
-};
-
-/** I2, by the clients' own watch, whatever the system wrote down. Only for orders whose due never moved. */
-const windowAsSeen: Rule = (story) => {
-	const { answers } = story;
-	const due = lastDue(story);
-	if (Number.isNaN(due) || story.history.some(({ type }) => type === 'OrderHeld')) return [];
-	return (['cancel', 'hold'] as const).flatMap((action) => {
-		const asked = answers.filter((answer) => answer.action === action);
-		const tooLate = asked.every(({ sentAt }) => sentAt >= due) && asked.filter(accepted);
-		const tooEarly = asked.filter(({ code, at }) => code === 'Orders.WindowClosed' && at < due);
-		return [
-			...(tooLate || []).map(({ sentAt }) => `I2: ${action} was sent ${sentAt - due} ms after due and accepted`),
-			...tooEarly.map(({ at }) => `I2: ${action} was refused ${due - at} ms before due: the window is closed`),
-		];
-	});
-};
-
-/** I2, the other side: a buyer who was told that the window is over has bought. */
-const refusedMeansBought: Rule = (story) => {
-	const told = story.answers.some(({ action, code }) => action === 'cancel' && code === 'Orders.WindowClosed');
-	return told && story.order?.status === 'Cancelled' ? ['I2: a cancel was refused, and the order is cancelled'] : [];
-};
-
-/** I3: an accepted cancel holds. */
-const yesMeansYes: Rule = (story) => {
-	if (!story.answers.some((answer) => answer.action === 'cancel' && accepted(answer))) return [];
-	const status = story.order?.status ?? 'gone';
-	return [
-		...(status === 'Cancelled' ? [] : [`I3: a cancel was accepted, and the order is ${status}`]),
-		...(done(story, 'capture').length > 0 ? ['I3: a cancel was accepted, and the money was captured'] : []),
-		...(story.parcels.length > 0 ? ['I3: a cancel was accepted, and a parcel went out'] : []),
-	];
-};
-
-/** I4: what was answered 201 exists and has ended, and its money agrees with its end. */
-const nothingIsLost: Rule = (story) => {
-	const { order, payment, answers } = story;
-	if (order === undefined) {
-		return answers.some((answer) => answer.action === 'create' && accepted(answer))
-			? ['I4: answered 201, and gone']
-			: [];
-	}
-	if (!FINAL.has(order.status)) return [`I4: still ${order.status} (payment ${order.paymentStatus})`];
-	const held = done(story, 'authorize').length - done(story, 'capture', 'void').length;
-	const wanted = PAYMENT_AT_END[order.status] ?? [];
-	return [
-		...(wanted.includes(order.paymentStatus) ? [] : [`I4: ${order.status}, and the payment is ${order.paymentStatus}`]),
-		...(order.paymentStatus === (payment?.status ?? 'Requested') ? [] : [`I4: the table says ${payment?.status}`]),
-		...(payment?.operation ? [`I4: ended, and its ${payment.operation} is still open`] : []),
-		...(order.status === 'Cancelled' && held > 0 ? ['I4: cancelled, and the money is still held'] : []),
-		...(order.status === 'Shipped' && done(story, 'capture').length === 0 ? ['I4: shipped, and never captured'] : []),
-		...(order.status === 'Shipped' && story.parcels.length === 0 ? ['I4: shipped, and there is no parcel'] : []),
-	];
-};
-
-const PAYMENT_AT_END: Readonly<Record<string, readonly string[]>> = {
-	Shipped: ['Captured'],
-	Cancelled: ['Voided', 'Declined'],
-	PaymentFailed: ['Declined', 'Failed'],
-};
-
-const STATE_AFTER: Readonly<Record<string, string>> = {
-	OrderPending: 'Pending',
-	OrderHeld: 'OnHold',
-	OrderResumed: 'Pending',
-	OrderCancelRequested: 'CancelRequested',
-	OrderCancelled: 'Cancelled',
-	OrderConfirmed: 'Confirmed',
-	OrderShipped: 'Shipped',
-};
-
-/** In which states an event may come. */
-const COMES_IN: Readonly<Record<string, readonly string[]>> = {
-	OrderPending: [''],
-	OrderHeld: ['Pending'],
-	OrderResumed: ['OnHold'],
-	OrderCancelRequested: ['Pending', 'OnHold'],
-	OrderCancelled: ['CancelRequested'],
-	OrderConfirmed: ['Pending'],
-	OrderShipped: ['Confirmed'],
-	PaymentAuthorized: ['Pending', 'OnHold', 'Confirmed', 'CancelRequested'],
-	PaymentDeclined: ['Pending', 'OnHold', 'Confirmed', 'CancelRequested'],
-	PaymentCaptured: ['Confirmed'],
-	PaymentVoided: ['CancelRequested'],
-	PaymentFailed: ['Confirmed'],
-};
-
-const MAY_REPEAT: ReadonlySet<string> = new Set(['OrderHeld', 'OrderResumed']);
-
-/** I5: no message had its effect twice. The history is one walk through the state table, and ends where the order is. */
-const oncePerConsumer: Rule = (story) => {
-	const complaints = new Set<string>();
-	const seen = new Set<string>();
-	let state = '';
-	for (const [index, { type, sequence, id }] of story.history.entries()) {
-		if (sequence !== index + 1) complaints.add(`I5: event ${index + 1} has sequence ${sequence}`);
-		if (seen.has(id)) complaints.add(`I5: event ${id} stands twice`);
-		if (seen.has(type) && !MAY_REPEAT.has(type)) complaints.add(`I5: ${type} happened twice`);
-		if (!COMES_IN[type]?.includes(state)) complaints.add(`I5: ${type} in state ${state || 'none'}`);
-		seen.add(id).add(type);
-		state = STATE_AFTER[type] ?? (FAILS.has(type) && state !== 'CancelRequested' ? 'PaymentFailed' : state);
-	}
-	if (story.order !== undefined && state !== story.order.status)
-		complaints.add(`I5: the history ends in ${state || 'nothing'}, the order is ${story.order.status}`);
-	return [...complaints];
-};
-
-const FAILS: ReadonlySet<string> = new Set(['PaymentDeclined', 'PaymentFailed']);
-
-/** I6: capture before shipping. */
-const captureFirst: Rule = (story) => {
-	const captured = Math.min(...done(story, 'capture').map(({ createdAt }) => createdAt));
-	const early = story.parcels.filter(({ createdAt }) => createdAt < captured);
-	return early.length > 0 ? ['I6: a parcel went out before the money was captured'] : [];
-};
-
-/** I8: at most one hand-over. */
-const shipsOnce: Rule = ({ parcels }) => (parcels.length > 1 ? [`I8: ${parcels.length} parcels`] : []);
 
 const RULES: readonly Rule[] = [
-	...[moneyMovesOnce, windowIsExact, windowAsSeen, refusedMeansBought, yesMeansYes],
-	...[nothingIsLost, oncePerConsumer, captureFirst, shipsOnce],
+	...[moneyMovesOnce, windowIsExact, windowAsSeen, refusedMeansBought, yesMeansYes, nothingIsLost],
+	...[oneWalk, recordedOnce, effectsAreRecorded, armedOnce, captureFirst, shipsOnce],
 ];
 
-/** I7. Every key of a run names its product after itself, so that a second order under a key shows in the list. */
-function oneKeyOneOrder({ answers, orders }: Evidence): string[] {
-	const created = answers.filter((answer) => answer.action === 'create' && answer.status === 201);
-	const byKey = Map.groupBy(created, ({ key }) => key);
-	const products = Map.groupBy(orders, ({ productName }) => productName);
-	return [...byKey].flatMap(([key, all]) => {
-		if (key === null) return [];
-		const ids = new Set(all.map(({ orderId }) => orderId));
-		const bodies = new Set(all.map(({ body }) => body));
-		const stored = products.get(key)?.length ?? 0;
-		return [
-			...(ids.size > 1 ? [`I7: key ${key} was answered with ${ids.size} orders: ${[...ids].join(', ')}`] : []),
-			...(bodies.size > 1 ? [`I7: key ${key} was answered with ${bodies.size} different bodies`] : []),
-			...(stored > 1 ? [`I7: key ${key} made ${stored} orders`] : []),
-		];
+const STRICT: Judging = { finished: true, complete: true, skew: 0 };
+
+/** Every violation. Empty when all is well. */
+export function judge(evidence: Evidence, judging: Partial<Judging> = {}): Violation[] {
+	const stories = storiesOf(evidence);
+	const byId = new Map(stories.map((story) => [story.id, story]));
+	const all: Judging = { ...STRICT, ...judging };
+	return [...stories.flatMap((story) => ofOrder(story, all)), ...ofKeys(evidence, byId)];
+}
+
+function ofOrder(story: Story, judging: Judging): Violation[] {
+	const complaints = RULES.flatMap((rule) => rule(story, judging));
+	if (complaints.length === 0) return [];
+	const lines = linesOf(story);
+	return [...Map.groupBy(complaints, ({ invariant }) => invariant)].map(([invariant, some]): Violation => {
+		const shown = chosen(
+			lines,
+			some.flatMap(({ matters }) => matters),
+		);
+		const what = some.map((complaint) => complaint.what);
+		return { invariant, what, orderId: story.id, story: tell(story, shown), length: shown.length };
 	});
 }
 
-const clock = (at: number): string => new Date(at).toISOString().slice(11, 23);
-
-/** What happened to one order, line by line in the order of time. */
-function tell({ id, order, answers, history, operations, parcels }: Story): string {
-	const lines = [
-		...answers.map(({ action, sentAt, at, status, code }) => ({
-			at: sentAt,
-			text: `client: ${action} → ${status} ${code ?? ''} at ${clock(at)}`,
-		})),
-		...history.map(({ occurredAt, sequence, type, data }) => ({
-			at: occurredAt,
-			text: `event ${sequence}: ${type} ${JSON.stringify(data)}`,
-		})),
-		...operations.map(({ createdAt, operation, outcome }) => ({
-			at: createdAt,
-			text: `provider: ${operation} ${outcome}`,
-		})),
-		...parcels.map(({ createdAt }) => ({ at: createdAt, text: 'parcel service: took the parcel' })),
-	];
-	lines.sort((a, b) => a.at - b.at);
-	const end = order ? `${order.status}, payment ${order.paymentStatus}, due ${order.pendingUntil}` : 'not in the list';
-	return [`  order ${id}: ${end}`, ...lines.map(({ at, text }) => `    ${clock(at)} ${text}`)].join('\n');
+function ofKeys(evidence: Evidence, stories: ReadonlyMap<string, Story>): Violation[] {
+	const ofKey = Map.groupBy(oneKeyOneOrder(evidence), ({ key }) => key);
+	return [...ofKey.values()].map((complaints): Violation => {
+		const ids = [...new Set(complaints.flatMap(({ orders }) => orders))];
+		const told = ids.map((id): { readonly text: string; readonly lines: readonly Line[] } => {
+			const story = stories.get(id);
+			if (story === undefined) return { text: `  order ${id}: not known`, lines: [] };
+			const lines = chosen(linesOf(story), ['answer create', 'event OrderPending']);
+			return { text: tell(story, lines), lines };
+		});
+		return {
+			...{ invariant: 'I7', what: complaints.map(({ what }) => what), orderId: ids[0] },
+			story: told.map(({ text }) => text).join('\n'),
+			length: told.flatMap(({ lines }) => lines).length,
+		};
+	});
 }
+
+/** For each invariant that is broken one text: how many break it, and the shortest story of those. */
+export function report(violations: readonly Violation[]): string[] {
+	const byInvariant = Map.groupBy(violations, ({ invariant }) => invariant);
+	return INVARIANTS.flatMap((invariant) => {
+		const broken = byInvariant.get(invariant) ?? [];
+		const [shortest] = broken.toSorted((a, b) => a.length - b.length || (a.story < b.story ? -1 : 1));
+		if (shortest === undefined) return [];
+		const whats = shortest.what.map((what) => `${invariant}: ${what}`);
+		const more = broken.length > 1 ? [`  the shortest story of ${broken.length} that break ${invariant}`] : [];
+		return [[...whats, ...more, shortest.story].join('\n')];
+	});
+}
+
+/** The texts of `report`; empty when all is well. */
+export const violations = (evidence: Evidence, judging: Partial<Judging> = {}): string[] =>
+	report(judge(evidence, judging));
