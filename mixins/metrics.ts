@@ -28,7 +28,7 @@ export type Refusal = 'overload' | 'rate_limit';
  */
 export class Metrics {
 	readonly #registry = new Registry();
-	readonly #readers: (() => Promise<void>)[] = [];
+	readonly #readers = new Map<string, () => Promise<void>>();
 	readonly #requests: Histogram<'method' | 'route' | 'status'>;
 	readonly #refused: Counter<'reason'>;
 	readonly #actions: Histogram<'action' | 'status'>;
@@ -164,14 +164,17 @@ export class Metrics {
 		};
 	}
 
-	/** Figures that are asked for at each scrape; `help` says what each is. Without an answer in time they are missing. */
+	/**
+	 * Figures that are asked for at each scrape; `help` says what each is. Without an answer in time they are missing. Who
+	 * comes again with the same names takes the place of who came before.
+	 */
 	read<Name extends string>(
 		help: Readonly<Record<Name, string>>,
 		read: () => Promise<Readonly<Record<Name, number>>> | Readonly<Record<Name, number>>,
 	): void {
 		const names = Object.keys(help) as Name[];
-		const gauges = names.map((name) => new Gauge({ name, help: help[name], registers: [this.#registry] }));
-		this.#readers.push(async () => {
+		const gauges = names.map((name) => this.#gauge(name, help[name]));
+		this.#readers.set(names.join(), async () => {
 			const figures = await inTime(read);
 			for (const [index, name] of names.entries()) {
 				if (figures === undefined) gauges[index]?.remove();
@@ -182,15 +185,20 @@ export class Metrics {
 
 	/** The same for one figure with a label. */
 	readEach(name: string, help: string, label: string, read: () => Readonly<Record<string, number>>): void {
-		const gauge = new Gauge({ name, help, labelNames: [label], registers: [this.#registry] });
-		this.#readers.push(async () => {
+		const gauge = this.#gauge(name, help, label);
+		this.#readers.set(name, async () => {
 			for (const [value, figure] of Object.entries(read())) gauge.set({ [label]: value }, figure);
 		});
 	}
 
+	#gauge(name: string, help: string, label?: string): Gauge<string> {
+		this.#registry.removeSingleMetric(name);
+		return new Gauge({ name, help, labelNames: label === undefined ? [] : [label], registers: [this.#registry] });
+	}
+
 	/** For `/metrics`: the figures of this process as Prometheus reads them. */
 	async expose(): Promise<Exposition> {
-		await Promise.all(this.#readers.map((read) => read()));
+		await Promise.all(Array.from(this.#readers.values(), (read) => read()));
 		const [own, process] = await Promise.all([this.#registry.metrics(), ofThisProcess().metrics()]);
 		return { contentType: this.#registry.contentType, body: `${own}\n${process}` };
 	}

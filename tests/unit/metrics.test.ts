@@ -106,5 +106,7 @@ describe('figures that are asked for at the scrape', () => {
 		}
 		answer = async () => ({ waiting_things: 5 });
 		expect((await samples(metrics)).get('waiting_things')).toBe(5);
+		metrics.read({ waiting_things: 'Things that wait.' }, () => ({ waiting_things: 9 }));
+		expect((await samples(metrics)).get('waiting_things')).toBe(9);
 	});
 });
