@@ -62,6 +62,9 @@ describe('a start', () => {
 		[{ SERVICES: 'orders,billing' }, 'SERVICES="orders,billing" is not understood; accepted: a comma list'],
 		[{ CANCELLATION_WINDOW: '10' }, 'CANCELLATION_WINDOW="10" is not understood; accepted: 1s to 7d'],
 		[{ BROKER_URL: 'amqp://user:secret@host:port' }, 'BROKER_URL=(hidden) is not understood'],
+		[{ AUTH: 'jwt' }, 'AUTH="jwt" lacks the keys of tokens'],
+		[{ AUTH: 'jwt', AUTH_JWT_SECRET: 'a secret' }, 'AUTH_JWT_SECRET=(hidden) is too short'],
+		[{ HOST: '0.0.0.0' }, 'HOST="0.0.0.0" is not loopback'],
 		[{ SERVICES: 'orders' }, 'SERVICES="orders" is a part of the services, which needs BROKER_URL and DATABASE_URL'],
 	])(
 		'with a wrong setting ends with one line: %j',
