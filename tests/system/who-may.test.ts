@@ -57,6 +57,7 @@ async function idsOf(token: string, query = ''): Promise<string[]> {
 	for (let cursor: string | null = ''; cursor !== null; ) {
 		const more: string = cursor === '' ? '' : `&cursor=${cursor}`;
 		const res = await ask(token, 'GET', `/orders?limit=2${query}${more}`);
+		expect(res.status).toBe(200);
 		const page = (await res.json()) as { data: OrderView[]; nextCursor: string | null };
 		ids.push(...page.data.map(({ id }) => id));
 		cursor = page.nextCursor;
@@ -153,6 +154,18 @@ describe.each(CALLERS)('%s', (_name, token, statuses, code) => {
 			expect(await storyOf(owner, id)).toEqual(untouched);
 		},
 	);
+});
+
+it.each<Record<string, string>>([
+	{ 'if-none-match': '*' },
+	{ prefer: 'wait=1' },
+	{ 'if-none-match': '*', prefer: 'wait=1' },
+])('a condition or a wait tells a stranger nothing: %j', async (headers) => {
+	const { id } = await orderOf(await alice());
+	const authorization = `Bearer ${await bob()}`;
+	const res = await fetch(`${application.url}/orders/${id}`, { headers: { ...headers, authorization } });
+	expect([res.status, res.headers.get('etag')]).toEqual([404, null]);
+	expect(await res.json()).toMatchObject({ code: 'Orders.NotFound' });
 });
 
 describe('a list', () => {
