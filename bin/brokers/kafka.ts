@@ -1,18 +1,16 @@
 import { spawn, spawnSync } from 'node:child_process';
-import { randomBytes, randomInt } from 'node:crypto';
+import { randomBytes } from 'node:crypto';
 import { existsSync } from 'node:fs';
 import { mkdir, open, readFile, realpath, rename, rm, writeFile } from 'node:fs/promises';
-import { createServer } from 'node:net';
 import { join, resolve } from 'node:path';
 import { setTimeout as pause } from 'node:timers/promises';
 import { type Duration, MINUTE, SECOND } from '../../domain/time.ts';
-import { parseAddress } from '../../mixins/brokers/kafka/address.ts';
-import { createClient } from '../../mixins/brokers/kafka/client.ts';
+import { createClient, parseKafkaUrl } from '../../mixins/brokers/kafka/client.ts';
 import { installDebianPackages } from './debian.ts';
 import type { BrokerKind, LocalBroker, LocalBrokerOptions } from './local-broker.ts';
+import { freePort, HOST, isFree } from './ports.ts';
 import { isAlive, signalTo, worksIn } from './processes.ts';
 
-const HOST = '127.0.0.1';
 const PID_FILE = 'kafka.pid';
 const LOG_FILE = 'kafka.log';
 const CONTROLLER_PORT_FILE = 'controller-port';
@@ -75,11 +73,14 @@ export class LocalKafka implements LocalBroker {
 	readonly url: string;
 	readonly #folder: string;
 	readonly #port: number;
+	readonly #settings: Readonly<Record<string, string>>;
 
-	constructor({ folder, port }: LocalBrokerOptions) {
+	/** `settings` are Kafka's own (`server.properties`), in the place of ours. */
+	constructor({ folder, port }: LocalBrokerOptions, settings: Readonly<Record<string, string>> = {}) {
 		this.url = `kafka://${HOST}:${port}`;
 		this.#folder = folder;
 		this.#port = port;
+		this.#settings = settings;
 	}
 
 	async up(): Promise<void> {
@@ -124,12 +125,9 @@ export class LocalKafka implements LocalBroker {
 			CONTROLLER_PORT: String(await this.#controllerPort()),
 			DATA: join(await realpath(this.#folder), 'data'),
 		};
-		await writeFile(
-			properties,
-			template.replaceAll(/^[^#].*/gm, (line) =>
-				line.replaceAll(/\{(\w+)\}/g, (_, name: string) => values[name] ?? ''),
-			),
-		);
+		const filled = template.replaceAll(/\{(\w+)\}/g, (_, name: string) => values[name] ?? '');
+		const further = Object.entries(this.#settings).map(([name, value]) => `${name}=${value}\n`);
+		await writeFile(properties, `${filled}${further.join('')}`); // of two lines for one name Java takes the later
 		this.#format(properties);
 		const log = await open(join(this.#folder, LOG_FILE), 'a');
 		try {
@@ -182,7 +180,7 @@ export class LocalKafka implements LocalBroker {
 	/** Whether the broker takes part in its cluster: while it is fenced, it answers and names no broker. */
 	async #isReady(): Promise<boolean> {
 		if (await isFree(this.#port)) return false;
-		const client = createClient(parseAddress(this.url), SILENT);
+		const client = createClient(parseKafkaUrl(this.url), SILENT);
 		const admin = client.admin();
 		try {
 			await admin.connect();
@@ -200,8 +198,7 @@ export class LocalKafka implements LocalBroker {
 		if (pid === undefined) return;
 		signalTo(pid, signal);
 		const deadline = performance.now() + STOP_PATIENCE;
-		// A killed Java is a zombie while its threads, and the port with them, still go.
-		while (isAlive(pid) || !(await isFree(this.#port))) {
+		while (isAlive(pid)) {
 			if (performance.now() > deadline) throw new Error(`Kafka (process ${pid}) does not end; see ${this.#logFile}`);
 			await pause(POLL);
 		}
@@ -222,23 +219,3 @@ const JVM = [
 	'-XX:+UseG1GC',
 	`-Dlog4j2.configurationFile=file:${join(TEMPLATES, 'log4j2.properties')}`,
 ];
-
-/** Whether a port of this machine can be listened on. */
-function isFree(port: number): Promise<boolean> {
-	return new Promise((answer) => {
-		const server = createServer();
-		server.once('error', () => answer(false));
-		server.listen(port, HOST, () => server.close(() => answer(true)));
-	});
-}
-
-/**
- * A port of this machine that nobody listens on now, below those that the system gives to outgoing connections: one of
- * them could be any process's own end while the broker is away.
- */
-async function freePort(): Promise<number> {
-	for (;;) {
-		const port = randomInt(10_000, 32_000);
-		if (await isFree(port)) return port;
-	}
-}

@@ -15,9 +15,8 @@ import {
 	type Subscription,
 	type Topology,
 } from './carrier.ts';
-import { parseAddress } from './kafka/address.ts';
 import { BrokerClock } from './kafka/broker-clock.ts';
-import { createClient, hasNoLeader } from './kafka/client.ts';
+import { createClient, hasNoLeader, parseKafkaUrl } from './kafka/client.ts';
 import { DeadLetters } from './kafka/dead-letters.ts';
 import { Forwarder } from './kafka/forwarder.ts';
 import { GroupConsumer } from './kafka/group-consumer.ts';
@@ -25,6 +24,7 @@ import { fresh, type Outgoing, toRecord } from './kafka/records.ts';
 import { Sender } from './kafka/sender.ts';
 import { TopicKeeper } from './kafka/topic-keeper.ts';
 import { Topics } from './kafka/topics.ts';
+import { quietLog } from './quiet-log.ts';
 
 const DEFAULT_PREFIX = 'protected-payment';
 const DEFAULT_PARTITIONS = 6;
@@ -52,7 +52,8 @@ export class KafkaCarrier implements Carrier {
 	readonly early: Duration = SECOND;
 	readonly #client: () => Kafka;
 	readonly #topology: Topology;
-	readonly #log: Log;
+	/** for whatever fails because Kafka is away */
+	readonly #quietly: Log;
 	readonly #topics: Topics;
 	readonly #clock: BrokerClock;
 	readonly #keeper: TopicKeeper;
@@ -64,20 +65,20 @@ export class KafkaCarrier implements Carrier {
 	readonly #consumers = new Set<GroupConsumer>();
 	#closing: Promise<void> | undefined;
 
-	/** Throws if the address cannot be understood; the broker may be away. */
+	/** Throws if the URL cannot be understood; begins to connect by itself otherwise. */
 	constructor(url: string, topology: Topology, log: Log, options: KafkaOptions = {}) {
-		const address = parseAddress(url);
+		const parsed = parseKafkaUrl(url);
 		const { prefix = DEFAULT_PREFIX, partitions = DEFAULT_PARTITIONS, replication } = options;
-		this.#client = () => createClient(address, log);
+		this.#client = () => createClient(parsed, log);
 		this.#topology = topology;
-		this.#log = log;
 		this.#topics = new Topics(prefix, topology);
 		this.#clock = options.clock ?? new BrokerClock();
 		const wanted = replication === undefined ? { partitions } : { partitions, replication };
 		this.#keeper = new TopicKeeper(this.#client, this.#topics, wanted, log);
+		this.#quietly = quietLog(log, () => this.waitsFor !== undefined);
 		this.#publishing = new Sender(this.#client, this.#clock);
 		this.#forwarding = new Sender(this.#client, this.#clock);
-		this.#asking = new Loop("Kafka's clock", log, async () => {
+		this.#asking = new Loop("Kafka's clock", this.#quietly, async () => {
 			await this.#askClock(ASK_CLOCK);
 			return ASK_CLOCK;
 		});
@@ -88,6 +89,11 @@ export class KafkaCarrier implements Carrier {
 			send: (records) => this.#send(this.#publishing, records),
 		});
 		this.#keeper.start();
+	}
+
+	/** What keeps it from its work, as one sentence; undefined if nothing does. */
+	get waitsFor(): string | undefined {
+		return this.#keeper.waitsFor;
 	}
 
 	async publish(messages: readonly CarrierMessage[]): Promise<readonly Failure[]> {
@@ -109,7 +115,7 @@ export class KafkaCarrier implements Carrier {
 
 	subscribe(group: string, handle: BatchHandler, options: SubscribeOptions = {}): Subscription {
 		this.#asking.start();
-		const log = this.#log;
+		const log = this.#quietly;
 		const consumer = new GroupConsumer(group, handle, options, {
 			client: this.#client,
 			topics: this.#topics,
@@ -181,7 +187,10 @@ export class KafkaCarrier implements Carrier {
 			try {
 				return await sender.send(records);
 			} catch (error) {
-				if (!hasNoLeader(error) || performance.now() > deadline) throw error;
+				if (!hasNoLeader(error) || performance.now() > deadline) {
+					this.#keeper.look();
+					throw error;
+				}
 				await pause(LEADER_POLL);
 				await this.#keeper.ensure(topics);
 			}

@@ -13,6 +13,7 @@ import {
 	type Subscription,
 	type Topology,
 } from './carrier.ts';
+import { quietLog } from './quiet-log.ts';
 import { type Access, accessOf } from './redis/address.ts';
 import { Consumer } from './redis/consumer.ts';
 import { listDeadLetters, replayDeadLetters } from './redis/dead-letters.ts';
@@ -88,7 +89,7 @@ export class RedisCarrier implements Carrier {
 			onEnd: () => this.#watching.wake(),
 		});
 		this.#movers = this.#link();
-		this.#quietly = quiet(log, () => this.#waitsFor !== undefined);
+		this.#quietly = quietLog(log, () => this.#waitsFor !== undefined);
 		this.#moving = new Loop('delays on Redis', this.#quietly, () => this.#moveDue());
 		this.#watching = new Loop('Redis', log, () => this.#watch());
 		this.trusted = this.#verdict.promise;
@@ -246,14 +247,6 @@ export class RedisCarrier implements Carrier {
 		if (warning !== undefined) this.#log.warn(warning);
 	}
 }
-
-/** A log whose warnings are only for debugging while the reason is known. */
-const quiet = (log: Log, isKnown: () => boolean): Log => ({
-	debug: (line) => log.debug(line),
-	info: (line) => log.info(line),
-	warn: (line) => (isKnown() ? log.debug(line) : log.warn(line)),
-	error: (line) => log.error(line),
-});
 
 /** Cuts a list into what goes in one call each. */
 function* calls(messages: readonly CarrierMessage[]): Generator<readonly CarrierMessage[]> {

@@ -2,27 +2,36 @@ import { randomUUID } from 'node:crypto';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import type { Consumer, Kafka } from 'kafkajs';
+import { setTimeout as pause } from 'node:timers/promises';
+import type { Consumer, Kafka, Message } from 'kafkajs';
 import { LocalKafka } from '../../bin/brokers/kafka.ts';
-import { type Instant, MINUTE } from '../../domain/time.ts';
+import { freePort } from '../../bin/brokers/ports.ts';
+import { type Instant, MINUTE, SECOND } from '../../domain/time.ts';
 import type { Topology } from '../../mixins/brokers/carrier.ts';
-import { parseAddress } from '../../mixins/brokers/kafka/address.ts';
 import { BrokerClock } from '../../mixins/brokers/kafka/broker-clock.ts';
-import { createClient } from '../../mixins/brokers/kafka/client.ts';
+import { createClient, parseKafkaUrl } from '../../mixins/brokers/kafka/client.ts';
 import { holdFor, nextStep } from '../../mixins/brokers/kafka/ladder.ts';
 import { toCarried } from '../../mixins/brokers/kafka/records.ts';
 import { TopicKeeper } from '../../mixins/brokers/kafka/topic-keeper.ts';
 import { type Lane, Topics } from '../../mixins/brokers/kafka/topics.ts';
 import { KafkaCarrier } from '../../mixins/brokers/kafka.ts';
 import { memoryLog } from '../support/database.ts';
-import { quietPort } from '../support/quiet-port.ts';
 import { eventually, until } from '../support/until.ts';
 import type { BrokerHarness, CarrierModule, Space } from './carrier-harness.ts';
 
 const PARTITIONS = 3;
 
-/** A Kafka of the test file's own; a space is a prefix of topics and groups. */
-export function kafkaHarness(): BrokerHarness {
+export interface KafkaHarness extends BrokerHarness {
+	/** The latest space. */
+	current(): KafkaSpace;
+	/** The broker loses all that it stored, and comes back. */
+	wipe(): Promise<void>;
+}
+
+/** A Kafka of the test file's own, with settings of its own; a space is a prefix of topics and groups. */
+export function kafkaHarness(
+	settings: (port: number) => Promise<Readonly<Record<string, string>>> = async () => ({}),
+): KafkaHarness {
 	let folder = '';
 	let broker: LocalKafka | undefined;
 	const spaces: KafkaSpace[] = [];
@@ -36,7 +45,8 @@ export function kafkaHarness(): BrokerHarness {
 		transactional: false,
 		start: async () => {
 			folder = await mkdtemp(join(tmpdir(), 'protected-payment-kafka-'));
-			broker = new LocalKafka({ folder, port: await quietPort() });
+			const port = await freePort();
+			broker = new LocalKafka({ folder, port }, await settings(port));
 			await broker.up();
 		},
 		stop: async () => {
@@ -54,9 +64,22 @@ export function kafkaHarness(): BrokerHarness {
 			await running().down();
 			await running().up();
 		},
+		wipe: async () => {
+			await running().kill();
+			await running().wipe();
+			await running().up();
+		},
+		current: () => {
+			const [space] = spaces;
+			if (space === undefined) throw new Error('there is no space');
+			return space;
+		},
 		clock: async () => Date.now(), // of the same machine
 		space: async (topology) => {
-			for (const before of spaces.splice(0)) await before.remove();
+			for (const before of spaces.splice(0)) {
+				await before.remove();
+				await before.close();
+			}
 			const space = new KafkaSpace(running().url, `test-${randomUUID()}`, topology);
 			spaces.push(space);
 			return space;
@@ -69,9 +92,9 @@ interface Seen {
 	readonly at: Instant;
 }
 
-class KafkaSpace implements Space {
+export class KafkaSpace implements Space {
 	readonly address: string;
-	readonly #topics: Topics;
+	readonly topics: Topics;
 	readonly #client: () => Kafka;
 	readonly #keeper: TopicKeeper;
 	readonly #prefix: string;
@@ -80,9 +103,9 @@ class KafkaSpace implements Space {
 	constructor(url: string, prefix: string, topology: Topology) {
 		this.address = JSON.stringify({ url, prefix });
 		this.#prefix = prefix;
-		this.#topics = new Topics(prefix, topology);
-		this.#client = () => createClient(parseAddress(url), memoryLog());
-		this.#keeper = new TopicKeeper(this.#client, this.#topics, { partitions: PARTITIONS }, memoryLog());
+		this.topics = new Topics(prefix, topology);
+		this.#client = () => createClient(parseKafkaUrl(url), memoryLog());
+		this.#keeper = new TopicKeeper(this.#client, this.topics, { partitions: PARTITIONS }, memoryLog());
 	}
 
 	async backlog(group: string): Promise<number> {
@@ -92,10 +115,10 @@ class KafkaSpace implements Space {
 
 	async plan(group: string): Promise<ReadonlyMap<string, Instant>> {
 		const ends = await this.#ends(group);
-		const lanes = this.#topics.lanes(group).filter(({ topic }) => ends.has(`${topic}/0`));
+		const lanes = this.topics.lanes(group).filter(({ topic }) => ends.has(`${topic}/0`));
 		const key = lanes.map(({ topic }) => topic).join();
 		let reader = this.#readers.get(key);
-		if (reader === undefined) {
+		if (reader === undefined || reader.crashed) {
 			reader = new Reader(this.#client(), lanes);
 			this.#readers.set(key, reader);
 		}
@@ -110,9 +133,19 @@ class KafkaSpace implements Space {
 		return plan;
 	}
 
-	/** Moves the clock that this process's carriers read, so that all that waits less than a minute is due. */
+	/** Puts the clock that this process's carriers read forward, for as long as their consumers need to look at it. */
 	async hasten(): Promise<void> {
 		hastened.add(this.#prefix);
+		await pause(1.1 * SECOND);
+		hastened.delete(this.#prefix);
+	}
+
+	/** Puts records into a topic, past the carrier. */
+	async put(topic: string, messages: Message[]): Promise<void> {
+		const producer = this.#client().producer({ allowAutoTopicCreation: false });
+		await producer.connect();
+		await producer.send({ topic, messages });
+		await producer.disconnect();
 	}
 
 	async close(): Promise<void> {
@@ -120,19 +153,19 @@ class KafkaSpace implements Space {
 		await this.#keeper.close();
 	}
 
+	/** Deletes all its topics. */
 	async remove(): Promise<void> {
 		const topics = (await this.#keeper.ask((admin) => admin.listTopics())).filter((topic) =>
 			topic.startsWith(this.#prefix),
 		);
 		if (topics.length > 0) await this.#keeper.ask((admin) => admin.deleteTopics({ topics }));
-		await this.close();
 	}
 
 	/** A broker that is back does not lead all its partitions at once. */
 	#ends(group: string): Promise<ReadonlyMap<string, number>> {
 		return eventually(async () => {
 			const there = await this.#keeper.ask((admin) => admin.listTopics());
-			const topics = this.#topics.lanes(group).flatMap(({ topic }) => (there.includes(topic) ? [topic] : []));
+			const topics = this.topics.lanes(group).flatMap(({ topic }) => (there.includes(topic) ? [topic] : []));
 			const offsets = await Promise.all(
 				topics.map(async (topic) =>
 					(await this.#keeper.ask((admin) => admin.fetchTopicOffsets(topic))).map(
@@ -145,7 +178,7 @@ class KafkaSpace implements Space {
 	}
 
 	async #committed(group: string): Promise<ReadonlyMap<string, number>> {
-		const groupId = this.#topics.groupId(group);
+		const groupId = this.topics.groupId(group);
 		const offsets = await this.#keeper.ask((admin) => admin.fetchOffsets({ groupId }));
 		return new Map(
 			offsets.flatMap(({ topic, partitions }) =>
@@ -161,9 +194,17 @@ class Reader {
 	readonly records = new Map<string, Map<number, Seen>>();
 	readonly #consumer: Consumer;
 	readonly #started: Promise<void>;
+	crashed = false;
 
 	constructor(client: Kafka, lanes: readonly Lane[]) {
-		const consumer = client.consumer({ groupId: `reader-${randomUUID()}`, maxWaitTimeInMs: 50 });
+		const consumer = client.consumer({
+			groupId: `reader-${randomUUID()}`,
+			maxWaitTimeInMs: 50,
+			retry: { restartOnFailure: async () => false },
+		});
+		consumer.on(consumer.events.CRASH, () => {
+			this.crashed = true;
+		});
 		this.#consumer = consumer;
 		const holds = new Map(lanes.map(({ topic, hold }) => [topic, hold]));
 		this.#started = (async () => {

@@ -1,10 +1,13 @@
 import { connect, createServer, type Server, type Socket } from 'node:net';
 
-/** A line to a server on this machine that can go dead without a word, as when a cable is pulled. */
+/** A line to a server on this machine that can go dead without a word, as when a cable is pulled, or lose answers. */
 export class TcpProxy {
 	readonly #server: Server;
 	readonly #sockets = new Set<Socket>();
 	#frozen = false;
+	#answering = true;
+	/** how many answers were lost */
+	lost = 0;
 
 	/** Listens on a free port of 127.0.0.1. */
 	static async open(target: number): Promise<TcpProxy> {
@@ -16,6 +19,7 @@ export class TcpProxy {
 	private constructor(target: number) {
 		this.#server = createServer((near) => {
 			const far = connect(target, '127.0.0.1');
+			far.on('data', () => this.#lose(far));
 			this.#join(near, far);
 			this.#join(far, near);
 		});
@@ -37,16 +41,32 @@ export class TcpProxy {
 		this.#frozen = false;
 	}
 
+	/** What is asked arrives; each answer ends its connection and is lost. */
+	loseAnswers(): void {
+		this.#answering = false;
+	}
+
+	/** Answers pass again, on new connections. */
+	answer(): void {
+		this.#answering = true;
+	}
+
 	async close(): Promise<void> {
 		for (const socket of this.#sockets) socket.destroy();
 		await new Promise((closed) => this.#server.close(closed));
+	}
+
+	#lose(far: Socket): void {
+		if (this.#answering) return;
+		this.lost += 1;
+		far.destroy();
 	}
 
 	#join(from: Socket, to: Socket): void {
 		this.#sockets.add(from);
 		if (this.#frozen) from.pause();
 		from.on('data', (data) => {
-			if (!this.#frozen) to.write(data);
+			if (!this.#frozen && !from.destroyed) to.write(data);
 		});
 		from.on('error', () => {}); // 'close' follows
 		from.on('close', () => {

@@ -1,25 +1,34 @@
 import { createRequire } from 'node:module';
-import { Kafka, type KafkaConfig, logLevel } from 'kafkajs';
+import { Kafka, type KafkaConfig, logLevel, type SASLOptions } from 'kafkajs';
 import { type Duration, SECOND } from '../../../domain/time.ts';
 import type { Log } from '../../loop.ts';
-import type { Address } from './address.ts';
+import { type BrokerUrl, parseBrokerUrl } from '../broker-url.ts';
 
 const CONNECTION_PATIENCE: Duration = 3 * SECOND;
 /** A connection that went dead without a word is given up after this. */
 const REQUEST_PATIENCE: Duration = 10 * SECOND;
 const RETRY = { initialRetryTime: 100, maxRetryTime: SECOND, retries: 3 };
 
+export type KafkaUrl = Extract<BrokerUrl, { kind: 'kafka' }>;
+
+/** Throws one sentence, without the URL, if that is not one of Kafka's. */
+export function parseKafkaUrl(url: string): KafkaUrl {
+	const parsed = parseBrokerUrl(url);
+	if (parsed?.kind === 'kafka') return parsed;
+	throw new Error('not a Kafka URL: kafka://host:9092[,host:9092] or kafkas://user:password@…');
+}
+
 /**
  * kafkajs for one producer, consumer or admin: clients of one group that share it would share their offsets too. What
  * it says goes to the debug level; whoever uses it says in own words what matters.
  */
-export function createClient({ brokers, ssl, sasl }: Address, log: Log): Kafka {
+export function createClient({ hosts, tls, login }: KafkaUrl, log: Log): Kafka {
 	calmRequestQueue();
 	const config: KafkaConfig = {
 		clientId: 'protected-payment',
-		brokers,
-		ssl,
-		...(sasl === undefined ? {} : { sasl }),
+		brokers: [...hosts],
+		ssl: tls,
+		...(login === undefined ? {} : { sasl: { ...login } as SASLOptions }),
 		connectionTimeout: CONNECTION_PATIENCE,
 		requestTimeout: REQUEST_PATIENCE,
 		retry: RETRY,

@@ -2,10 +2,8 @@ import { randomUUID } from 'node:crypto';
 import type { Admin, Consumer, EachBatchPayload, Kafka } from 'kafkajs';
 import { type Duration, MINUTE, SECOND } from '../../../domain/time.ts';
 import type { DeadLetter } from '../carrier.ts';
-import { type Carried, type Outgoing, toLetter, toRecord, toTombstone } from './records.ts';
+import { type Letter, type Outgoing, toLetter, toRecord, toTombstone } from './records.ts';
 import type { Topics } from './topics.ts';
-
-type Letter = DeadLetter & Carried;
 
 const PATIENCE: Duration = 15 * SECOND;
 /** Who has not been asked for so long reads no further. */
@@ -56,7 +54,9 @@ export class DeadLetters {
 	async replay(ids?: readonly string[]): Promise<number> {
 		const { topics, send } = this.#sources;
 		const wanted = ids === undefined ? undefined : new Set(ids);
-		const letters = (await this.#letters()).filter(({ id }) => wanted?.has(id) ?? true);
+		const letters = (await this.#letters()).filter(
+			({ id, consumer }) => (wanted?.has(id) ?? true) && topics.groups.includes(consumer),
+		);
 		for (let from = 0; from < letters.length; from += AT_ONCE) {
 			const some = letters.slice(from, from + AT_ONCE);
 			await send(
@@ -109,7 +109,12 @@ class Reader {
 
 	static async open(client: Kafka, topics: Topics): Promise<Reader> {
 		const groupId = topics.groupId(`dead-letters.${randomUUID()}`);
-		const consumer = client.consumer({ groupId, maxWaitTimeInMs: LONGEST_FETCH, allowAutoTopicCreation: false });
+		const consumer = client.consumer({
+			groupId,
+			maxWaitTimeInMs: LONGEST_FETCH,
+			allowAutoTopicCreation: false,
+			retry: { restartOnFailure: async () => false }, // it would come back even after it was closed
+		});
 		const reader = new Reader(consumer);
 		try {
 			await consumer.connect();
@@ -165,9 +170,9 @@ class Reader {
 
 	#read({ batch }: EachBatchPayload): void {
 		for (const record of batch.messages) {
-			const { key, letter } = toLetter(record);
-			this.letters.delete(key);
-			if (letter !== undefined) this.letters.set(key, letter); // at the end: the newest
+			const letter = toLetter(record);
+			this.letters.delete(letter.kept);
+			if ('id' in letter) this.letters.set(letter.kept, letter); // at the end: the newest
 		}
 	}
 

@@ -61,10 +61,15 @@ export class Dispatcher {
 		return [...this.#inHand.values()].some((batch) => batch.some((held) => held.home === home));
 	}
 
+	/** Resolves when the batches that are in hand now are done. */
+	async idle(): Promise<void> {
+		await Promise.all(this.#inHand.keys());
+	}
+
 	/** Finishes the batches in hand and begins no other. */
 	async close(): Promise<void> {
 		this.#stopped.abort();
-		await Promise.all(this.#inHand.keys());
+		await this.idle();
 	}
 
 	/** After the present turn of the event loop, so that what is read together is handled together. */

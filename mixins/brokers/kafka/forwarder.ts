@@ -41,10 +41,9 @@ export class Forwarder {
 		this.#sending.start();
 	}
 
-	/** To the next rung. */
-	move(held: Held, done: () => void): void {
-		const left = (held.message.due ?? 0) - this.#clock.now();
-		const topic = this.#topics.delayed(this.#group, Math.max(0, left));
+	/** To the rung for what it has left to wait. */
+	move(held: Held, left: Duration, done: () => void): void {
+		const topic = this.#topics.delayed(this.#group, left);
 		this.#add({ held, outgoing: { topic, record: toRecord(held.message) }, done });
 	}
 
@@ -64,8 +63,9 @@ export class Forwarder {
 	/** Nobody can handle it. */
 	dead(held: Held, error: string, done: () => void, attempts = held.message.attempts): void {
 		const { type, id } = held.message;
+		const place = `${held.home.topic}/${held.home.partition}/${held.offset}`;
 		this.#log.error(`dead letter for ${this.#group}: ${type} ${id}: ${error}`);
-		const record = toLetterRecord({ ...held.message, attempts }, this.#group, error);
+		const record = toLetterRecord({ ...held.message, attempts }, this.#group, error, place);
 		this.#add({ held, outgoing: { topic: this.#topics.deadLetters, record }, done });
 	}
 

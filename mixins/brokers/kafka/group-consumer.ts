@@ -1,14 +1,15 @@
 import { performance } from 'node:perf_hooks';
 import { setTimeout as pause } from 'node:timers/promises';
-import type { Kafka, KafkaMessage, PartitionOffset } from 'kafkajs';
-import { type Duration, SECOND } from '../../../domain/time.ts';
+import type { Kafka, KafkaMessage } from 'kafkajs';
+import { type Duration, type Instant, SECOND } from '../../../domain/time.ts';
 import { type Log, Loop } from '../../loop.ts';
 import type { BatchHandler, SubscribeOptions, Subscription } from '../carrier.ts';
 import type { BrokerClock } from './broker-clock.ts';
+import { Committer } from './committer.ts';
 import { Dispatcher } from './dispatcher.ts';
 import type { Forwarder } from './forwarder.ts';
-import { type Commits, GroupSession } from './group-session.ts';
-import { nextStep } from './ladder.ts';
+import { GroupSession } from './group-session.ts';
+import { LAST_WAIT, nextStep } from './ladder.ts';
 import { type Held, LanePartition } from './lane-partition.ts';
 import { Schedule } from './schedule.ts';
 import type { Partitions } from './sticky-assignment.ts';
@@ -20,7 +21,8 @@ const DEFAULT_BATCH = 500;
 const LONGEST_SLEEP: Duration = SECOND;
 /** A consumer that has heard nothing from its group for so long is replaced, whatever kafkajs thinks of it. */
 const DEAF: Duration = 30 * SECOND;
-const COMMIT_PATIENCE: Duration = 2 * SECOND;
+/** A handler that takes longer holds up nobody: its messages come twice then. */
+const CALM_PATIENCE: Duration = SECOND;
 
 /** What a consumer needs of its carrier. */
 export interface Surroundings {
@@ -42,10 +44,8 @@ export class GroupConsumer implements Subscription {
 	readonly #forwarder: Forwarder;
 	readonly #schedule = new Schedule<Held>();
 	readonly #partitions = new Map<string, LanePartition>();
-	/** partitions with something to commit */
-	readonly #dirty = new Set<LanePartition>();
 	readonly #living: Loop;
-	readonly #committing: Loop;
+	readonly #committer: Committer;
 	#session: GroupSession | undefined;
 	#member = '';
 	/** counts the times that the group was joined */
@@ -74,9 +74,16 @@ export class GroupConsumer implements Subscription {
 			},
 		});
 		this.#living = new Loop(`consumer ${group}`, around.log, () => this.#live());
-		this.#committing = new Loop(`commits of ${group}`, around.log, () => this.#commit());
+		this.#committer = new Committer(
+			group,
+			around.log,
+			async (commits) => {
+				if (this.#session === undefined) throw new Error('no consumer is in the group');
+				await this.#session.commit(commits);
+			},
+			() => this.#tick(), // there is room for more
+		);
 		this.#living.start();
-		this.#committing.start();
 	}
 
 	get sinceLastBeat(): Duration {
@@ -91,10 +98,7 @@ export class GroupConsumer implements Subscription {
 	async #close(): Promise<void> {
 		await this.#dispatcher.close();
 		await this.#forwarder.close();
-		const deadline = performance.now() + COMMIT_PATIENCE;
-		this.#committing.wake();
-		while (this.#dirty.size > 0 && this.#session !== undefined && performance.now() < deadline) await pause(5);
-		await this.#committing.stop();
+		await this.#committer.close();
 		const living = this.#living.stop();
 		this.#session?.end('closed');
 		await living;
@@ -115,17 +119,20 @@ export class GroupConsumer implements Subscription {
 				this.#lastBeat = performance.now();
 			},
 		});
-		const lanes = topics.lanes(this.#group).filter(({ topic }) => keeper.has(topic));
+		const present = (): readonly string[] =>
+			topics.lanes(this.#group).flatMap(({ topic }) => (keeper.has(topic) ? [topic] : []));
+		const lanes = present();
 		const ignore = keeper.onLook(() => {
-			const found = topics.lanes(this.#group).find((lane) => keeper.has(lane.topic) && !lanes.includes(lane));
-			if (found !== undefined) session.end(`${found.topic} is new`);
+			const found = present().find((topic) => !lanes.includes(topic));
+			if (found !== undefined) void this.#calm().then(() => session.end(`${found} is new`));
 		});
 		this.#session = session;
 		try {
-			await Promise.race([session.start(lanes.map(({ topic }) => topic)), session.ended]);
+			await Promise.race([session.start(lanes), session.ended]);
 			this.#tick();
 			log.debug(`consumer ${this.#group} ended: ${await session.ended}`);
 		} finally {
+			keeper.look();
 			ignore();
 			this.#session = undefined;
 			this.#joins += 1; // what belonged to the session is over
@@ -133,6 +140,13 @@ export class GroupConsumer implements Subscription {
 			await session.stop();
 		}
 		return 0;
+	}
+
+	/** Lets what is in hand end before the group is left, so that nobody gets it twice. */
+	async #calm(): Promise<void> {
+		this.#dispatcher.halt();
+		await Promise.race([this.#dispatcher.idle(), pause(CALM_PATIENCE, undefined, { ref: false })]);
+		await this.#committer.flush();
 	}
 
 	/** What this member has and works on, in the moment in which it joins again; until then it begins nothing. */
@@ -148,7 +162,7 @@ export class GroupConsumer implements Subscription {
 			);
 		const busy = all.filter(
 			(partition) =>
-				this.#dispatcher.works(partition) || this.#forwarder.works(partition) || this.#dirty.has(partition),
+				this.#dispatcher.works(partition) || this.#forwarder.works(partition) || this.#committer.works(partition),
 		);
 		return { member: this.#member, held: byTopic(all), busy: byTopic(busy) };
 	}
@@ -166,7 +180,7 @@ export class GroupConsumer implements Subscription {
 				const key = keyOf(topic, number);
 				const partition = before.get(key) ?? (lane === undefined ? undefined : new LanePartition(lane, number));
 				if (partition === undefined) continue;
-				partition.open = false;
+				partition.wait();
 				this.#partitions.set(key, partition);
 				before.delete(key);
 			}
@@ -190,8 +204,8 @@ export class GroupConsumer implements Subscription {
 					),
 				);
 				for (const [key, partition] of this.#partitions) {
-					const offset = offsets.get(key) ?? '0';
-					this.#open(session, partition, Number(offset) < 0 ? '0' : offset);
+					const offset = String(partition.readFrom(Math.max(0, Number(offsets.get(key) ?? 0))));
+					session.readFrom(partition.topic, [{ partition: partition.partition, offset }]);
 				}
 				return;
 			} catch (error) {
@@ -201,14 +215,6 @@ export class GroupConsumer implements Subscription {
 		}
 	}
 
-	#open(session: GroupSession, partition: LanePartition, offset: string): void {
-		partition.committed(Number(offset));
-		partition.open = true;
-		partition.readAgainAt = undefined;
-		partition.readingSince = performance.now();
-		session.readFrom(partition.topic, [{ partition: partition.partition, offset }]);
-	}
-
 	#read(topic: string, number: number, records: readonly KafkaMessage[]): string | undefined {
 		const partition = this.#partitions.get(keyOf(topic, number));
 		if (!partition?.open) return undefined;
@@ -216,6 +222,7 @@ export class GroupConsumer implements Subscription {
 		const { taken, forgotten, last } = partition.read(records, this.#around.clock.now());
 		if (forgotten.length > 0) {
 			this.#dispatcher.drop(partition);
+			this.#committer.drop(partition);
 			this.#around.log.warn(`${topic}/${number} begins anew: ${forgotten.length} messages that were read are dropped`);
 		}
 		for (const held of taken) this.#take(held);
@@ -226,10 +233,11 @@ export class GroupConsumer implements Subscription {
 
 	#take(held: Held): void {
 		const { lane } = held.home;
-		const { due } = held.message;
-		if (held.message.unreadable !== undefined) {
-			this.#forwarder.dead(held, held.message.unreadable, () => this.#done(held));
-		} else if (lane.direct || due === null) this.#dispatcher.add(held);
+		const { due, type, unreadable } = held.message;
+		if (unreadable !== undefined) this.#forwarder.dead(held, unreadable, () => this.#done(held));
+		else if (!this.#around.topics.takes(this.#group, type))
+			this.#forwarder.dead(held, `unreadable: ${this.#group} does not take the type ${type}`, () => this.#done(held));
+		else if (lane.direct || due === null) this.#dispatcher.add(held);
 		else this.#schedule.add(nextStep(lane.hold, held.appended, due).at, held);
 	}
 
@@ -239,7 +247,7 @@ export class GroupConsumer implements Subscription {
 		if (this.#session === undefined) return;
 		if (this.sinceLastBeat > DEAF) this.#session.end('the group does not answer');
 		const now = this.#around.clock.now();
-		for (const held of this.#schedule.due(now)) this.#letGo(held);
+		for (const held of this.#schedule.due(now)) this.#letGo(held, now);
 		let next = Math.min(this.#schedule.next, now + LONGEST_SLEEP);
 		for (const partition of this.#partitions.values()) {
 			const at = partition.readAgainAt ?? Number.POSITIVE_INFINITY;
@@ -252,12 +260,13 @@ export class GroupConsumer implements Subscription {
 		this.#timer = setTimeout(() => this.#tick(), Math.max(1, Math.ceil(next - now)));
 	}
 
-	#letGo(held: Held): void {
+	/** Its rung lets it go, or it is due: to the handler, into memory for the last seconds, or to the next rung. */
+	#letGo(held: Held, now: Instant): void {
 		if (held.gone) return;
-		const { due } = held.message;
-		const { what } = nextStep(held.home.lane.hold, held.appended, due ?? 0);
-		if (what === 'deliver') this.#dispatcher.add(held);
-		else this.#forwarder.move(held, () => this.#done(held));
+		const left = (held.message.due ?? 0) - now;
+		if (left <= 0) this.#dispatcher.add(held);
+		else if (left <= LAST_WAIT || held.home.lane.hold === 0) this.#schedule.add(now + left, held);
+		else this.#forwarder.move(held, left, () => this.#done(held));
 	}
 
 	/** A round of fetches that began at `since` brought nothing for the partitions that were read all the time. */
@@ -273,50 +282,14 @@ export class GroupConsumer implements Subscription {
 	#done(held: Held): void {
 		held.done = true;
 		if (held.gone) return;
-		this.#dirty.add(held.home);
-		this.#committing.wake();
-	}
-
-	/** Commits whatever can be; answers how long the next time may wait. */
-	async #commit(): Promise<Duration> {
-		const session = this.#session;
-		const offsets = [...this.#dirty].flatMap((partition) => {
-			const offset = partition.window.committable();
-			return offset === undefined ? [] : [{ partition, offset }];
-		});
-		this.#dirty.clear();
-		if (offsets.length === 0) return LONGEST_SLEEP;
-		try {
-			if (session === undefined) throw new Error('no consumer is in the group');
-			await session.commit(toCommits(offsets));
-		} catch (error) {
-			for (const { partition } of offsets) if (this.#isOurs(partition)) this.#dirty.add(partition);
-			throw error;
-		}
-		for (const { partition, offset } of offsets) partition.committed(offset);
-		this.#tick(); // room for more
-		return 0;
-	}
-
-	#isOurs(partition: LanePartition): boolean {
-		return this.#partitions.get(keyOf(partition.topic, partition.partition)) === partition;
+		this.#committer.add(held.home);
 	}
 
 	#forget(partition: LanePartition): void {
 		this.#dispatcher.drop(partition);
-		this.#dirty.delete(partition);
+		this.#committer.drop(partition);
 		partition.forget();
 	}
 }
 
 const keyOf = (topic: string, partition: number): string => `${topic}/${partition}`;
-
-function toCommits(offsets: readonly { readonly partition: LanePartition; readonly offset: number }[]): Commits {
-	const commits = new Map<string, PartitionOffset[]>();
-	for (const { partition, offset } of offsets) {
-		const some = commits.get(partition.topic) ?? [];
-		some.push({ partition: partition.partition, offset: String(offset) });
-		commits.set(partition.topic, some);
-	}
-	return commits;
-}

@@ -13,6 +13,10 @@ const REBALANCE: Duration = 10 * SECOND;
 const LONGEST_FETCH: Duration = 100;
 /** In one fetch from one partition; what is not taken is thrown away and read again. */
 const FETCH_BYTES = 64 * 1024;
+/** A broker that was not asked for so long is none of ours any more. */
+const GONE: Duration = 30 * SECOND;
+/** New partitions of a topic are noticed after this at the latest. */
+const METADATA_AGE: Duration = 30 * SECOND;
 /** A group is left politely, but not at any price. */
 const LEAVE_PATIENCE: Duration = 5 * SECOND;
 
@@ -44,7 +48,8 @@ export class GroupSession {
 	/** Ends it for a reason that kafkajs does not know. */
 	readonly end: (reason: string) => void;
 	/** when the fetch under way began, and the one before it, by broker */
-	readonly #rounds = new Map<string, number>();
+	readonly #rounds = new Map<string, { readonly began: number; readonly before: number }>();
+	#starting: Promise<void> = Promise.resolve();
 	#commit: EachBatchPayload['commitOffsetsIfNecessary'] | undefined;
 	#over = false;
 
@@ -58,6 +63,7 @@ export class GroupSession {
 			rebalanceTimeout: REBALANCE,
 			maxWaitTimeInMs: LONGEST_FETCH,
 			maxBytesPerPartition: FETCH_BYTES,
+			metadataMaxAge: METADATA_AGE,
 			allowAutoTopicCreation: false,
 			// A consumer that crashed is not started again but replaced: one way for all that can end it.
 			retry: { restartOnFailure: async () => false },
@@ -70,9 +76,17 @@ export class GroupSession {
 	}
 
 	/** Joins the group. */
-	async start(topics: readonly string[]): Promise<void> {
+	start(topics: readonly string[]): Promise<void> {
+		this.#starting = this.#start(topics);
+		return this.#starting;
+	}
+
+	async #start(topics: readonly string[]): Promise<void> {
 		const { events } = this.#consumer;
 		this.#consumer.on(events.CRASH, ({ payload }) => this.#crash(payload.error));
+		this.#consumer.on(events.STOP, () => {
+			this.#over = true; // kafkajs has no group any more to pause or resume in
+		});
 		this.#consumer.on(events.HEARTBEAT, () => this.#handlers.beat());
 		this.#consumer.on(events.GROUP_JOIN, ({ payload: { memberId, memberAssignment } }) => {
 			if (this.#over) return;
@@ -82,6 +96,7 @@ export class GroupSession {
 		this.#consumer.on(events.FETCH_START, ({ payload: { nodeId } }) => this.#roundBegins(String(nodeId)));
 		await this.#consumer.connect();
 		await this.#consumer.subscribe({ topics: [...topics], fromBeginning: true });
+		if (this.#over) return;
 		await this.#consumer.run({
 			autoCommit: false,
 			eachBatchAutoResolve: false,
@@ -113,11 +128,13 @@ export class GroupSession {
 	/** Leaves the group. */
 	async stop(): Promise<void> {
 		this.#over = true;
+		// While it starts, kafkajs takes no notice of a stop: it would join, and stay.
+		const leaving = this.#starting.catch(() => {}).then(() => this.#consumer.disconnect());
 		let timer: NodeJS.Timeout | undefined;
 		const tired = new Promise<void>((resolve) => {
 			timer = setTimeout(resolve, LEAVE_PATIENCE);
 		});
-		await Promise.race([this.#consumer.disconnect().catch(() => {}), tired]);
+		await Promise.race([leaving.catch(() => {}), tired]);
 		clearTimeout(timer);
 	}
 
@@ -128,11 +145,12 @@ export class GroupSession {
 		if (last !== undefined) resolveOffset(last);
 	}
 
-	/** A broker's fetch begins when all that its last one brought is read. */
+	/** A broker's fetch begins when all that its last one brought is read. A round is one fetch from each broker. */
 	#roundBegins(nodeId: string): void {
-		const before = this.#rounds.get(nodeId);
-		this.#rounds.set(nodeId, performance.now());
-		if (before !== undefined) this.#handlers.round(before);
+		const now = performance.now();
+		this.#rounds.set(nodeId, { began: now, before: this.#rounds.get(nodeId)?.began ?? Number.NEGATIVE_INFINITY });
+		const live = [...this.#rounds.values()].filter(({ began }) => now - began < GONE);
+		this.#handlers.round(Math.min(...live.map(({ before }) => before)));
 	}
 
 	#each(assignment: Partitions, action: (consumer: Consumer, topic: string, partitions: number[]) => void): void {

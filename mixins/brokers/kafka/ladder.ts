@@ -30,10 +30,15 @@ export interface Step {
 	readonly at: Instant;
 }
 
-/** What becomes of a message that was appended to a rung, and when. All moments are the broker's. */
+/**
+ * What becomes of a message that was appended to a rung, and when. All moments are the broker's. From the lowest rung
+ * there is no other to go to.
+ */
 export function nextStep(hold: Duration, appended: Instant, due: Instant): Step {
 	const letGo = appended + hold;
-	return due - letGo > LAST_WAIT ? { what: 'move', at: letGo } : { what: 'deliver', at: Math.max(due, letGo) };
+	return due - letGo > LAST_WAIT && hold > 0
+		? { what: 'move', at: letGo }
+		: { what: 'deliver', at: Math.max(due, letGo) };
 }
 
 /** The holds that a message goes through which is to wait so long, if nothing is ever late. */

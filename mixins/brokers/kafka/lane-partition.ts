@@ -1,3 +1,4 @@
+import { performance } from 'node:perf_hooks';
 import type { KafkaMessage } from 'kafkajs';
 import { type Duration, type Instant, SECOND } from '../../../domain/time.ts';
 import { OffsetWindow } from './offset-window.ts';
@@ -49,6 +50,8 @@ export class LanePartition {
 	readAgainAt: Instant | undefined;
 	/** since when it reads, by the process's timer */
 	readingSince = Number.POSITIVE_INFINITY;
+	/** what Kafka confirmed to be committed since the group was joined last; 0 if nothing was */
+	#confirmed = 0;
 	#bytes = 0;
 
 	constructor(lane: Lane, partition: number) {
@@ -58,6 +61,24 @@ export class LanePartition {
 
 	get topic(): string {
 		return this.lane.topic;
+	}
+
+	/** The group was joined again: nothing is read before it is asked where the group stands. */
+	wait(): void {
+		this.open = false;
+		this.#confirmed = 0;
+	}
+
+	/**
+	 * The group stood at this offset when it was asked, after it was joined; answers where to read on. What was handled
+	 * and committed meanwhile would otherwise be read as new.
+	 */
+	readFrom(committed: number): number {
+		this.committed(committed);
+		this.open = true;
+		this.readAgainAt = undefined;
+		this.readingSince = performance.now();
+		return Math.max(committed, this.#confirmed);
 	}
 
 	/** Takes what it may of records that were read, and says with `readAgainAt` when it wants more. */
@@ -92,6 +113,7 @@ export class LanePartition {
 
 	/** Kafka has the commit of this offset. */
 	committed(offset: number): void {
+		this.#confirmed = Math.max(this.#confirmed, offset);
 		for (const held of this.window.committed(offset)) {
 			held.gone = true; // also what is not done: then somebody else has done it
 			this.#bytes -= held.message.body.length;
@@ -109,6 +131,7 @@ export class LanePartition {
 		const all = this.window.clear();
 		for (const held of all) held.gone = true;
 		this.#bytes = 0;
+		this.#confirmed = 0;
 		return all;
 	}
 

@@ -89,30 +89,37 @@ export function toCarried(record: KafkaMessage, place: string): Carried {
 /** What tells a record from another one at the same offset, in a topic that was made anew. */
 export const identityOf = (record: KafkaMessage): string => `${record.timestamp} ${text(record.headers ?? {}, ID)}`;
 
-const letterKey = (consumer: string, id: string): string => `${consumer}/${id}`;
+/** A dead letter, and what it is kept under. */
+export interface Letter extends DeadLetter, Carried {
+	readonly kept: string;
+}
 
-export const toLetterRecord = (message: Carried, consumer: string, error: string): Message => ({
-	...toRecord({ ...message, due: null }),
-	key: letterKey(consumer, message.id),
-	headers: {
-		...toRecord({ ...message, due: null }).headers,
-		[KEY]: message.key,
-		[CONSUMER]: consumer,
-		[ERROR]: error.slice(0, LONGEST_ERROR),
-	},
-});
+/**
+ * The letter of a message that was read at `place`. It is kept under that place too: a message that was delivered
+ * again may die again before the tombstone for its first letter is written, which must not take away the second.
+ */
+export function toLetterRecord(message: Carried, consumer: string, error: string, place: string): Message {
+	const { value, headers } = toRecord({ ...message, due: null });
+	return {
+		key: `${consumer}/${message.id}/${place}`,
+		value,
+		headers: { ...headers, [KEY]: message.key, [CONSUMER]: consumer, [ERROR]: error.slice(0, LONGEST_ERROR) },
+	};
+}
 
 /** What makes a letter vanish: a tombstone, which compaction removes with it. */
-export const toTombstone = ({ consumer, id }: DeadLetter): Message => ({ key: letterKey(consumer, id), value: null });
+export const toTombstone = ({ kept }: Letter): Message => ({ key: kept, value: null });
 
-/** The letter of a record, or the key of the one that it takes away. */
-export function toLetter(record: KafkaMessage): { readonly key: string; readonly letter?: DeadLetter & Carried } {
-	const key = record.key?.toString() ?? '';
+/** The letter of a record; only what it is kept under, where the record is a tombstone. */
+export function toLetter(record: KafkaMessage): Letter | Pick<Letter, 'kept'> {
+	const kept = record.key?.toString() ?? '';
 	const headers = record.headers ?? {};
-	if (record.value === null || text(headers, CONSUMER) === '') return { key };
-	const letter = {
+	const consumer = text(headers, CONSUMER);
+	if (record.value === null || consumer === '') return { kept };
+	return {
+		kept,
 		id: text(headers, ID),
-		consumer: text(headers, CONSUMER),
+		consumer,
 		type: text(headers, TYPE),
 		key: text(headers, KEY),
 		body: record.value.toString(),
@@ -122,7 +129,6 @@ export function toLetter(record: KafkaMessage): { readonly key: string; readonly
 		deliverAt: moment(headers, DELIVER_AT),
 		due: null,
 	};
-	return { key, letter };
 }
 
 /** About how many bytes a record takes. */

@@ -3,6 +3,7 @@ import { setTimeout as pause } from 'node:timers/promises';
 import type { Admin, ITopicConfig, Kafka } from 'kafkajs';
 import { type Duration, MINUTE, SECOND } from '../../../domain/time.ts';
 import { type Log, Loop } from '../../loop.ts';
+import { brokerTrouble } from '../broker-trouble.ts';
 import { hasNoLeader } from './client.ts';
 import type { Topics } from './topics.ts';
 
@@ -38,6 +39,7 @@ export class TopicKeeper {
 	readonly #needed: Set<string>;
 	/** those that lead, as far as we know */
 	#there: ReadonlySet<string> = new Set();
+	#waitsFor: string | undefined = 'the broker was not reached yet';
 	#admin: Promise<Admin> | undefined;
 	#ensuring: Promise<void> | undefined;
 
@@ -55,6 +57,16 @@ export class TopicKeeper {
 
 	start(): void {
 		this.#looking.start();
+	}
+
+	/** What keeps the topics from being there; undefined if nothing does, as far as anybody has noticed. */
+	get waitsFor(): string | undefined {
+		return this.#waitsFor;
+	}
+
+	/** Looks soon: something failed that may have to do with it. */
+	look(): void {
+		this.#looking.wake();
 	}
 
 	/** Whether a topic was there when somebody looked last. */
@@ -79,7 +91,7 @@ export class TopicKeeper {
 		const added = [...topics].filter((topic) => !this.#needed.has(topic));
 		for (const topic of added) this.#needed.add(topic);
 		if (added.length > 0) await this.#ensuring?.catch(() => {}); // a look under way may not know of them
-		this.#ensuring ??= this.#look().finally(() => {
+		this.#ensuring ??= this.#tell(this.#look()).finally(() => {
 			this.#ensuring = undefined;
 		});
 		await this.#ensuring;
@@ -108,6 +120,16 @@ export class TopicKeeper {
 		const admin = this.#client().admin();
 		await admin.connect();
 		return admin;
+	}
+
+	async #tell(look: Promise<void>): Promise<void> {
+		try {
+			await look;
+			this.#waitsFor = undefined;
+		} catch (error) {
+			this.#waitsFor = hasNoLeader(error) ? 'topics of the broker have no leader' : brokerTrouble(error);
+			throw error;
+		}
 	}
 
 	async #look(): Promise<void> {

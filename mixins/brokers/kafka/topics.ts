@@ -38,6 +38,7 @@ export class Topics {
 	readonly clock: string;
 	/** those that are there from the start */
 	readonly always: readonly string[];
+	readonly groups: readonly string[];
 	readonly #prefix: string;
 	readonly #topology: Topology;
 	readonly #holds: ReadonlyMap<string, Duration>;
@@ -45,6 +46,7 @@ export class Topics {
 	/** Throws if the names would not be Kafka's. */
 	constructor(prefix: string, topology: Topology) {
 		const groups = Object.keys(topology.consumers);
+		this.groups = groups;
 		for (const name of [prefix, ...groups])
 			if (!/^[\w.-]{1,100}$/.test(name)) throw new Error(`Kafka's topics cannot be named after '${name}'`);
 		this.#prefix = prefix;
@@ -84,6 +86,11 @@ export class Topics {
 	/** The groups that take a type. */
 	groupsOf(type: string): readonly string[] {
 		return Object.entries(this.#topology.consumers).flatMap(([group, types]) => (types.includes(type) ? [group] : []));
+	}
+
+	/** Whether a group of ours takes a type. */
+	takes(group: string, type: string): boolean {
+		return this.#topology.consumers[group]?.includes(type) ?? false;
 	}
 
 	/** A topic as Kafka is to make it. */

@@ -1,0 +1,202 @@
+import { type ChildProcess, spawn } from 'node:child_process';
+import { join } from 'node:path';
+import { createInterface } from 'node:readline';
+import { afterAll, afterEach, beforeAll, beforeEach, expect, it, jest } from '@jest/globals';
+import { kafka } from '../../bin/brokers/kafka.ts';
+import { HOUR, SECOND } from '../../domain/time.ts';
+import type { CarrierMessage } from '../../mixins/brokers/carrier.ts';
+import { newId } from '../../mixins/ids.ts';
+import { describeBroker } from '../support/brokers.ts';
+import { PATIENCE, until } from '../support/until.ts';
+import { Bench, Collector, idsOf, TOPOLOGY, toMessage, toMessages } from './carrier-bench.ts';
+import { kafkaHarness } from './kafka-harness.ts';
+
+jest.setTimeout(5 * PATIENCE);
+
+const harness = kafkaHarness();
+
+await describeBroker(kafka, 'the Kafka carrier when things go wrong', () => {
+	let bench: Bench;
+	const children: ChildProcess[] = [];
+
+	beforeAll(() => harness.start());
+	afterAll(() => harness.stop());
+	beforeEach(async () => {
+		bench = await Bench.open(harness);
+	});
+	afterEach(async () => {
+		for (const child of children.splice(0)) child.kill('SIGKILL');
+		await bench.close();
+	});
+
+	/** A consumer in a process of its own; what it has handled comes into `handled`. */
+	function start(group: string): { readonly handled: Set<string>; kill(): void } {
+		const program = join(import.meta.dirname, 'kafka-process.ts');
+		const args = [program, harness.current().address, JSON.stringify(TOPOLOGY), group];
+		const child = spawn(process.execPath, args, { stdio: ['ignore', 'pipe', 'inherit'] });
+		children.push(child);
+		const handled = new Set<string>();
+		createInterface({ input: child.stdout }).on('line', (line) => {
+			for (const id of JSON.parse(line)) handled.add(id);
+		});
+		return { handled, kill: () => void child.kill('SIGKILL') };
+	}
+
+	it('loses and skips nothing while members join, leave and are killed, at once or delayed', async () => {
+		const publisher = bench.open();
+		const collector = new Collector();
+		const stays = bench.open();
+		stays.subscribe('first', collector.handle, { batch: 20, concurrency: 2 });
+		const messages: CarrierMessage[] = [];
+		let ended = false;
+		const publishing = (async () => {
+			while (!ended) {
+				const delay = (1 + (messages.length % 7) / 2) * SECOND;
+				const some = [...toMessages(20), ...(await Promise.all([1, 2, 3].map(() => bench.delayed(delay))))];
+				await bench.publish(publisher, some);
+				messages.push(...some);
+			}
+		})();
+		const victim = start('first');
+		await until(() => victim.handled.size > 30, 'the first victim takes part');
+		const comes = bench.open();
+		comes.subscribe('first', collector.handle, { batch: 20 });
+		victim.kill();
+		const second = start('first');
+		await until(() => second.handled.size > 30, 'the second victim takes part');
+		await comes.close();
+		second.kill();
+		ended = true;
+		await publishing;
+
+		const handled = (id: string): boolean =>
+			collector.handled.has(id) || victim.handled.has(id) || second.handled.has(id);
+		await until(
+			() => messages.every(({ id }) => handled(id)),
+			() => `all are handled, but ${messages.filter(({ id }) => !handled(id)).length} are not`,
+		);
+		await bench.drained('first');
+		for (const { id, deliverAt } of messages) {
+			if (deliverAt !== null && collector.count(id) > 0)
+				expect(collector.first(id).at).toBeGreaterThanOrEqual(deliverAt - harness.early);
+		}
+	});
+
+	it('commits nothing ahead of a message in hand, so that a kill passes over none', async () => {
+		const publisher = bench.open();
+		const key = newId(Date.now());
+		const all = Array.from({ length: 60 }, (_, index) =>
+			toMessage({ type: 'Beta', key, body: index % 25 === 10 ? 'hang' : '{}' }),
+		);
+		await publisher.publish(all);
+		const victim = start('first');
+		// Three batches hold a message that hangs; what came before them is done, and what comes behind waits.
+		const hang = idsOf(all.filter(({ body }) => body === 'hang'));
+		await until(() => victim.handled.size >= 48, 'all others are handled');
+		await until(async () => (await bench.space.backlog('first')) < 60, 'what can be committed is');
+		const plan = await bench.space.plan('first');
+		expect(hang.filter((id) => !plan.has(id))).toEqual([]);
+		expect(all.slice(10).filter(({ id }) => !plan.has(id))).toEqual([]);
+		victim.kill();
+
+		const collector = new Collector();
+		publisher.subscribe('first', collector.handle);
+		await collector.hasHandled(all.slice(10));
+		expect(all.filter(({ id }) => !victim.handled.has(id) && !collector.handled.has(id))).toEqual([]);
+		await bench.drained('first');
+	});
+
+	it.each(['deleted', 'wiped'] as const)('makes its topics anew when they are lost: %s', async (how) => {
+		const carrier = bench.open();
+		const collector = new Collector();
+		carrier.subscribe('first', collector.handle);
+		const before = toMessages(50);
+		await carrier.publish([...before, await bench.delayed(HOUR)]);
+		await collector.hasHandled(before);
+		await bench.drained('second').catch(() => {}); // nobody reads it; it is lost with the rest
+		if (how === 'deleted') await harness.current().remove();
+		else await harness.wipe();
+
+		// As many as before: offsets that were seen are seen again, and are not the same messages.
+		for (let round = 0; round < 5; round += 1) {
+			const after = [...toMessages(20), await bench.delayed(SECOND / 2)];
+			await bench.publish(carrier, after);
+			await collector.hasHandled(after);
+		}
+		await carrier.publish([await bench.delayed(HOUR)]);
+		await until(async () => (await bench.space.plan('first')).size === 1);
+	});
+
+	it('closes while all that it has waits, and leaves it to the next', async () => {
+		const carrier = bench.open();
+		const collector = new Collector();
+		carrier.subscribe('first', collector.handle, { concurrency: 3 });
+		const far = await bench.delayed(HOUR);
+		const near = await Promise.all([4, 5, 6, 7].map((seconds) => bench.delayed(seconds * SECOND)));
+		const now = toMessage();
+		await carrier.publish([far, ...near, now]);
+		await collector.hasHandled([now]);
+		await carrier.close();
+		const taken = collector.received.length;
+		const next = new Collector();
+		bench.open().subscribe('first', next.handle);
+		await until(() => near.every(({ id }) => collector.handled.has(id) || next.handled.has(id)));
+		expect(collector.received).toHaveLength(taken);
+		for (const { id, deliverAt } of near.filter((message) => next.handled.has(message.id)))
+			expect(next.first(id).at).toBeGreaterThanOrEqual((deliverAt ?? 0) - harness.early);
+		expect((await bench.space.plan('first')).has(far.id)).toBe(true);
+	});
+
+	it('goes from rung to rung, and keeps the moment', async () => {
+		const carrier = bench.open();
+		const collector = new Collector();
+		const message = await bench.delayed(11 * SECOND);
+		await carrier.publish([message]);
+		await carrier.subscribe('first', collector.handle);
+		const longer = await bench.delayed(14 * SECOND);
+		await carrier.publish([longer]);
+		await collector.hasHandled([message, longer]);
+		for (const { id, deliverAt } of [message, longer]) {
+			expect(collector.count(id)).toBe(1);
+			expect(collector.first(id)).toMatchObject({ deliverAt, attempt: 1 });
+			expect(collector.first(id).at).toBeGreaterThanOrEqual((deliverAt ?? 0) - harness.early);
+		}
+		await bench.drained('first');
+	});
+
+	it('sets aside what is not ours, with the reason, and goes on', async () => {
+		const carrier = bench.open();
+		const collector = new Collector();
+		carrier.subscribe('first', collector.handle);
+		const key = newId(Date.now());
+		const good = [toMessage({ key }), toMessage({ key }), await bench.delayed(SECOND / 2, { key })];
+		await carrier.publish(good.slice(0, 1));
+		const { topics } = harness.current();
+		const foreign = { headers: { ce_id: newId(Date.now()), ce_type: 'Foreign' } };
+		await harness.current().put(topics.direct('first'), [
+			{ key, value: Buffer.from([0xff, 0xfe, 0]) },
+			{ key, value: null },
+			{ key: null, value: '{}' },
+			{ key, value: '{}', headers: { ce_id: "'; DROP TABLE orders", ce_type: 'Alpha' } },
+			{ key, value: '{}', ...foreign },
+		]);
+		await harness.current().put(topics.delayed('first', 0), [{ key, value: 'x', headers: { due: 'soon' } }]);
+		await carrier.publish(good.slice(1));
+		await collector.hasHandled(good);
+		const letters = await until(async () => {
+			const found = await carrier.deadLetters(10);
+			return found.length === 6 ? found : undefined;
+		}, 'six dead letters');
+		for (const letter of letters) {
+			expect(letter.consumer).toBe('first');
+			expect(letter.error).toMatch(/unreadable|Foreign/);
+		}
+		expect(new Set(idsOf(letters)).size).toBe(6);
+		expect(collector.received).toHaveLength(good.length);
+		await bench.drained('first');
+
+		// They can be delivered again, and are no better than before.
+		expect(await carrier.replayDeadLetters(idsOf(letters).slice(0, 1))).toBe(1);
+		await until(async () => (await carrier.deadLetters(10)).length === 6 && (await bench.space.backlog('first')) === 0);
+	});
+});
