@@ -15,6 +15,7 @@ import { OutboxRelay } from '../../mixins/outbox-relay.ts';
 import { StandInParcels } from '../../mixins/parcels/stand-in.ts';
 import { SandboxProvider } from '../../mixins/payments/sandbox.ts';
 import type { Platform, Signals } from '../../mixins/platform.ts';
+import { SchemaValidator } from '../../mixins/schema-validator.ts';
 import { parseSettings, type Settings } from '../../mixins/settings.ts';
 import type { Meta } from '../../services/orders/caller.ts';
 import { ordersService } from '../../services/orders.service.ts';
@@ -79,7 +80,11 @@ export class World {
 		this.buyer = new ProcessDatabase(shared);
 		this.#settings = { ...parseSettings({ LOG_LEVEL: 'fatal', MIGRATE: 'off', DATABASE_URL: server.url }) };
 		this.#models = defineModels(server.connection);
-		this.#broker = new ServiceBroker({ logger: false, skipProcessEventRegistration: true });
+		this.#broker = new ServiceBroker({
+			logger: false,
+			validator: new SchemaValidator(),
+			skipProcessEventRegistration: true,
+		});
 		this.#signals.setMaxListeners(0);
 		this.#signals.on('outbox.stored', () => {
 			this.#raised = true;

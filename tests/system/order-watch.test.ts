@@ -123,9 +123,10 @@ it(
 	async () => {
 		await watch.stop();
 		let looks = 0;
-		intercept = (answer, { values }) => {
-			if (String(values[1]) !== '{NULL}') looks += 1;
-			return answer();
+		intercept = async (answer, { values }) => {
+			const rows = await answer();
+			if (String(values[1]) !== '{NULL}') looks += 1; // only now: what changes from here on it has not seen
+			return rows;
 		};
 		watch = new OrderWatch(passing(), memoryLog(), { lookEvery: LONG });
 		watch.start();
