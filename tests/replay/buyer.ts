@@ -13,7 +13,8 @@ interface Answer {
 async function ask(world: World, action: string, params: object): Promise<Answer> {
 	try {
 		const { value: order, meta } = await world.call<OrderDto>(`orders.${action}`, params);
-		return { status: meta.$statusCode ?? 200, code: '', order, replayed: meta.$responseHeaders !== undefined };
+		const replayed = meta.$responseHeaders?.['Idempotent-Replayed'] !== undefined;
+		return { status: meta.$statusCode ?? 200, code: '', order, replayed };
 	} catch (error) {
 		const { code, type } = error as { code?: number; type?: string };
 		if (code !== 409) throw error;
