@@ -1,7 +1,7 @@
 import type { ActionHandler, Middleware } from 'moleculer';
 import type { Metrics } from './metrics.ts';
 
-/** Measures every action of this process but the framework's own. */
+/** Measures every action of this process but the framework's own; `ctx.locals.meteredAs` is another name for a call. */
 export function meteredActions(metrics: Metrics): Middleware {
 	return {
 		name: 'MeteredActions',
@@ -16,7 +16,8 @@ export function meteredActions(metrics: Metrics): Middleware {
 					status = statusOf(error);
 					throw error;
 				} finally {
-					metrics.actionCalled(name, status, performance.now() - begin);
+					const { meteredAs = name } = ctx.locals as { readonly meteredAs?: string };
+					metrics.actionCalled(meteredAs, status, performance.now() - begin);
 				}
 			};
 		},

@@ -56,6 +56,7 @@ export function ordersService(platform: Platform, models: Models): ServiceSchema
 	async function get(self: Self, ctx: Context<GetParams, Meta>): Promise<OrderDto | null> {
 		const { params, meta } = ctx;
 		const waits = params.wait !== undefined && !watch.isFull;
+		if (params.wait) ctx.locals.meteredAs = 'orders.get (waiting)';
 		const found = waits ? await waitForChange(watch, callerOf(meta), params, meta.waitTicket) : await read(self, ctx);
 		if (found === undefined) throw notFound();
 		const order = 'version' in found ? viewToDto(found) : rowToDto(found);
@@ -141,6 +142,8 @@ export function ordersService(platform: Platform, models: Models): ServiceSchema
 			get: {
 				params: GET_PARAMS,
 				retryPolicy: READ_POLICY,
+				// Those who wait are many and cost memory only: the watch bounds them, and the pool's patience the reads.
+				bulkhead: { enabled: false },
 				handler(this: Self, ctx: Context<GetParams, Meta>): Promise<OrderDto | null> {
 					return get(this, ctx);
 				},

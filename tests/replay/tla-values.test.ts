@@ -28,12 +28,18 @@ const DUMP = `---------------- MODULE walk_0_0 -----------------
 STATE_1 == 
 /\\ act = [do |-> "Init", what |-> 0]
 /\\ clock = 0
+/\\ ord = <<[st |-> "Pending"]>>
+/\\ net = {}
+/\\ work = [s |-> [stage |-> "idle"]]
 /\\ carrier = {}
 
 
 STATE_2 == 
 /\\ act = [do |-> "Wait", what |-> 0]
 /\\ clock = 0
+/\\ ord = <<[st |-> "Pending"]>>
+/\\ net = {}
+/\\ work = [s |-> [stage |-> "idle"]]
 /\\ carrier = {}
 
 
@@ -41,6 +47,9 @@ STATE_3 ==
 /\\ act = [do |-> "Create",
   what |-> "k"]
 /\\ clock = 0
+/\\ ord = <<[st |-> "Pending"]>>
+/\\ net = {}
+/\\ work = [s |-> [stage |-> "idle"]]
 /\\ carrier = { [ type |-> "OrderDue",
     o |-> 1 ] }
 
@@ -48,6 +57,9 @@ STATE_3 ==
 STATE_4 == 
 /\\ act = [do |-> "Tick", what |-> 0]
 /\\ clock = 1
+/\\ ord = <<[st |-> "Pending"]>>
+/\\ net = {}
+/\\ work = [s |-> [stage |-> "idle"]]
 /\\ carrier = {[type |-> "OrderDue", o |-> 1]}
 
 =================================================

@@ -58,7 +58,7 @@ const whole = (schema: Schema): Schema =>
 	);
 
 function schemaOf(path: string): Schema | undefined {
-	if (path === '/openapi.json') return undefined;
+	if (path === '/openapi.json' || path === '/metrics') return undefined;
 	if (path.startsWith('/health/')) return path.endsWith('live') ? SCHEMAS.Alive : SCHEMAS.Readiness;
 	if (path.endsWith('/history')) return whole(SCHEMAS.History);
 	return /^\/orders(\?|$)/.test(path) ? whole(SCHEMAS.OrderPage) : SCHEMAS.Order;
