@@ -283,8 +283,8 @@ function schemaOf(name: ServiceName, platform: Platform, models: Models): Servic
 				...platform.settings.http,
 				door: guardedDoor(platform),
 				metrics: platform.metrics,
-				documents: { auth: platform.settings.access.auth.kind === 'jwt' },
 				health: () => platform.health.readiness(),
+				documents: { auth: platform.settings.access.auth.kind === 'jwt' },
 			});
 		case 'orders':
 			return ordersService(platform, models);

@@ -7,10 +7,10 @@
  */
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
-import type { Context, Service, ServiceBroker, ServiceSchema } from 'moleculer';
+import type { Context, ServiceBroker, ServiceSchema } from 'moleculer';
 import ApiGateway from 'moleculer-web';
-import { LoadLimiter, type LoadLimits } from '../mixins/load-limiter.ts';
-import type { Metrics, Refusal } from '../mixins/metrics.ts';
+import { LoadLimiter } from '../mixins/load-limiter.ts';
+import type { Refusal } from '../mixins/metrics.ts';
 import { NO_POLICY } from '../mixins/policies.ts';
 import { encodeResult, SUCCESS, send, sendProblem } from './gateway/answer.ts';
 import { forbidden } from './gateway/authenticate.ts';
@@ -18,95 +18,18 @@ import { waitOf } from './gateway/conditions.ts';
 import { documents } from './gateway/documents.ts';
 import type { Door } from './gateway/door.ts';
 import { toProblem } from './gateway/errors.ts';
-import { ALIVE, type Health, type HealthAnswer, readiness } from './gateway/health.ts';
-import type { DocumentOptions } from './gateway/openapi/document.ts';
+import type { Alias, Gateway, GatewayDeps, Meta, Request, RootCallOptions } from './gateway/gateway.ts';
+import { ALIVE, type HealthAnswer, readiness } from './gateway/health.ts';
 import { refuseOtherSites } from './gateway/origin.ts';
 import { paramsOf } from './gateway/params.ts';
 import { overloaded, ProblemError, unavailable } from './gateway/problem.ts';
-import {
-	ALIASES,
-	isDocument,
-	matchRoute,
-	type OrderAction,
-	PATHS,
-	splitTarget,
-	type Target,
-} from './gateway/routes.ts';
-import { GatewayServer, LIMITS, type Limits } from './gateway/server.ts';
-import { type Trace, traceOf } from './gateway/trace.ts';
+import type { ProblemCode } from './gateway/problem-codes.ts';
+import { ALIASES, isDocument, matchRoute, PATHS, splitTarget } from './gateway/routes.ts';
+import { GatewayServer, LIMITS } from './gateway/server.ts';
+import { traceOf } from './gateway/trace.ts';
 import { OpenWaits } from './gateway/waits.ts';
-import { ADMIN_SCOPE, type Caller, isAdmin } from './orders/caller.ts';
+import { ADMIN_SCOPE, isAdmin } from './orders/caller.ts';
 import { WAITS_OVER } from './orders/waiting.ts';
-
-export interface GatewayDeps {
-	readonly host: string;
-	/** 0: any free port, see `boundAddress`. */
-	readonly port: number;
-	/** Who is let in. */
-	readonly door: Door;
-	readonly metrics: Metrics;
-	/** What is not ready; empty when ready. `degraded` does not make it unready. */
-	health(): Promise<Health>;
-	/** What the documentation says of this installation. */
-	readonly documents?: DocumentOptions;
-	/** Other than `LIMITS`; for tests. */
-	readonly limits?: Partial<Limits>;
-	/** Other than `LOAD_LIMITS`; for tests. */
-	readonly load?: LoadLimits;
-}
-
-interface Meta {
-	caller?: Caller;
-	traceparent?: string;
-	/** by which this gateway ends a wait */
-	waitTicket?: string;
-	$statusCode?: number;
-	$location?: string;
-	$responseHeaders?: Record<string, string>;
-}
-
-interface Alias {
-	readonly action: OrderAction;
-}
-
-/** What moleculer-web and this service hang on a request. */
-interface Request extends IncomingMessage {
-	$trace: Trace;
-	$target: Target;
-	/** seconds that this request is ready to wait */
-	$wait: number | undefined;
-	$params: unknown;
-	$ctx?: Context<unknown, Meta>;
-	$alias?: Alias;
-	/** gives back the place that it has among the requests at work */
-	$leave?: () => void;
-}
-
-interface RootCallOptions {
-	requestID?: string;
-	meta?: Meta;
-	tracking?: boolean;
-	timeout?: number;
-}
-
-interface Gateway extends Service {
-	server: GatewayServer;
-	load: LoadLimiter;
-	waits: OpenWaits;
-	/** The broker has been seen running: from then on "not started" means "stopping". */
-	up: boolean;
-	aliases: Alias[];
-	regenerateAllAutoAliases: () => void;
-	httpHandler(req: IncomingMessage, res: ServerResponse): Promise<void>;
-	dispatch(req: Request, res: ServerResponse): Promise<void>;
-	answerHealth(res: ServerResponse, answer: HealthAnswer): void;
-	answerMetrics(req: Request, res: ServerResponse): Promise<void>;
-	drain(): Promise<void>;
-	phase(): 'starting' | 'running' | 'stopping';
-	errorHandler(req: Request, res: ServerResponse, err: unknown): void;
-	encodeResponse(req: Request, res: ServerResponse, data: unknown): string;
-	address(): AddressInfo;
-}
 
 /** Where the gateway of this broker listens. */
 export function boundAddress(broker: ServiceBroker): AddressInfo {
@@ -114,7 +37,7 @@ export function boundAddress(broker: ServiceBroker): AddressInfo {
 }
 
 /** The problems that a client gets for the number of requests, as the metrics call them. */
-const REFUSALS: Readonly<Record<string, Refusal>> = {
+const REFUSALS: Readonly<Partial<Record<ProblemCode, Refusal>>> = {
 	'RateLimit.Exceeded': 'rate_limit',
 	'Service.Overloaded': 'overload',
 };
@@ -150,14 +73,13 @@ const routeOf = (door: Door) => ({
 		ctx.meta.caller = await door.enter(req);
 		const { id } = (req.$params as { params: { id: string } }).params;
 		const params = await paramsOf(alias.action, req, id, req.$target.query);
-		if (req.$wait && this.phase() === 'stopping') params.wait = 0;
-		else if (req.$wait) ctx.meta.waitTicket = this.waits.begin(res);
 		req.$params = params;
-		// Who waits for a change costs nothing meanwhile, and takes nobody's place.
-		if (req.$wait) return;
 		// Only now: a client that sends its body slowly keeps nobody's place.
 		if (this.load.isFull(SHARE(alias.action))) throw new ProblemError(overloaded());
-		req.$leave = this.load.enter();
+		// Nobody works for a request that waits, and it is not late.
+		if (!req.$wait) req.$leave = this.load.enter();
+		else if (this.phase() === 'stopping') params.wait = 0;
+		else ctx.meta.waitTicket = this.waits.begin(res);
 	},
 });
 
@@ -213,14 +135,14 @@ export function gatewayService(deps: GatewayDeps): ServiceSchema {
 
 			/** The way of every request: refused, answered here, or handed to moleculer-web. */
 			async dispatch(this: Gateway, req: Request, res: ServerResponse) {
-				req.$trace = traceOf(req.headers.traceparent);
-				res.setHeader('X-Request-Id', req.$trace.id);
 				const begin = performance.now();
 				let route = 'none';
+				req.$trace = traceOf(req.headers.traceparent);
+				res.setHeader('X-Request-Id', req.$trace.id);
 				try {
 					req.$target = splitTarget(req.url ?? '');
 					const { destination } = matchRoute(req.method ?? '', req.$target.path);
-					route = PATHS[destination] ?? 'none';
+					route = PATHS[destination];
 					if (destination === 'health/live') return this.answerHealth(res, ALIVE);
 					const phase = this.phase();
 					if (destination === 'health/ready') {
@@ -233,9 +155,13 @@ export function gatewayService(deps: GatewayDeps): ServiceSchema {
 						deps.metrics.requestRefused('overload');
 						return sendProblem(res, overloaded(), req.$trace.id);
 					}
-					if (isDocument(destination)) return await assets[destination].answer(req, res);
+					if (isDocument(destination)) {
+						await deps.door.enterUnknown(req);
+						return await assets[destination].answer(req, res);
+					}
 					refuseOtherSites(req);
 					if (destination === 'orders.get') req.$wait = waitOf(req.headers.prefer);
+					if (req.$wait) route += ' (waiting)';
 					await this.httpHandler(req, res);
 				} catch (err) {
 					this.errorHandler(req, res, err);
@@ -249,7 +175,7 @@ export function gatewayService(deps: GatewayDeps): ServiceSchema {
 			async answerMetrics(this: Gateway, req: Request, res: ServerResponse) {
 				if (!isAdmin(await deps.door.enter(req))) throw new ProblemError(forbidden(ADMIN_SCOPE));
 				const { contentType, body } = await deps.metrics.expose();
-				send(res, 200, { 'Content-Type': contentType, 'Cache-Control': 'no-store' }, body);
+				send(res, 200, { 'Content-Type': contentType }, body);
 			},
 
 			answerHealth(this: Gateway, res: ServerResponse, { status, body }: HealthAnswer) {
@@ -309,6 +235,9 @@ export function gatewayService(deps: GatewayDeps): ServiceSchema {
 
 		created() {
 			this.up = false;
+			this.waits = new OpenWaits(this.broker.instanceID, (tickets) => {
+				this.broker.broadcast(WAITS_OVER, { tickets });
+			});
 			this.load = new LoadLimiter(deps.load);
 			deps.metrics.read(
 				{
@@ -322,9 +251,6 @@ export function gatewayService(deps: GatewayDeps): ServiceSchema {
 					http_requests_at_work_limit: this.load.limit,
 				}),
 			);
-			this.waits = new OpenWaits(this.broker.instanceID, (tickets) => {
-				this.broker.broadcast(WAITS_OVER, { tickets });
-			});
 			this.server = new GatewayServer((req, res) => void this.dispatch(req as Request, res), {
 				...LIMITS,
 				...deps.limits,

@@ -1,12 +1,11 @@
 /** Who makes a request: bearer tokens in the header field `Authorization` (RFC 6750), and nowhere else. */
-
 import type { IncomingMessage } from 'node:http';
 import type { Log } from '../../mixins/loop.ts';
 import type { Auth } from '../../mixins/settings/access.ts';
 import { KeysUnavailable } from '../../mixins/token-keys.ts';
 import { TokenRefused, Tokens } from '../../mixins/tokens.ts';
 import { ADMIN_SCOPE, type Caller } from '../orders/caller.ts';
-import { type Problem, ProblemError, unavailable } from './problem.ts';
+import { type Problem, ProblemError, problem, unavailable } from './problem.ts';
 import type { ProblemCode } from './problem-codes.ts';
 
 export interface Authenticator {
@@ -70,26 +69,19 @@ function bearerOf(req: IncomingMessage): string | undefined {
 		if (token !== undefined) return token;
 		if (!/^bearer\b/i.test(credentials)) return undefined;
 	}
-	throw new ProblemError({
-		status: 400,
-		code: 'Request.Malformed',
-		detail: 'Authorization has to be one bearer token.',
-		headers: challenge('invalid_request'),
-	});
+	const headers = challenge('invalid_request');
+	throw new ProblemError(problem('Request.Malformed', 'Authorization has to be one bearer token.', { headers }));
 }
 
 /** For who is known, and may not. */
 export function forbidden(scope: string): Problem {
-	return {
-		status: 403,
-		code: 'Auth.ScopeMissing',
-		detail: `The token lacks the scope ${scope}.`,
+	return problem('Auth.ScopeMissing', `The token lacks the scope ${scope}.`, {
 		headers: challenge('insufficient_scope', `, scope="${scope}"`),
-	};
+	});
 }
 
 function unauthorized(code: ProblemCode, detail: string, error?: string): Problem {
-	return { status: 401, code, detail, headers: challenge(error) };
+	return problem(code, detail, { headers: challenge(error) });
 }
 
 /** RFC 6750, section 3: without any token in the request there is no error in the answer. */

@@ -8,7 +8,7 @@ import type { Access } from '../../mixins/settings/access.ts';
 import type { Caller } from '../orders/caller.ts';
 import { ANYBODY, type Authenticator, authenticatorOf } from './authenticate.ts';
 import { ClientAddresses } from './client-address.ts';
-import { type Problem, ProblemError } from './problem.ts';
+import { type Problem, ProblemError, problem } from './problem.ts';
 
 export class Door {
 	readonly #authenticator: Authenticator;
@@ -63,10 +63,7 @@ export class Door {
 }
 
 function tooMany(wait: Duration): Problem {
-	return {
-		status: 429,
-		code: 'RateLimit.Exceeded',
-		detail: 'Too many requests. Try again later.',
+	return problem('RateLimit.Exceeded', 'Too many requests. Try again later.', {
 		headers: { 'Retry-After': String(Math.ceil(wait / SECOND)) },
-	};
+	});
 }

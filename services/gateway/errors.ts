@@ -47,11 +47,11 @@ export function toProblem(err: unknown, fromQuery: boolean): Problem {
 	if (type === 'VALIDATION_ERROR' && Array.isArray(data)) return invalid(faultsOf(data, fromQuery));
 	if (code === 503 || (typeof type === 'string' && NOT_NOW.has(type))) return unavailable();
 	if (!isProblemCode(type) || PROBLEMS[type].status !== code) return internal();
-	const { status } = PROBLEMS[type];
+	const headers = HEADERS[PROBLEMS[type].status];
 	const errors = isRecord(data) && Array.isArray(data.errors) ? faultsOf(data.errors, fromQuery) : [];
 	return problem(type, typeof message === 'string' ? message : '', {
 		...(errors.length > 0 ? { errors } : {}),
-		...(HEADERS[status] === undefined ? {} : { headers: HEADERS[status] }),
+		...(headers === undefined ? {} : { headers }),
 	});
 }
 

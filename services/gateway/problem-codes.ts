@@ -18,22 +18,22 @@ export const PROBLEMS = {
 	'Auth.ScopeMissing': {
 		status: 403,
 		title: 'Scope missing',
-		meaning: "The token's scopes do not allow this.",
+		meaning: 'The token is good, and lacks a scope that this request needs.',
 	},
 	'Auth.TokenExpired': {
 		status: 401,
 		title: 'Token expired',
-		meaning: 'The bearer token was good and is over. Get a new one.',
+		meaning: 'The token was good. Get a new one.',
 	},
 	'Auth.TokenInvalid': {
 		status: 401,
 		title: 'Token not accepted',
-		meaning: 'The bearer token is not one that this service trusts.',
+		meaning: 'The token is not one for this service; `detail` says why.',
 	},
 	'Auth.TokenMissing': {
 		status: 401,
 		title: 'Token missing',
-		meaning: 'The request has no bearer token, and the service asks for one.',
+		meaning: 'The request needs `Authorization: Bearer` with a token.',
 	},
 	'Idempotency.InProgress': {
 		status: 409,
@@ -63,7 +63,7 @@ export const PROBLEMS = {
 	'RateLimit.Exceeded': {
 		status: 429,
 		title: 'Too many requests',
-		meaning: 'The caller has used up its share. Send the request again after `Retry-After` seconds.',
+		meaning: 'More requests of this token or address than are admitted. Send it again after `Retry-After` seconds.',
 	},
 	'Request.CrossSite': {
 		status: 403,
@@ -119,7 +119,7 @@ export const PROBLEMS = {
 		status: 503,
 		title: 'Service overloaded',
 		meaning:
-			'More comes in than can be answered in time; nothing was done. Send the request again after `Retry-After` seconds.',
+			'The service has more to do than it can answer in time; nothing was done. Send the request again after `Retry-After` seconds.',
 	},
 	'Service.Unavailable': {
 		status: 503,

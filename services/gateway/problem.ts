@@ -90,10 +90,10 @@ export function unavailable(detail = 'The service cannot answer at the moment. T
 }
 
 /** More comes in than can be answered in time; nothing was done. */
-export function overloaded(): Problem {
-	const detail = 'The service has too much to do at the moment. Try again.';
-	return problem('Service.Overloaded', detail, { headers: { 'Retry-After': '1' } });
-}
+export const overloaded = (): Problem =>
+	problem('Service.Overloaded', 'The service has too much to do at the moment. Try again.', {
+		headers: { 'Retry-After': '1' },
+	});
 
 /** A fixed sentence: what went wrong inside is for the log alone. */
 export const internal = (): Problem => problem('Server.Error', 'Something went wrong on our side.');

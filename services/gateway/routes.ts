@@ -54,6 +54,11 @@ export const ROUTES: readonly Route[] = [
 	{ method: 'GET', path: DOCUMENTS['reference/script'], destination: 'reference/script' },
 ];
 
+/** Each destination's path, as documentation and metrics write it. */
+export const PATHS = Object.fromEntries(ROUTES.map(({ path, destination }) => [destination, path])) as Readonly<
+	Record<Destination, string>
+>;
+
 interface Path {
 	readonly GET?: Destination;
 	readonly POST?: Destination;
@@ -74,11 +79,6 @@ export const ALIASES: Readonly<Record<string, OrderAction>> = Object.fromEntries
 	ROUTES.flatMap(({ method, path, destination }) =>
 		isAction(destination) ? [[`${method} ${path.replace('{id}', ':id')}`, destination]] : [],
 	),
-);
-
-/** Each destination's path, as metrics write it. */
-export const PATHS: Readonly<Record<string, string>> = Object.fromEntries(
-	ROUTES.map(({ path, destination }) => [destination, path]),
 );
 
 export interface Target {

@@ -35,6 +35,7 @@ export interface Stage {
 	/** What the next call answers instead of its usual result. */
 	once(answer: Answer): void;
 	health: () => Promise<Health>;
+	readonly metrics: Metrics;
 	/** Everything that was logged, as text. */
 	readonly log: string[];
 }
@@ -126,13 +127,14 @@ export async function stage(limits: Partial<Limits> = {}, options: Options = {})
 			},
 		});
 	}
+	const metrics = new Metrics();
 	const self = { health: async () => HEALTHY };
 	const { door = OPEN, load } = options;
 	broker.createService(
 		gatewayService({
 			host: '127.0.0.1',
 			port: 0,
-			metrics: new Metrics(),
+			metrics,
 			door,
 			...(load === undefined ? {} : { load }),
 			health: () => self.health(),
@@ -143,6 +145,7 @@ export async function stage(limits: Partial<Limits> = {}, options: Options = {})
 	const { port } = boundAddress(broker);
 	return Object.assign(self, {
 		broker,
+		metrics,
 		port,
 		url: `http://127.0.0.1:${port}`,
 		calls,

@@ -128,6 +128,18 @@ describe('what goes well', () => {
 		expect(on.calls.map(({ params }) => params.wait)).toEqual([1, 0, 30]);
 	});
 
+	it('knows waits by a name of their own in the metrics, and they take no place of work', async () => {
+		let atWork = '';
+		on.once(async () => {
+			atWork = (await on.metrics.expose()).body;
+			return orderDto();
+		});
+		await ask(`/orders/${ID}`, { headers: { prefer: 'wait=1' } });
+		expect(atWork).toMatch(/^http_requests_at_work 0$/m);
+		const { body } = await on.metrics.expose();
+		expect(body).toMatch(/route="\/orders\/\{id\} \(waiting\)"/);
+	});
+
 	it('lets If-None-Match decide nothing where something is made', async () => {
 		expect((await post(LAMP, { 'if-none-match': '*' })).status).toBe(201);
 	});

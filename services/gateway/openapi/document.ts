@@ -34,7 +34,6 @@ export interface DocumentOptions {
 type Json = Readonly<Record<string, unknown>>;
 
 const codes = Object.keys(PROBLEMS) as readonly ProblemCode[];
-const startingWith = (prefix: string) => codes.filter((code) => code.startsWith(prefix));
 
 /** What every request can meet. */
 const ALWAYS: readonly ProblemCode[] = [
@@ -43,12 +42,15 @@ const ALWAYS: readonly ProblemCode[] = [
 	'Request.ExpectationFailed',
 	'Request.HeadersTooLarge',
 	'Server.Error',
-	'Service.Overloaded',
 	'Service.Unavailable',
+	'Service.Overloaded',
 	...codes.filter((code) => (PROBLEMS[code].status as number) === 429),
 ];
 /** What every request that changes something can meet. */
 const ON_POST: readonly ProblemCode[] = ['Request.CrossSite', 'Request.TooLarge', 'Request.UnsupportedMediaType'];
+
+/** What every request that needs a token can meet. */
+const ON_TOKENS = codes.filter((code) => code.startsWith('Auth.') && code !== 'Auth.ScopeMissing');
 
 export function openApiDocument({ auth }: DocumentOptions, shapes: Shapes = SHAPES): Json {
 	const responses = new Map<string, Json>();
@@ -72,7 +74,7 @@ export function openApiDocument({ auth }: DocumentOptions, shapes: Shapes = SHAP
 		tags: [
 			{ name: 'Orders', description: 'Creating, reading, and the word of the buyer.' },
 			{ name: 'Health', description: 'For probes; needs no token.' },
-			{ name: 'Operation', description: 'For operators.' },
+			{ name: 'Metrics', description: 'For Prometheus.' },
 			{ name: 'Documentation', description: 'Needs no token.' },
 		],
 		paths,
@@ -95,14 +97,13 @@ interface Surroundings {
 }
 
 function operationOf(operation: Operation, { method, auth, shapes, responses }: Surroundings): Json {
-	const { id, tag, summary, description, parameters = [], query, body, successes, problems } = operation;
-	const isOpen = tag === 'Health' || tag === 'Documentation';
+	const { id, tag, isOpen, summary, description, parameters = [], query, body, successes, problems } = operation;
 	const met = [
 		...problems,
 		...ALWAYS,
 		...(method === 'POST' ? ON_POST : []),
-		...(auth && !isOpen ? startingWith('Auth.') : []),
-	];
+		...(auth && !isOpen ? ON_TOKENS : []),
+	].filter((code) => auth || !code.startsWith('Auth.'));
 	return {
 		operationId: id,
 		tags: [tag],

@@ -26,7 +26,9 @@ export interface Success {
 
 export interface Operation {
 	readonly id: string;
-	readonly tag: 'Orders' | 'Health' | 'Operation' | 'Documentation';
+	readonly tag: 'Orders' | 'Health' | 'Metrics' | 'Documentation';
+	/** needs no token */
+	readonly isOpen?: boolean;
 	readonly summary: string;
 	readonly description: string;
 	readonly parameters?: readonly ParameterName[];
@@ -147,6 +149,7 @@ export const OPERATIONS: Readonly<Record<Exclude<Destination, 'reference/script'
 	'health/live': {
 		id: 'live',
 		tag: 'Health',
+		isOpen: true,
 		summary: 'Is the process there?',
 		description: 'Answers for as long as the process runs.',
 		successes: [{ status: 200, description: 'It is.', schema: 'Alive', example: { status: 'ok' } }],
@@ -155,6 +158,7 @@ export const OPERATIONS: Readonly<Record<Exclude<Destination, 'reference/script'
 	'health/ready': {
 		id: 'ready',
 		tag: 'Health',
+		isOpen: true,
 		summary: 'Can the process do its work?',
 		description: 'Says what is not ready, and what is missing without harm.',
 		successes: [
@@ -178,9 +182,18 @@ export const OPERATIONS: Readonly<Record<Exclude<Destination, 'reference/script'
 		],
 		problems: [],
 	},
+	metrics: {
+		id: 'metrics',
+		tag: 'Metrics',
+		summary: 'Figures of this process',
+		description: 'For Prometheus. With tokens it is for whoever has the scope `orders:admin`.',
+		successes: [{ status: 200, description: 'The figures.', schema: 'Text', mediaType: 'text/plain' }],
+		problems: ['Auth.ScopeMissing'],
+	},
 	openapi: {
 		id: 'openApi',
 		tag: 'Documentation',
+		isOpen: true,
 		summary: 'This document',
 		description: 'OpenAPI 3.1.',
 		parameters: ['If-None-Match'],
@@ -190,22 +203,15 @@ export const OPERATIONS: Readonly<Record<Exclude<Destination, 'reference/script'
 		],
 		problems: [],
 	},
-	metrics: {
-		id: 'metrics',
-		tag: 'Operation',
-		summary: 'Metrics for Prometheus',
-		description: 'Of this process, in the text format 0.0.4. Needs the scope `orders:admin`.',
-		successes: [{ status: 200, description: 'The metrics.', schema: 'Page', mediaType: 'text/plain' }],
-		problems: [],
-	},
 	reference: {
 		id: 'reference',
 		tag: 'Documentation',
+		isOpen: true,
 		summary: 'This document as a page',
 		description: 'Shown by Scalar, with everything served from here.',
 		parameters: ['If-None-Match'],
 		successes: [
-			{ status: 200, description: 'The page.', headers: ['ETag'], schema: 'Page', mediaType: 'text/html' },
+			{ status: 200, description: 'The page.', headers: ['ETag'], schema: 'Text', mediaType: 'text/html' },
 			{ status: 304, description: 'Not modified.', headers: ['ETag'] },
 		],
 		problems: [],

@@ -79,5 +79,5 @@ export const SCHEMAS = {
 	},
 	Problem: PROBLEM,
 	Document: { type: 'object', properties: { openapi: { type: 'string' } }, required: ['openapi'] },
-	Page: { type: 'string' },
+	Text: { type: 'string' },
 } satisfies Readonly<Record<string, Schema>>;

@@ -1,0 +1,86 @@
+/** What the gateway is made of, and what it hangs on a request. */
+import type { IncomingMessage, ServerResponse } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import type { Context, Service } from 'moleculer';
+import type { LoadLimiter, LoadLimits } from '../../mixins/load-limiter.ts';
+import type { Metrics } from '../../mixins/metrics.ts';
+import type { Caller } from '../orders/caller.ts';
+import type { Door } from './door.ts';
+import type { Health, HealthAnswer } from './health.ts';
+import type { DocumentOptions } from './openapi/document.ts';
+import type { OrderAction, Target } from './routes.ts';
+import type { GatewayServer, Limits } from './server.ts';
+import type { Trace } from './trace.ts';
+import type { OpenWaits } from './waits.ts';
+
+export interface GatewayDeps {
+	readonly host: string;
+	/** 0: any free port, see `boundAddress`. */
+	readonly port: number;
+	/** Who is let in. */
+	readonly door: Door;
+	readonly metrics: Metrics;
+	/** What is not ready; empty when ready. `degraded` does not make it unready. */
+	health(): Promise<Health>;
+	/** What the documentation says of this installation. */
+	readonly documents?: DocumentOptions;
+	/** Other than `LIMITS`; for tests. */
+	readonly limits?: Partial<Limits>;
+	/** Other than `LOAD_LIMITS`; for tests. */
+	readonly load?: LoadLimits;
+}
+
+/** What travels with a call, there and back. */
+export interface Meta {
+	caller?: Caller;
+	traceparent?: string;
+	/** by which this gateway ends a wait */
+	waitTicket?: string;
+	$statusCode?: number;
+	$location?: string;
+	$responseHeaders?: Record<string, string>;
+}
+
+export interface Alias {
+	readonly action: OrderAction;
+}
+
+/** What moleculer-web and this service hang on a request. */
+export interface Request extends IncomingMessage {
+	$trace: Trace;
+	$target: Target;
+	/** seconds that this request is ready to wait */
+	$wait: number | undefined;
+	$params: unknown;
+	$ctx?: Context<unknown, Meta>;
+	$alias?: Alias;
+	/** gives back the place that it has among the requests at work */
+	$leave?: () => void;
+}
+
+export interface RootCallOptions {
+	requestID?: string;
+	meta?: Meta;
+	tracking?: boolean;
+	timeout?: number;
+}
+
+/** What `this` is in the gateway's methods, beside what moleculer-web has. */
+export interface Gateway extends Service {
+	server: GatewayServer;
+	waits: OpenWaits;
+	load: LoadLimiter;
+	/** The broker has been seen running: from then on "not started" means "stopping". */
+	up: boolean;
+	aliases: Alias[];
+	regenerateAllAutoAliases: () => void;
+	httpHandler(req: IncomingMessage, res: ServerResponse): Promise<void>;
+	dispatch(req: Request, res: ServerResponse): Promise<void>;
+	answerHealth(res: ServerResponse, answer: HealthAnswer): void;
+	answerMetrics(req: Request, res: ServerResponse): Promise<void>;
+	drain(): Promise<void>;
+	phase(): 'starting' | 'running' | 'stopping';
+	errorHandler(req: Request, res: ServerResponse, err: unknown): void;
+	encodeResponse(req: Request, res: ServerResponse, data: unknown): string;
+	address(): AddressInfo;
+}
