@@ -10,6 +10,7 @@ import { minorUnits } from '../mixins/currencies.ts';
 import type { Models, OrderRow } from '../mixins/database/models.ts';
 import { type Reads, reading, readMixin } from '../mixins/database/read-adapter.ts';
 import { UnitOfWork } from '../mixins/database/unit-of-work.ts';
+import { readClock } from '../mixins/database-clock.ts';
 import { cursorOfId, idOfCursor } from '../mixins/ids.ts';
 import { type IdempotencyKey, Intake } from '../mixins/intake.ts';
 import { OrderWatch } from '../mixins/order-watch.ts';
@@ -130,10 +131,9 @@ export function ordersService(platform: Platform, models: Models): ServiceSchema
 							const order: OrderDto = placed.kind === 'created' ? orderToDto(placed.order) : JSON.parse(placed.answer);
 							meta.$statusCode = 201;
 							meta.$location = `/orders/${order.id}`;
-							meta.$responseHeaders =
-								placed.kind === 'replayed'
-									? { 'Idempotent-Replayed': 'true' }
-									: { Date: dateOf(new Date(order.createdAt)) };
+							const isReplay = placed.kind === 'replayed';
+							const now = isReplay ? await readClock(database) : new Date(order.createdAt);
+							meta.$responseHeaders = { Date: dateOf(now), ...(isReplay ? { 'Idempotent-Replayed': 'true' } : {}) };
 							return order;
 						}
 					}
@@ -179,7 +179,8 @@ export function ordersService(platform: Platform, models: Models): ServiceSchema
 				params: ID_PARAMS,
 				retryPolicy: READ_POLICY,
 				async handler(this: Self, ctx: IdContext) {
-					await read(this, ctx);
+					const { now } = await read(this, ctx);
+					ctx.meta.$responseHeaders = { Date: dateOf(now) };
 					const rows = await reading(database, () =>
 						models.events.findAll({ where: { orderId: ctx.params.id }, order: [['sequence', 'ASC']] }),
 					);

@@ -1,9 +1,9 @@
 import { performance } from 'node:perf_hooks';
 import type { ServiceSchema } from 'moleculer';
-import { type Duration, type Instant, SECOND } from '../domain/time.ts';
+import { type Duration, SECOND } from '../domain/time.ts';
 import type { BatchHandler, Subscription } from '../mixins/brokers/carrier.ts';
 import { STOP_PATIENCE } from '../mixins/calls.ts';
-import { CLOCK } from '../mixins/database/orders-store.ts';
+import { readClock } from '../mixins/database-clock.ts';
 import { inDueTime } from '../mixins/in-due-time.ts';
 import { Inbox } from '../mixins/inbox.ts';
 import { intentHandler } from '../mixins/intents.ts';
@@ -31,11 +31,6 @@ export function settlementService(platform: Platform): ServiceSchema {
 	});
 	let subscriptions: Subscription[] = [];
 
-	const databaseClock = async (): Promise<Instant> => {
-		const [row] = await database.query<{ now: Instant }>(CLOCK);
-		return row?.now ?? Number.NaN;
-	};
-
 	const handleDeadlines: BatchHandler = async (deliveries) => {
 		const handled = await inbox.handle('deadlines.handle', 'deadlines', deliveries, (order, delivery, moment) => {
 			const { type, deliverAt } = delivery;
@@ -50,7 +45,7 @@ export function settlementService(platform: Platform): ServiceSchema {
 		return handled.failures;
 	};
 
-	const deadlines = inDueTime(carrier.early, databaseClock, handleDeadlines);
+	const deadlines = inDueTime(carrier.early, () => readClock(database), handleDeadlines);
 
 	const handlePayments = intentHandler(calls, {
 		inbox,

@@ -54,5 +54,6 @@ export function sendProblem(
 	problem: Problem,
 	traceId = traceOf(res.req.headers.traceparent).id,
 ): void {
-	send(res, problem.status, { ...problem.headers, 'Content-Type': PROBLEM_TYPE }, encodeProblem(problem, traceId));
+	const headers = { 'X-Request-Id': traceId, ...problem.headers, 'Content-Type': PROBLEM_TYPE };
+	send(res, problem.status, headers, encodeProblem(problem, traceId));
 }

@@ -26,9 +26,17 @@ export function hasBody(req: IncomingMessage): boolean {
 export async function readJson(req: IncomingMessage): Promise<Body> {
 	if (!hasBody(req)) throw new ProblemError(malformed('The request needs a JSON body.'));
 	requireJson(req);
+	return parseExact(await readBytes(req));
+}
+
+/** The same where a body need not be; undefined without one. */
+export async function readOptionalJson(req: IncomingMessage): Promise<Body | undefined> {
+	if (!hasBody(req)) return undefined;
 	const bytes = await readBytes(req);
-	if (!isUtf8(bytes)) throw new ProblemError(malformed('The body is not valid UTF-8.'));
-	return parseExact(bytes.toString());
+	// In chunks only the end tells that there was nothing.
+	if (bytes.length === 0) return undefined;
+	requireJson(req);
+	return parseExact(bytes);
 }
 
 function requireJson(req: IncomingMessage): void {
@@ -80,14 +88,15 @@ interface ReviverContext {
 	readonly source?: string;
 }
 
-function parseExact(text: string): Body {
+function parseExact(bytes: Buffer): Body {
+	if (!isUtf8(bytes)) throw new ProblemError(malformed('The body is not valid UTF-8.'));
 	const amounts = new Map<unknown, string>();
 	function note(this: unknown, key: string, value: unknown, context?: ReviverContext): unknown {
 		if (key === 'amount' && typeof value === 'number' && context?.source) amounts.set(this, context.source);
 		return value;
 	}
 	try {
-		const value: unknown = JSON.parse(text, note);
+		const value: unknown = JSON.parse(bytes.toString(), note);
 		return { value, amount: amounts.get(value) };
 	} catch {
 		throw new ProblemError(malformed('The body is not valid JSON.'));

@@ -4,8 +4,8 @@
  */
 import type { IncomingMessage } from 'node:http';
 import { compile, type ObjectSchema, type Schema } from '../../mixins/json-schema.ts';
-import { IDEMPOTENCY_KEY, LIST_PARAMS } from '../orders/params.ts';
-import { hasBody, readJson } from './body.ts';
+import { CREATE_BODY, IDEMPOTENCY_KEY, LIST_PARAMS } from '../orders/params.ts';
+import { readJson, readOptionalJson } from './body.ts';
 import { entityTags, waitOf } from './conditions.ts';
 import { type Fault, invalid, malformed, ProblemError, pointerTo } from './problem.ts';
 import type { OrderAction } from './routes.ts';
@@ -15,6 +15,7 @@ export type Params = Record<string, unknown>;
 const UUID = /^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$/i;
 const NOTHING: ObjectSchema = { type: 'object', properties: {}, additionalProperties: false };
 const isKey = compile(IDEMPOTENCY_KEY);
+const checkBody = compile(CREATE_BODY);
 
 /** Throws 400 and 422 for what must not reach the action; `id` and `query` are as they came. */
 export async function paramsOf(action: OrderAction, req: IncomingMessage, id: string, query: string): Promise<Params> {
@@ -30,10 +31,12 @@ export async function paramsOf(action: OrderAction, req: IncomingMessage, id: st
 		case 'orders.history':
 			readQuery(query, NOTHING);
 			return { id: uuid(id) };
-		default:
+		default: {
 			readQuery(query, NOTHING);
-			if (hasBody(req)) refuseMembers(record((await readJson(req)).value));
+			const body = await readOptionalJson(req);
+			if (body !== undefined) refuseMembers(record(body.value));
 			return { id: uuid(id) };
+		}
 	}
 }
 
@@ -42,17 +45,19 @@ async function createParams(req: IncomingMessage): Promise<Params> {
 	const key = idempotencyKey(req);
 	const { value, amount } = await readJson(req);
 	const params = record(value);
-	const faults: Fault[] = [];
-	if (Object.hasOwn(params, 'amount') && amount === undefined) {
-		faults.push({ pointer: '#/amount', detail: 'The amount has to be a JSON number.' });
+	// The action takes both, the amount as a text as well; a body may have neither.
+	if ((Object.hasOwn(params, 'amount') && amount === undefined) || Object.hasOwn(params, 'idempotencyKey')) {
+		throw new ProblemError(invalid(faultsOf(params)));
 	}
-	if (Object.hasOwn(params, 'idempotencyKey')) {
-		faults.push({ pointer: '#/idempotencyKey', detail: 'Unknown field.' });
-	}
-	if (faults.length > 0) throw new ProblemError(invalid(faults));
 	if (amount !== undefined) params.amount = amount;
 	if (key !== undefined) params.idempotencyKey = key;
 	return params;
+}
+
+/** All that the document finds in a body. */
+function faultsOf(body: Params): Fault[] {
+	const faults = checkBody(body);
+	return faults === true ? [] : faults.map(({ field, message }) => ({ pointer: pointerTo(field), detail: message }));
 }
 
 /** Node joins a repeated header with `, `, whose space no key has. */

@@ -49,6 +49,7 @@ export function rawAnswer(problem: Problem, traceId: string): string {
 		Date: new Date().toUTCString(),
 		'Content-Type': PROBLEM_TYPE,
 		'Content-Length': Buffer.byteLength(body),
+		'X-Request-Id': traceId,
 		...SECURITY_HEADERS,
 		...problem.headers,
 		Connection: 'close',

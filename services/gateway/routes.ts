@@ -93,14 +93,17 @@ export interface Match {
 	readonly id: string;
 }
 
-/** Splits a request target, absolute-form included, and undoes percent-encoding; 400 where that is malformed. */
+/** `http://host` of an absolute-form target; the host ends where anything else begins (RFC 3986, section 3.2). */
+const ORIGIN = /^https?:\/\/[^/?#]*/i;
+
+/**
+ * Splits a request target, absolute-form included, and undoes percent-encoding; 400 where that is malformed, or where a
+ * target is of another form. No host is looked at: the routes are the same for all.
+ */
 export function splitTarget(target: string): Target {
-	let rest = target;
-	if (!rest.startsWith('/')) {
-		const authority = rest.indexOf('://');
-		const start = authority < 0 ? -1 : rest.indexOf('/', authority + 3);
-		rest = start < 0 ? '' : rest.slice(start);
-	}
+	const origin = target.startsWith('/') ? '' : ORIGIN.exec(target)?.[0];
+	if (origin === undefined) throw new ProblemError(malformed('The request target has to be a path.'));
+	const rest = target.slice(origin.length);
 	const mark = rest.indexOf('?');
 	let path = mark < 0 ? rest : rest.slice(0, mark);
 	if (path.includes('%')) path = path.split('/').map(decodeSegment).join('/');

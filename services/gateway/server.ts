@@ -7,6 +7,7 @@ import type { AddressInfo } from 'node:net';
 import type { Duplex } from 'node:stream';
 import { sendProblem } from './answer.ts';
 import { hasBody } from './body.ts';
+import { framingFault } from './framing.ts';
 import { malformed, overloaded, type Problem, problem, rawAnswer } from './problem.ts';
 import { traceOf } from './trace.ts';
 
@@ -23,6 +24,8 @@ export interface Limits {
 	readonly stopTimeout: number;
 	/** The most connections at once. For a new one the quietest is closed that waits for its client. */
 	readonly connections: number;
+	/** The most requests of one connection that wait for their turn. What comes after them is not answered. */
+	readonly pipelined: number;
 }
 
 export const LIMITS: Limits = {
@@ -32,6 +35,7 @@ export const LIMITS: Limits = {
 	silenceTimeout: 60_000,
 	stopTimeout: 8_000,
 	connections: 15_000,
+	pipelined: 100,
 };
 
 /** Connections that wait to be accepted. Node's 511 overflow when many come at once, and the rest hears nothing for seconds. */
@@ -49,6 +53,8 @@ export class GatewayServer {
 	readonly #waiting = new Set<Duplex>();
 	/** The latest response of each connection. */
 	readonly #latest = new WeakMap<Duplex, ServerResponse>();
+	/** How many requests of a connection wait for their turn, where any do. */
+	readonly #pipelined = new WeakMap<Duplex, number>();
 	readonly #refused = new WeakSet<Duplex>();
 	#drained: Promise<void> | undefined;
 
@@ -61,9 +67,10 @@ export class GatewayServer {
 			if (this.#refused.has(req.socket)) return;
 			this.#inTurn(req.socket, res, () => {
 				this.#follow(req, res);
-				if (req.headers.host === undefined && req.httpVersion === '1.1') {
-					sendProblem(res, malformed('Host is missing.'));
-				} else handler(req, res);
+				const fault = framingFault(req);
+				if (fault === undefined) return handler(req, res);
+				res.shouldKeepAlive = false;
+				sendProblem(res, malformed(fault));
 			});
 		});
 		this.#server.setTimeout(limits.silenceTimeout);
@@ -127,13 +134,37 @@ export class GatewayServer {
 
 	/**
 	 * Requests of one connection are worked on one after the other (RFC 9112, section 9.3.2, allows it). Node would begin
-	 * with all that come in one packet, a thousand and more, and keep their answers until the client reads them.
+	 * with all that come in one packet, a thousand and more, and keep their answers until the client reads them. Those that
+	 * wait take memory too, so a connection that sends ever more ends after the answers to what it may send.
 	 */
 	#inTurn(socket: Duplex, res: ServerResponse, begin: () => void): void {
 		const before = this.#latest.get(socket);
 		this.#latest.set(socket, res);
-		if (before === undefined || before.closed) begin();
-		else before.once('close', () => socket.destroyed || begin());
+		if (before === undefined) {
+			begin();
+			return;
+		}
+		// After an answer that ends the connection nothing is begun whose answer would not get there.
+		const next = (): void => {
+			if (before.shouldKeepAlive && !socket.destroyed) begin();
+			else res.shouldKeepAlive = false;
+		};
+		if (before.closed) {
+			next();
+			return;
+		}
+		const waiting = (this.#pipelined.get(socket) ?? 0) + 1;
+		this.#pipelined.set(socket, waiting);
+		if (waiting >= this.#limits.pipelined) {
+			this.#refused.add(socket);
+			res.shouldKeepAlive = false;
+			// Later, since Node goes on reading at the end of each request in the packet.
+			setImmediate(() => socket.pause());
+		}
+		before.once('close', () => {
+			this.#pipelined.set(socket, (this.#pipelined.get(socket) ?? 1) - 1);
+			next();
+		});
 	}
 
 	/** A connection is at work from the moment its request is there until its answer is given out of hand. */
@@ -164,6 +195,8 @@ export class GatewayServer {
 		if (this.#refused.has(socket)) return;
 		const latest = this.#latest.get(socket);
 		const answered = latest?.headersSent && !latest.req.complete;
+		// It ends with the answer that it has already.
+		if (latest?.headersSent && latest.req.complete && !latest.shouldKeepAlive) return;
 		if (code === 'ECONNRESET' || !socket.writable || answered) {
 			socket.destroy();
 		} else if (latest && !latest.headersSent && latest.req.complete) {

@@ -58,7 +58,7 @@ describe('what goes well', () => {
 			422,
 			'Validation.Failed',
 		);
-		expect(errors?.map(({ pointer }) => pointer)).toEqual(['#/amount']);
+		expect(errors?.map(({ pointer }) => pointer)).toEqual(['#/productName', '#/amount']);
 	});
 
 	it('sends what the action put into meta, on a replay the same bytes', async () => {
@@ -211,6 +211,17 @@ describe('what an action refuses', () => {
 		const unknown = ['#/__proto__', '#/constructor', '#/a~1b~0c%2C%20d', '#/%C3%A9', '#/%EF%BF%BD'];
 		expect(pointers).toEqual([...unknown, '#/productName']);
 		expect(({} as Record<string, unknown>).x).toBeUndefined();
+	});
+
+	it('names what only a body may not have together with the rest', async () => {
+		const { errors } = await problem(
+			await post('{"amount":"1","idempotencyKey":"k","currency":"usd","gift":1}'),
+			422,
+			'Validation.Failed',
+		);
+		expect(errors?.map(({ pointer }) => pointer).sort()).toEqual(
+			['#/amount', '#/currency', '#/gift', '#/idempotencyKey', '#/productName'].sort(),
+		);
 	});
 
 	it('names query values as parameters', async () => {
