@@ -1,6 +1,7 @@
 /** A small HTTP server of the process itself, for its health and its metrics: nobody's requests, no services needed. */
+import { randomBytes } from 'node:crypto';
 import { once } from 'node:events';
-import { createServer, type IncomingMessage, type Server, type ServerResponse, STATUS_CODES } from 'node:http';
+import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
 
 export interface ProbeAnswer {
@@ -52,27 +53,54 @@ async function answer(
 	response: ServerResponse,
 ): Promise<void> {
 	request.resume(); // whatever came along is not read
-	const { status, type, body } = await answerTo(routes, request);
+	const traceId = randomBytes(16).toString('hex');
+	const { status, type, body } = await answerTo(routes, request, traceId);
 	const headers = { 'Content-Type': type, 'Content-Length': Buffer.byteLength(body), 'Cache-Control': 'no-store' };
 	const more = status === 405 ? { Allow: 'GET, HEAD' } : status === 503 ? { 'Retry-After': '1' } : {};
 	response.writeHead(status, { ...headers, ...more });
 	response.end(request.method === 'HEAD' ? undefined : body);
 }
 
-async function answerTo(routes: ReadonlyMap<string, ProbeRoute>, request: IncomingMessage): Promise<ProbeAnswer> {
+async function answerTo(
+	routes: ReadonlyMap<string, ProbeRoute>,
+	request: IncomingMessage,
+	traceId: string,
+): Promise<ProbeAnswer> {
 	const [path = ''] = (request.url ?? '').split('?');
 	const route = routes.get(path);
-	if (route === undefined) return problem(404);
-	if (request.method !== 'GET' && request.method !== 'HEAD') return problem(405);
+	if (route === undefined) return problem(NOT_FOUND, traceId);
+	if (request.method !== 'GET' && request.method !== 'HEAD') return problem(NOT_ALLOWED, traceId);
 	try {
 		return await route();
 	} catch {
-		return problem(500);
+		return problem(FAILED, traceId);
 	}
 }
 
-/** RFC 9457, section 4.2.1: nothing more is to be said than the status does. */
-function problem(status: number): ProbeAnswer {
-	const body = JSON.stringify({ type: 'about:blank', title: STATUS_CODES[status], status });
-	return { status, type: 'application/problem+json', body };
+/** Word for word those of the gateway, whose table is a floor above. */
+const NOT_FOUND = {
+	type: '/problems/route.not-found',
+	title: 'Route not found',
+	status: 404,
+	detail: 'There is nothing at this path.',
+	code: 'Route.NotFound',
+};
+const NOT_ALLOWED = {
+	type: '/problems/route.method-not-allowed',
+	title: 'Method not allowed',
+	status: 405,
+	detail: 'This path knows only GET, HEAD.',
+	code: 'Route.MethodNotAllowed',
+};
+const FAILED = {
+	type: '/problems/server.error',
+	title: 'Internal error',
+	status: 500,
+	detail: 'Something went wrong on our side.',
+	code: 'Server.Error',
+};
+
+function problem(kind: { readonly status: number }, traceId: string): ProbeAnswer {
+	const body = JSON.stringify({ ...kind, traceId });
+	return { status: kind.status, type: 'application/problem+json', body };
 }

@@ -1,6 +1,13 @@
 import { afterEach, describe, expect, it } from '@jest/globals';
 import { Health, LONGEST_SILENCE } from '../../mixins/health.ts';
 import { type ProbeRoute, ProbeServer } from '../../mixins/probe-server.ts';
+import {
+	encodeProblem,
+	internal,
+	methodNotAllowed,
+	type Problem,
+	routeNotFound,
+} from '../../services/gateway/problem.ts';
 
 describe('readiness', () => {
 	const silent = { sinceLastBeat: LONGEST_SILENCE + 5_000 };
@@ -64,21 +71,24 @@ describe('the probe server', () => {
 		['/health/live?verbose', {}, 200, '{"status":"ok"}'],
 		['/health/live', { method: 'HEAD' }, 200, ''],
 		['/health/ready', {}, 503, '{}'],
-		['/broken', {}, 500, '{"type":"about:blank","title":"Internal Server Error","status":500}'],
-		['/', {}, 404, '{"type":"about:blank","title":"Not Found","status":404}'],
-		['/health/live/', {}, 404, '{"type":"about:blank","title":"Not Found","status":404}'],
-		[
-			'/health/live',
-			{ method: 'POST', body: 'x'.repeat(100_000) },
-			405,
-			'{"type":"about:blank","title":"Method Not Allowed","status":405}',
-		],
 	])('%s %j: %d', async (path, init, status, body) => {
 		const [found, text, headers] = await get(path, init);
 		expect([found, text]).toEqual([status, body]);
 		expect(headers.get('cache-control')).toBe('no-store');
 		expect(headers.get('retry-after')).toBe(status === 503 ? '1' : null);
-		expect(headers.get('allow')).toBe(status === 405 ? 'GET, HEAD' : null);
+	});
+
+	it.each<[string, RequestInit, Problem]>([
+		['/broken', {}, internal()],
+		['/', {}, routeNotFound()],
+		['/health/live/', {}, routeNotFound()],
+		['/health/live', { method: 'POST', body: 'x'.repeat(100_000) }, methodNotAllowed('GET, HEAD')],
+	])('%s %j is refused as the gateway would', async (path, init, expected) => {
+		const [found, text, headers] = await get(path, init);
+		const traceId = /"traceId":"([0-9a-f]{32})"/.exec(text)?.[1] ?? '';
+		expect([found, text]).toEqual([expected.status, encodeProblem(expected, traceId)]);
+		expect(headers.get('content-type')).toBe('application/problem+json');
+		expect(headers.get('allow')).toBe(expected.headers?.Allow ?? null);
 	});
 
 	it('says in one line that it cannot listen', async () => {

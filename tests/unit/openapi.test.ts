@@ -1,14 +1,16 @@
 /** The document is valid, complete, and one with what checks the requests. */
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import { createConfig, lintFromString } from '@redocly/openapi-core';
+import { Errors } from 'moleculer';
 import { type Check, compile, type ObjectSchema, type Schema } from '../../mixins/json-schema.ts';
 import { SUCCESS } from '../../services/gateway/answer.ts';
+import { SECURITY_HEADERS } from '../../services/gateway/headers.ts';
 import { openApiDocument, SHAPES } from '../../services/gateway/openapi/document.ts';
 import { OPERATIONS } from '../../services/gateway/openapi/operations.ts';
 import { PROBLEMS } from '../../services/gateway/problem-codes.ts';
 import { ROUTES } from '../../services/gateway/routes.ts';
 import { CREATE_PARAMS, ID_PARAMS, LIST_PARAMS } from '../../services/orders/params.ts';
-import { type Stage, stage } from './gateway.fixtures.ts';
+import { ID, type Stage, stage } from './gateway.fixtures.ts';
 
 interface Media {
 	readonly schema: Schema;
@@ -18,6 +20,7 @@ interface Media {
 
 interface Answer {
 	readonly $ref?: string;
+	readonly headers?: Readonly<Record<string, unknown>>;
 	readonly content?: Readonly<Record<string, Media>>;
 }
 
@@ -231,6 +234,66 @@ describe('one source', () => {
 			}
 			for (const name of required) expect((await create({ ...tea, [name]: undefined })).status).toBe(422);
 			expect((await create({ ...tea, unknown: 1 })).status).toBe(422);
+		});
+
+		it('every header of an answer is in the document, beside what HTTP itself has', async () => {
+			const common = [
+				...Object.keys(SECURITY_HEADERS),
+				'Connection',
+				'Content-Length',
+				'Content-Type',
+				'Date',
+				'Keep-Alive',
+			];
+			const plainly = new Set(common.map((name) => name.toLowerCase()));
+			const id = ID;
+			const refused = (code: string, status: number) => () => {
+				throw new Errors.MoleculerClientError('No.', status, code);
+			};
+			const late = (): never => {
+				throw new Errors.MoleculerServerError('Not now.', 503, 'NOT_NOW');
+			};
+			const asked: readonly [
+				method: 'get' | 'post',
+				path: string,
+				status: number,
+				answer?: Parameters<Stage['once']>[0],
+			][] = [
+				['post', '/orders', 422],
+				['get', '/orders', 200],
+				['get', '/orders/{id}', 200],
+				['get', '/orders/{id}', 404, refused('Orders.NotFound', 404)],
+				['get', '/orders/{id}', 429, refused('RateLimit.Exceeded', 429)],
+				['get', '/orders/{id}', 503, late],
+				['get', '/orders/{id}/history', 200],
+				['post', '/orders/{id}/cancel', 202],
+				['post', '/orders/{id}/hold', 409, refused('Orders.WindowClosed', 409)],
+				['get', '/health/live', 200],
+				['get', '/health/ready', 200],
+				['get', '/metrics', 200],
+			];
+			for (const [method, path, status, answer] of asked) {
+				if (answer !== undefined) on.once(answer);
+				const res = await fetch(`${on.url}${path.replace('{id}', id)}`, {
+					method,
+					...(path === '/orders' && method === 'post'
+						? { body: '{}', headers: { 'content-type': 'application/json' } }
+						: {}),
+				});
+				expect([path, res.status]).toEqual([path, status]);
+				const response = resolved(served.paths[path]?.[method]?.responses[status]) as Answer;
+				const documented = new Set(Object.keys(response.headers ?? {}).map((name) => name.toLowerCase()));
+				expect([path, documented.has('x-request-id')]).toEqual([path, true]);
+				const sent = [...res.headers.keys()].filter((name) => !plainly.has(name));
+				expect([path, sent.filter((name) => !documented.has(name))]).toEqual([path, []]);
+			}
+		});
+
+		it('a refusal for want of a token says in the document how to come again', () => {
+			const { paths, components } = documentOf(true);
+			const name = paths['/orders']?.get?.responses[401]?.$ref?.split('/').at(-1) ?? '';
+			const response = components.responses[name];
+			expect(Object.keys(response?.headers ?? {})).toContain('WWW-Authenticate');
 		});
 
 		it('so are the query and the key', async () => {

@@ -81,7 +81,7 @@ export function openApiDocument({ auth }: DocumentOptions, shapes: Shapes = SHAP
 		components: {
 			schemas: { ...SCHEMAS, NewOrder: shapes.createBody },
 			parameters: parametersOf(shapes),
-			headers: HEADERS,
+			headers: auth ? { ...HEADERS, 'WWW-Authenticate': CHALLENGE } : HEADERS,
 			responses: Object.fromEntries(responses),
 			...(auth ? { securitySchemes: { bearer: BEARER } } : {}),
 		},
@@ -130,8 +130,11 @@ const bodyOf = (examples: Json): Json => ({
 const queryOf = ({ properties }: ObjectSchema): Json[] =>
 	Object.entries(properties).map(([name, { description, ...schema }]) => ({ name, in: 'query', description, schema }));
 
+/** Every answer names its trace. */
 const headersOf = (names: readonly HeaderName[]): Json =>
-	Object.fromEntries(names.map((name) => [name, { $ref: `#/components/headers/${name}` }]));
+	Object.fromEntries(
+		[...names, 'X-Request-Id' as const].map((name) => [name, { $ref: `#/components/headers/${name}` }]),
+	);
 
 function successOf({
 	description,
@@ -143,7 +146,7 @@ function successOf({
 }: Success): Json {
 	return {
 		description,
-		...(headers.length > 0 ? { headers: headersOf(headers) } : {}),
+		headers: headersOf(headers),
 		...(schema === undefined ? {} : { content: { [mediaType]: { schema: ref(schema), example } } }),
 		...(links === undefined ? {} : { links }),
 	};
@@ -161,11 +164,18 @@ function problemResponses(met: readonly ProblemCode[], responses: Map<string, Js
 	);
 }
 
+/** Header fields that stand beside a status, whatever its code. */
+const HEADERS_OF_STATUS: Readonly<Record<number, readonly HeaderName[]>> = {
+	401: ['WWW-Authenticate'],
+	429: ['Retry-After'],
+	503: ['Retry-After'],
+};
+
 function problemResponse(status: number, group: readonly ProblemCode[]): Json {
 	const examples = group.map((code) => [code, { summary: PROBLEMS[code].title, value: problemExample(code) }]);
 	return {
 		description: group.map((code) => `\`${code}\`: ${PROBLEMS[code].meaning}`).join('\n\n'),
-		...(status === 503 || status === 429 ? { headers: headersOf(['Retry-After']) } : {}),
+		headers: headersOf(HEADERS_OF_STATUS[status] ?? []),
 		content: { [PROBLEM_TYPE]: { schema: ref('Problem'), examples: Object.fromEntries(examples) } },
 	};
 }
@@ -202,7 +212,8 @@ const parametersOf = ({
 
 const text = (description: string, schema: Schema = { type: 'string' }): Json => ({ description, schema });
 
-const HEADERS: Readonly<Record<HeaderName, Json>> = {
+const HEADERS: Readonly<Record<Exclude<HeaderName, 'WWW-Authenticate'>, Json>> = {
+	Date: text('The clock that decides over `pendingUntil`, in whole seconds (RFC 9110, section 6.6.1).'),
 	ETag: text("A strong entity tag: another one whenever the answer's bytes are others."),
 	Location: text('The path of the new order.', { type: 'string', format: 'uri-reference' }),
 	'Idempotent-Replayed': text('The answer is that of an earlier request with the same key.', {
@@ -214,7 +225,13 @@ const HEADERS: Readonly<Record<HeaderName, Json>> = {
 		pattern: '^wait=[0-9]+$',
 	}),
 	'Retry-After': text('Seconds after which to send the request again.', { type: 'integer', minimum: 1 }),
+	'X-Request-Id': text('The trace of the request (W3C Trace Context), by which the operator finds it.', {
+		type: 'string',
+		pattern: '^[0-9a-f]{32}$',
+	}),
 };
+
+const CHALLENGE = text('`Bearer`, with the reason as RFC 6750 names it.');
 
 const BEARER = {
 	type: 'http',
@@ -225,10 +242,26 @@ const BEARER = {
 
 const INTRODUCTION = `A shop's order is paid by a **hold** on the buyer's card. For ten minutes, unless configured, the buyer may cancel or pause; then the payment is captured and the order ships.
 
-**Times** are RFC 3339 in UTC. The \`Date\` of an answer with an order is the clock that decides over \`pendingUntil\`.
+| state | what it means | what may follow |
+| --- | --- | --- |
+| \`Pending\` | the window runs until \`pendingUntil\` | \`OnHold\`, \`CancelRequested\`, \`Confirmed\`, \`PaymentFailed\` |
+| \`OnHold\` | paused, until \`heldUntil\` at most; then it is cancelled | \`Pending\`, \`CancelRequested\`, \`PaymentFailed\` |
+| \`CancelRequested\` | never captured, never shipped; the money is being released | \`Cancelled\` |
+| \`Confirmed\` | the window is over; the money is captured, then the order ships | \`Shipped\`, \`PaymentFailed\` |
+| \`Shipped\`, \`Cancelled\`, \`PaymentFailed\` | the end | |
 
-**Errors** are problem details (RFC 9457), \`${PROBLEM_TYPE}\`. Programs go by \`code\`; each operation lists those that it can answer with.
+**Times** are RFC 3339 in UTC. The \`Date\` of an answer with an order is the clock that decides over \`pendingUntil\`: count down by it, not by a clock of your own.
 
-**Tracing**: a request may carry \`traceparent\` (W3C Trace Context); the answer names its trace in \`X-Request-Id\`, a problem in \`traceId\`.
+**Amounts** are JSON numbers in major units, exact in both directions: read and write them as decimals, not as binary fractions, where they are large.
+
+**Sending again**: whatever is lost on the way may be sent again. Give each new order an \`Idempotency-Key\` of its own; cancel, pause and resume may be repeated as they are. After 429 and 503 wait for \`Retry-After\` seconds.
+
+**Waiting** for an order to change: \`GET /orders/{id}\` with \`If-None-Match\` and \`Prefer: wait=30\`, again and again; every order comes to its end by itself.
+
+**Errors** are problem details (RFC 9457), \`${PROBLEM_TYPE}\`. Programs go by \`code\`; each operation lists those that it can answer with. A request that cannot be read (JSON, a header, an id) is 400; one that can, with a field, query value or cursor that is not valid, is 422, and \`errors\` names each. Fields and query parameters that are not documented are refused; of a field that comes twice in one object the last counts. Any other path is 404 \`Route.NotFound\`, any other method 405 \`Route.MethodNotAllowed\` with \`Allow\`. HEAD is answered wherever GET is.
+
+**Limits**: a body has at most 16 KiB, and so has the header. A client that asks too often gets 429, a service that has too much to do answers 503 at once, with nothing done.
+
+**Tracing**: a request may carry \`traceparent\` (W3C Trace Context); the answer names its trace in \`X-Request-Id\`, a problem in \`traceId\` as well.
 
 **Browsers**: no other origin is admitted; there are no CORS headers.`;

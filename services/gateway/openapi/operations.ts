@@ -6,7 +6,15 @@ import { BODIES, ORDERS } from './examples.ts';
 import type { SCHEMAS } from './schemas.ts';
 
 /** A header field or parameter of `components`. */
-export type HeaderName = 'ETag' | 'Location' | 'Idempotent-Replayed' | 'Preference-Applied' | 'Retry-After';
+export type HeaderName =
+	| 'Date'
+	| 'ETag'
+	| 'Idempotent-Replayed'
+	| 'Location'
+	| 'Preference-Applied'
+	| 'Retry-After'
+	| 'WWW-Authenticate'
+	| 'X-Request-Id';
 export type ParameterName = 'Id' | 'Idempotency-Key' | 'If-None-Match' | 'Prefer';
 
 export interface Success {
@@ -67,7 +75,7 @@ export const OPERATIONS: Readonly<Record<Exclude<Destination, 'reference/script'
 			{
 				status: 201,
 				description: 'The order.',
-				headers: ['Location', 'Idempotent-Replayed'],
+				headers: ['Date', 'Location', 'Idempotent-Replayed'],
 				schema: 'Order',
 				example: ORDERS.created,
 				links: FROM_ORDER,
@@ -79,10 +87,18 @@ export const OPERATIONS: Readonly<Record<Exclude<Destination, 'reference/script'
 		id: 'listOrders',
 		tag: 'Orders',
 		summary: 'List orders',
-		description: 'Newest first. Ask for the next page with the `nextCursor` of the one before.',
+		description:
+			'Newest first. Ask for the next page with the `nextCursor` of the one before, and the same `status`. Orders that come meanwhile stand before the first page and move no other.',
 		query: true,
 		successes: [
-			{ status: 200, description: 'A page of orders.', schema: 'OrderPage', example: ORDERS.page, links: NEXT_PAGE },
+			{
+				status: 200,
+				description: 'A page of orders.',
+				headers: ['Date'],
+				schema: 'OrderPage',
+				example: ORDERS.page,
+				links: NEXT_PAGE,
+			},
 		],
 		problems: ['Validation.Failed'],
 	},
@@ -97,14 +113,14 @@ export const OPERATIONS: Readonly<Record<Exclude<Destination, 'reference/script'
 			{
 				status: 200,
 				description: 'The order.',
-				headers: ['ETag', 'Preference-Applied'],
+				headers: ['Date', 'ETag', 'Preference-Applied'],
 				schema: 'Order',
 				example: ORDERS.pending,
 			},
 			{
 				status: 304,
 				description: 'The order is still one of those in `If-None-Match`.',
-				headers: ['ETag', 'Preference-Applied'],
+				headers: ['Date', 'ETag', 'Preference-Applied'],
 			},
 		],
 		problems: ['Orders.NotFound', 'Validation.Failed'],
@@ -115,7 +131,9 @@ export const OPERATIONS: Readonly<Record<Exclude<Destination, 'reference/script'
 		summary: 'Read what happened to an order',
 		description: 'Every event of the order, in order, for ever.',
 		parameters: ['Id'],
-		successes: [{ status: 200, description: 'The events.', schema: 'History', example: ORDERS.history }],
+		successes: [
+			{ status: 200, description: 'The events.', headers: ['Date'], schema: 'History', example: ORDERS.history },
+		],
 		problems: ['Orders.NotFound', 'Validation.Failed'],
 	},
 	'orders.cancel': {
@@ -125,7 +143,9 @@ export const OPERATIONS: Readonly<Record<Exclude<Destination, 'reference/script'
 		description:
 			'From the answer on the order is never captured and never shipped. May be repeated: an order that is being cancelled, or is, is answered as it is.',
 		parameters: ['Id'],
-		successes: [{ status: 202, description: 'The order.', schema: 'Order', example: ORDERS.cancelled }],
+		successes: [
+			{ status: 202, description: 'The order.', headers: ['Date'], schema: 'Order', example: ORDERS.cancelled },
+		],
 		problems: [...CLOSED, 'Validation.Failed'],
 	},
 	'orders.hold': {
@@ -134,7 +154,7 @@ export const OPERATIONS: Readonly<Record<Exclude<Destination, 'reference/script'
 		summary: 'Pause an order',
 		description: `Interrupts the window until the order is resumed, cancelled, or past \`heldUntil\`. ${COUNT_DOWN}`,
 		parameters: ['Id'],
-		successes: [{ status: 200, description: 'The order.', schema: 'Order', example: ORDERS.held }],
+		successes: [{ status: 200, description: 'The order.', headers: ['Date'], schema: 'Order', example: ORDERS.held }],
 		problems: [...CLOSED, 'Validation.Failed'],
 	},
 	'orders.resume': {
@@ -143,7 +163,9 @@ export const OPERATIONS: Readonly<Record<Exclude<Destination, 'reference/script'
 		summary: 'Resume an order',
 		description: `Goes on with the rest of the window, with at least a minute of it, or the whole window where that is shorter. ${COUNT_DOWN}`,
 		parameters: ['Id'],
-		successes: [{ status: 200, description: 'The order.', schema: 'Order', example: ORDERS.resumed }],
+		successes: [
+			{ status: 200, description: 'The order.', headers: ['Date'], schema: 'Order', example: ORDERS.resumed },
+		],
 		problems: [...CLOSED, 'Validation.Failed'],
 	},
 	'health/live': {
