@@ -76,6 +76,19 @@ export class LoadLimiter {
 		};
 	}
 
+	/** A place for what is done in no time as a rule, such as looking a client up: it tells something only when it is late. */
+	async while<T>(work: () => Promise<T>): Promise<T> {
+		const begin = this.#clock();
+		this.#atWork += 1;
+		try {
+			return await work();
+		} finally {
+			this.#atWork -= 1;
+			const end = this.#clock();
+			if (end - begin > this.#limits.target) this.#learn(begin, end);
+		}
+	}
+
 	/** Begins to watch the event loop. */
 	start(): void {
 		this.#loop ??= monitorEventLoopDelay({ resolution: RESOLUTION });

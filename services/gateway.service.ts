@@ -70,7 +70,8 @@ const routeOf = (door: Door) => ({
 		res: ServerResponse,
 		alias: Alias,
 	) {
-		ctx.meta.caller = await door.enter(req);
+		// Limits are kept in the database: where it is slow, those who wait for it are bounded too.
+		ctx.meta.caller = await this.load.while(() => door.enter(req));
 		const { id } = (req.$params as { params: { id: string } }).params;
 		const params = await paramsOf(alias.action, req, id, req.$target.query);
 		req.$params = params;
@@ -156,7 +157,7 @@ export function gatewayService(deps: GatewayDeps): ServiceSchema {
 						return sendProblem(res, overloaded(), req.$trace.id);
 					}
 					if (isDocument(destination)) {
-						await deps.door.enterUnknown(req);
+						await this.load.while(() => deps.door.enterUnknown(req));
 						return await assets[destination].answer(req, res);
 					}
 					refuseOtherSites(req);

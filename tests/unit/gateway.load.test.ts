@@ -1,6 +1,8 @@
 /** Slow clients, many clients, and more work than there is room for: on real sockets. */
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterEach, describe, expect, it } from '@jest/globals';
+import { Door } from '../../services/gateway/door.ts';
+import { memoryLog } from '../support/database.ts';
 import { until } from '../support/until.ts';
 import { ID, problem, type Stage, stage, type Wire, wire } from './gateway.fixtures.ts';
 
@@ -174,6 +176,21 @@ describe('more work than there is room for', () => {
 		expect((await fetch(`${on.url}/orders/${ID}/cancel`, { method: 'POST' })).status).toBe(202);
 		for (const release of releases) release({ id: ID, amount: '1.0' });
 		await Promise.all(answers);
+	});
+
+	it('is also what waits at the door for a database that is slow', async () => {
+		let answer = (_: unknown): void => {};
+		const asked = new Promise((resolve) => (answer = resolve));
+		const slow = { query: () => asked as Promise<never[]> };
+		const access = { auth: { kind: 'off' }, rateLimit: { requests: 30, per: 60_000 }, trustProxy: [] } as const;
+		const on = await opened({}, { load: FEW, door: new Door(access, slow, memoryLog()), ...PATIENT });
+		const waiting = [get(on), get(on)];
+		await sleep(100);
+		for (let count = 0; count < 3; count += 1) await problem(await get(on), 503, 'Service.Overloaded');
+		expect(on.calls).toEqual([]);
+		answer([{ client: 'address 127.0.0.1', granted: 2, wait: 0 }]);
+		for (const res of await Promise.all(waiting)) expect(res.status).toBe(200);
+		expect((await get(on)).status).toBe(200);
 	});
 
 	it('a place is given back by whoever fails, hangs, or goes away', async () => {

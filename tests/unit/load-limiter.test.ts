@@ -125,6 +125,24 @@ describe('places', () => {
 		expect(limiter.limit).toBe(before);
 	});
 
+	it('are taken by short work too, which tells something only when it is late', async () => {
+		const clock = { now: 0 };
+		const limiter = new LoadLimiter({ most: 1_000, least: 10, target: 100 }, () => clock.now);
+		const before = limiter.limit;
+		const leaves = Array.from({ length: before - 1 }, () => limiter.enter());
+		await limiter.while(async () => expect(limiter.atWork).toBe(before));
+		expect([limiter.atWork, limiter.limit]).toEqual([before - 1, before]);
+		await expect(limiter.while(() => Promise.reject(new Error('refused')))).rejects.toThrow('refused');
+		expect(limiter.atWork).toBe(before - 1);
+		for (let count = 0; count < 3; count += 1) {
+			await limiter.while(async () => {
+				clock.now += 200;
+			});
+		}
+		expect(limiter.limit).toBe(before / 2);
+		expect(leaves).toHaveLength(before - 1);
+	});
+
 	it('some of them can be kept free for other work', () => {
 		const limiter = new LoadLimiter({ most: 20, least: 20, target: 100 });
 		for (let count = 0; count < 18; count += 1) limiter.enter();
