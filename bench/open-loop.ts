@@ -3,8 +3,12 @@ import { connect, type Socket } from 'node:net';
 /** What came of the requests of one run. Latencies in ms, from the moment at which the request was to be sent. */
 export interface Answers {
 	readonly latencies: ReadonlyMap<number, readonly number[]>;
-	/** requests that found no free connection for the whole run, or whose connection broke */
+	/** requests whose connection broke */
 	readonly lost: number;
+	/** requests that found no free connection for the whole run, and were never sent */
+	readonly unsent: number;
+	/** the longest that a request waited for a free connection, in ms; its latency holds it too */
+	readonly waited: number;
 }
 
 const TICK = 5;
@@ -55,6 +59,7 @@ export async function openLoop(
 	const idle: Line[] = [];
 	let lost = 0;
 	let pending = 0;
+	let waited = 0;
 	let open = connections;
 	const lines: Line[] = [];
 	while (idle.length < connections) {
@@ -83,6 +88,7 @@ export async function openLoop(
 			}
 			const busy = line;
 			pending += 1;
+			waited = Math.max(waited, performance.now() - at);
 			busy.send(bytes, (status) => {
 				pending -= 1;
 				idle.push(busy);
@@ -95,7 +101,7 @@ export async function openLoop(
 		await pause();
 	}
 	for (const { socket } of lines) socket.destroy();
-	return { latencies, lost: lost + due.length };
+	return { latencies, lost, unsent: due.length, waited };
 }
 
 const pause = (): Promise<void> => new Promise((resolve) => setTimeout(resolve, TICK));

@@ -37,11 +37,13 @@ async function start(stage: Stage): Promise<{ readonly child: ChildProcess; read
 const percentile = (sorted: readonly number[], part: number): number =>
 	Math.round(sorted[Math.min(sorted.length - 1, Math.floor(sorted.length * part))] ?? Number.NaN);
 
-function report(name: string, { latencies, lost }: Answers, seconds: number): void {
+function report(name: string, { latencies, lost, unsent, waited }: Answers, seconds: number): void {
 	const sorted = (latencies.get(201) ?? []).toSorted((a, b) => a - b);
 	const [p50, p99, max] = [0.5, 0.99, 1].map((part) => percentile(sorted, part));
 	const others = [...latencies].map(([status, { length }]) => `${status}: ${Math.round(length / seconds)}/s`);
-	console.log(`${name}: ${others.sort().join(', ')}; 201 in p50 ${p50} ms, p99 ${p99} ms, max ${max} ms; ${lost} lost`);
+	const accepted = `201 in p50 ${p50} ms, p99 ${p99} ms, max ${max} ms`;
+	const own = `${Math.round(waited)} ms of it for a connection at most, ${unsent} never sent`;
+	console.log(`${name}: ${others.sort().join(', ')}; ${accepted} (${own}); ${lost} lost`);
 }
 
 const seconds = Number(process.argv[2] ?? 10);
