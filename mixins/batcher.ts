@@ -9,6 +9,11 @@ export interface BatcherOptions {
 	readonly size: number;
 	/** at most this many groups at once */
 	readonly inFlight: number;
+	/**
+	 * The smallest group worth a place of its own: above it callers are shared among the groups, so that the work of one
+	 * overlaps with the waiting of another. Without, all that wait go together.
+	 */
+	readonly worthwhile?: number;
 }
 
 /**
@@ -20,6 +25,8 @@ export class Batcher<I, O> {
 	readonly #options: BatcherOptions;
 	#waiting: Waiting<I, O>[] = [];
 	#active = 0;
+	/** items of the groups at work */
+	#inHand = 0;
 	#scheduled = false;
 	#idle: (() => void)[] = [];
 
@@ -58,14 +65,22 @@ export class Batcher<I, O> {
 
 	#begin(): void {
 		while (this.#waiting.length > 0 && this.#active < this.#options.inFlight) {
-			const group = this.#waiting.splice(0, this.#options.size);
+			const group = this.#waiting.splice(0, this.#share());
 			this.#active += 1;
+			this.#inHand += group.length;
 			void this.#run(group).finally(() => {
 				this.#active -= 1;
+				this.#inHand -= group.length;
 				this.#begin();
 				if (this.size === 0) for (const resolve of this.#idle.splice(0)) resolve();
 			});
 		}
+	}
+
+	#share(): number {
+		const { size, inFlight, worthwhile = size } = this.#options;
+		const share = Math.ceil((this.#waiting.length + this.#inHand) / inFlight);
+		return Math.min(size, Math.max(share, worthwhile));
 	}
 
 	async #run(group: readonly Waiting<I, O>[]): Promise<void> {

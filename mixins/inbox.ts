@@ -75,7 +75,7 @@ export class Inbox {
 				const result = decide(order, delivery, work.moment);
 				if (result !== null) results.push(result);
 			}
-			await work.save();
+			work.save();
 			return results;
 		});
 	}

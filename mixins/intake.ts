@@ -3,7 +3,7 @@ import { Order, type PlaceOrder } from '../domain/order.ts';
 import { type Duration, SECOND } from '../domain/time.ts';
 import { Batcher } from './batcher.ts';
 import { instants, joinedTexts, plainArray, splitTexts, textArray } from './database/arrays.ts';
-import { type Database, isTransient, type Transaction } from './database/database.ts';
+import { type Database, isTransient, type Statement, type Transaction } from './database/database.ts';
 import { type OnStored, UnitOfWork } from './database/unit-of-work.ts';
 import { isolate } from './isolate.ts';
 
@@ -32,7 +32,7 @@ export type Placed =
 	| { readonly kind: 'failed'; readonly error: unknown };
 
 /** One group is one transaction; more than this at once would only wait for the disk. */
-const GROUP = { size: 200, inFlight: 4 };
+const GROUP = { size: 200, inFlight: 4, worthwhile: 32 };
 /** How long a request waits for another with the same key. */
 const LONGEST_WAIT: Duration = 5 * SECOND;
 const WAIT_STEP: Duration = 25;
@@ -88,20 +88,19 @@ async function store(
 	group: readonly PlaceRequest[],
 ): Promise<Map<PlaceRequest, Placed>> {
 	const placed = new Map<PlaceRequest, Placed>();
-	// One round trip, but three statements: the snapshot that reads the answers is fresher than the locks.
-	const [held, known, moment] = await Promise.all([takeKeys(tx, group), readAnswers(tx, group), work.readClock()]);
+	const [held, moment] = await Promise.all([takeKeys(tx, group), work.readClock()]);
 	const keys: StoredKey[] = [];
 	for (const request of group) {
 		const { idempotency, command } = request;
 		if (idempotency !== null) {
-			const earlier = known.get(nameOf(request));
-			if (!held.has(request)) {
+			const mine = held.get(request);
+			if (mine === undefined) {
 				placed.set(request, { kind: 'in-progress' });
 				continue;
 			}
-			if (earlier !== undefined) {
-				const same = earlier.fingerprint === idempotency.fingerprint;
-				placed.set(request, same ? { kind: 'replayed', answer: earlier.answer } : { kind: 'key-reused' });
+			if (mine.answer !== null) {
+				const same = mine.fingerprint === idempotency.fingerprint;
+				placed.set(request, same ? { kind: 'replayed', answer: mine.answer } : { kind: 'key-reused' });
 				continue;
 			}
 		}
@@ -114,7 +113,8 @@ async function store(
 			keys.push({ ...idempotency, caller: owner, orderId: id, answer: request.answer(order), createdAt });
 		}
 	}
-	await Promise.all([work.save(), keys.length > 0 ? storeKeys(tx, keys) : undefined]);
+	work.save();
+	if (keys.length > 0) tx.write(storeKeys(keys));
 	return placed;
 }
 
@@ -127,43 +127,46 @@ interface StoredKey extends IdempotencyKey {
 
 const nameOf = ({ command, idempotency }: PlaceRequest): string => `${command.owner}\n${idempotency?.key}`;
 
-/** Locks the keys until the commit; answers the requests that got theirs. Of two with the same key only the first does. */
-async function takeKeys(tx: Transaction, group: readonly PlaceRequest[]): Promise<ReadonlySet<PlaceRequest>> {
+interface HeldKey {
+	readonly taken: boolean;
+	/** null for a key that is new */
+	readonly fingerprint: string | null;
+	readonly answer: string | null;
+}
+
+/**
+ * Locks the keys until the commit, and reads the answers that are kept for them; answers the requests that got theirs.
+ * Of two with the same key only the first does. An answer that another transaction stored between this statement's
+ * snapshot and the lock is not seen: then the key cannot be stored, and the whole transaction is repeated.
+ */
+async function takeKeys(tx: Transaction, group: readonly PlaceRequest[]): Promise<ReadonlyMap<PlaceRequest, HeldKey>> {
 	const first = new Map<string, PlaceRequest>();
 	for (const request of group) {
 		if (request.idempotency !== null && !first.has(nameOf(request))) first.set(nameOf(request), request);
 	}
-	if (first.size === 0) return new Set();
-	const rows = await tx.query<{ taken: boolean }>({
+	if (first.size === 0) return new Map();
+	const requests = [...first.values()];
+	const rows = await tx.query<HeldKey>({
 		name: 'take-keys',
-		text: `SELECT pg_try_advisory_xact_lock(hashtextextended(name, 5300)) AS taken
-			FROM unnest($1::text[]) WITH ORDINALITY AS k (name, place) ORDER BY place`,
-		values: [textArray([...first.keys()])],
-	});
-	return new Set([...first.values()].filter((_, place) => rows[place]?.taken === true));
-}
-
-async function readAnswers(
-	tx: Transaction,
-	group: readonly PlaceRequest[],
-): Promise<Map<string, { fingerprint: string; answer: string }>> {
-	const keyed = group.filter(({ idempotency }) => idempotency !== null);
-	if (keyed.length === 0) return new Map();
-	const rows = await tx.query<{ name: string; fingerprint: string; answer: string }>({
-		name: 'read-answers',
-		text: `SELECT i.caller || E'\\n' || i.key AS name, i.fingerprint, i.answer
-			FROM unnest($1::text[], $2::text[]) AS k (caller, key)
-			JOIN idempotency_keys i ON i.caller = k.caller AND i.key = k.key`,
+		text: `SELECT pg_try_advisory_xact_lock(hashtextextended(k.caller || E'\\n' || k.key, 5300)) AS taken,
+				i.fingerprint, i.answer
+			FROM unnest($1::text[], $2::text[]) WITH ORDINALITY AS k (caller, key, place)
+			LEFT JOIN LATERAL (SELECT * FROM idempotency_keys t WHERE t.caller = k.caller AND t.key = k.key LIMIT 1) AS i ON true
+			ORDER BY k.place`,
 		values: [
-			textArray(keyed.map(({ command }) => command.owner)),
-			textArray(keyed.map(({ idempotency }) => idempotency?.key ?? null)),
+			textArray(requests.map(({ command }) => command.owner)),
+			textArray(requests.map(({ idempotency }) => idempotency?.key ?? null)),
 		],
 	});
-	return new Map(rows.map(({ name, ...answer }) => [name, answer]));
+	const held = requests.flatMap((request, place): [PlaceRequest, HeldKey][] => {
+		const row = rows[place];
+		return row?.taken === true ? [[request, row]] : [];
+	});
+	return new Map(held);
 }
 
-async function storeKeys(tx: Transaction, keys: readonly StoredKey[]): Promise<void> {
-	await tx.query({
+function storeKeys(keys: readonly StoredKey[]): Statement {
+	return {
 		name: 'store-keys',
 		text: `INSERT INTO idempotency_keys (caller, key, fingerprint, order_id, answer, created_at)
 			SELECT caller, key, fingerprint, order_id, answer, to_timestamp(created_at)
@@ -177,5 +180,5 @@ async function storeKeys(tx: Transaction, keys: readonly StoredKey[]): Promise<v
 			joinedTexts(keys.map(({ answer }) => answer)),
 			instants(keys.map(({ createdAt }) => createdAt)),
 		],
-	});
+	};
 }

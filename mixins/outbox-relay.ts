@@ -88,7 +88,7 @@ export class OutboxRelay {
 	async #sendByLease(): Promise<number> {
 		const rows = await this.#database.transaction('outbox.lease', async (tx) => {
 			const claimed = await tx.query<OutboxRow>(claim(BATCH));
-			if (claimed.length > 0) await tx.query(lease(claimed.map(({ position }) => position)));
+			if (claimed.length > 0) tx.write(lease(claimed.map(({ position }) => position)));
 			return claimed;
 		});
 		if (rows.length === 0) return 0;

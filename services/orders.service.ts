@@ -82,7 +82,7 @@ export function ordersService(platform: Platform, models: Models): ServiceSchema
 			if (found === undefined || !maySee(caller, found.record.owner)) throw notFound();
 			work.trace(id, ctx.meta.traceparent ?? null);
 			const outcome = command(found, work.moment);
-			await work.save();
+			work.save();
 			return { order: found, result: outcome, now: work.moment.now };
 		});
 		ctx.meta.$responseHeaders = { Date: dateOf(now) };

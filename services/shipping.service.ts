@@ -48,7 +48,7 @@ export function shippingService(platform: Platform): ServiceSchema {
 			const work = new UnitOfWork(tx, stored);
 			const orders = await work.lock(group.map(({ call }) => call.orderId));
 			for (const { call, outcome } of group) orders.get(call.orderId)?.handedOver(call.attempt, outcome, work.moment);
-			await work.save();
+			work.save();
 		});
 	}
 

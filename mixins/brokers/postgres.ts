@@ -63,7 +63,7 @@ export class PostgresCarrier implements Carrier {
 			if (error !== undefined) failures.push({ id: message.id, error });
 			else for (const consumer of this.#consumersOf(message.type)) rows.push({ consumer, message });
 		}
-		if (rows.length > 0) await tx.query(insertMessages(rows));
+		if (rows.length > 0) tx.write(insertMessages(rows));
 		const soon = new Set(rows.filter(({ message }) => message.delay < SLOW_POLL).map(({ consumer }) => consumer));
 		tx.afterCommit(() => this.#wake(soon));
 		return failures;
@@ -136,7 +136,7 @@ export class PostgresCarrier implements Carrier {
 			const rows = await tx.query<Row>(takeMessages(consumer, batch));
 			if (rows.length === 0) return 0;
 			const failures = await handle(rows.map(toDelivery));
-			if (failures.length > 0) await this.#setBack(tx, consumer, rows, failures);
+			if (failures.length > 0) this.#setBack(tx, consumer, rows, failures);
 			// If this commit is lost with the server, the messages come again, and the inbox knows them.
 			else tx.commitLazily();
 			return rows.length;
@@ -144,7 +144,7 @@ export class PostgresCarrier implements Carrier {
 		return taken > 0 ? 0 : this.#untilNext(consumer);
 	}
 
-	async #setBack(tx: Transaction, consumer: string, rows: readonly Row[], failures: readonly Failure[]): Promise<void> {
+	#setBack(tx: Transaction, consumer: string, rows: readonly Row[], failures: readonly Failure[]): void {
 		const errors = new Map(failures.map(({ id, error }) => [id, storable(error)]));
 		const failed = rows.flatMap((row) => {
 			const error = errors.get(row.id);
@@ -153,8 +153,8 @@ export class PostgresCarrier implements Carrier {
 		const dead = failed.filter(({ attempts }) => attempts >= MOST_ATTEMPTS);
 		const again = failed.filter(({ attempts }) => attempts < MOST_ATTEMPTS);
 		for (const { id, type, error } of dead) this.#log.error(`dead letter for ${consumer}: ${type} ${id}: ${error}`);
-		if (dead.length > 0) await tx.query(insertDeadLetters(consumer, dead));
-		if (again.length > 0) await tx.query(retryMessages(consumer, again));
+		if (dead.length > 0) tx.write(insertDeadLetters(consumer, dead));
+		if (again.length > 0) tx.write(retryMessages(consumer, again));
 	}
 
 	async #untilNext(consumer: string): Promise<Duration> {

@@ -2,7 +2,9 @@ import { setTimeout as pause } from 'node:timers/promises';
 import pg from 'pg';
 import { crashPoint, type TransactionName } from '../crash-points.ts';
 import type { Log } from '../loop.ts';
+import { CoalescingSocket } from './coalescing-socket.ts';
 import { HOT_SESSION, parseTypes } from './session.ts';
+import { together } from './together.ts';
 
 /** One statement: `name` lets the server keep its plan, so one text belongs to one name. */
 export interface Statement {
@@ -15,6 +17,8 @@ export interface Statement {
 export interface Transaction {
 	/** Statements begun without waiting for each other run one after the other, in one round trip. */
 	query<R extends object>(statement: Statement): Promise<R[]>;
+	/** Writes whose answer nobody needs: they go with the commit, all in one statement, and fail it if they fail. */
+	write(statement: Statement): void;
 	/** runs `action` once the transaction has been committed, and never if it has not */
 	afterCommit(action: () => void): void;
 	/** lets the commit answer before it is on disk; only for what may be lost without harm */
@@ -31,16 +35,22 @@ export class DatabaseUnavailable extends Error {
 
 /** deadlock, lock time-out, serialisation failure: the transaction is repeated as a whole */
 const REPEATABLE = new Set(['40P01', '55P03', '40001']);
+/** SQLSTATE of a unique violation, and where it means that the snapshot which looked for an idempotency key was too old */
+const STALE_KEY = { code: '23505', constraint: 'idempotency_keys_pkey' };
 const MOST_REPEATS = 8;
 
 /** SQLSTATE classes and codes that speak of the connection or the server, not of the statement (PostgreSQL, appendix A). */
 const UNAVAILABLE = /^(08...|57P0[1-5]|53...|58...|25P03|57014)$/;
 
+function isRepeatable(error: unknown): boolean {
+	if (!(error instanceof pg.DatabaseError)) return false;
+	const { code = '', constraint } = error;
+	return REPEATABLE.has(code) || (code === STALE_KEY.code && constraint === STALE_KEY.constraint);
+}
+
 /** True for an error that is nobody's fault: the database was away, or the transaction lost a conflict too often. */
 export function isTransient(error: unknown): boolean {
-	if (error instanceof DatabaseUnavailable) return true;
-	const code = error instanceof Error && 'code' in error ? String(error.code) : '';
-	return REPEATABLE.has(code) || UNAVAILABLE.test(code);
+	return error instanceof DatabaseUnavailable || isRepeatable(error) || isUnavailable(error);
 }
 
 /** The connections of one process, and the only way to a transaction. */
@@ -60,6 +70,7 @@ export class Database {
 			types: parseTypes,
 			// Statements that do not wait for each other's answers share a round trip; the server runs them in order.
 			pipeline: true,
+			stream: () => new CoalescingSocket(),
 		} as pg.PoolConfig);
 		this.#pool.on('error', (error) => log.debug(`an idle connection ended: ${error.message}`));
 		// One that ends while in use says so here as well as to its user; without a listener the process would end.
@@ -116,8 +127,7 @@ export class Database {
 			try {
 				return await this.#attempt(name, work);
 			} catch (error) {
-				const code = error instanceof Error && 'code' in error ? String(error.code) : '';
-				if (!REPEATABLE.has(code)) throw error;
+				if (!isRepeatable(error)) throw error;
 				if (attempt === MOST_REPEATS) throw unavailable(error);
 				await pause(Math.random() * 10 * 2 ** attempt);
 			}
@@ -131,6 +141,7 @@ export class Database {
 
 	async #attempt<T>(name: TransactionName, work: (tx: Transaction) => Promise<T>): Promise<T> {
 		const client = await this.#connect();
+		const writes: Statement[] = [];
 		const committed: (() => void)[] = [];
 		let broken = false;
 		let result: T;
@@ -138,11 +149,12 @@ export class Database {
 			void client.query('BEGIN').catch(() => {}); // what follows fails too
 			result = await work({
 				query: (statement) => run(client, statement),
+				write: (statement) => writes.push(statement),
 				afterCommit: (action) => committed.push(action),
 				commitLazily: () => void client.query('SET LOCAL synchronous_commit = off').catch(() => {}),
 			});
 			crashPoint(`before:${name}`);
-			await client.query('COMMIT');
+			await commit(client, writes);
 			crashPoint(`after:${name}`);
 		} catch (error) {
 			broken = !(await rolledBack(client));
@@ -167,6 +179,13 @@ export class Database {
 async function run<R extends object>(client: pg.ClientBase, { name, text, values }: Statement): Promise<R[]> {
 	const { rows } = await client.query<R>({ name, text, values: [...values] });
 	return rows;
+}
+
+/** The writes and the commit share a round trip: where a write fails, the server takes the commit for a rollback. */
+async function commit(client: pg.ClientBase, writes: readonly Statement[]): Promise<void> {
+	const written = writes.length > 0 ? run(client, together(writes)) : undefined;
+	const [{ command }] = await Promise.all([client.query('COMMIT'), written]);
+	if (command !== 'COMMIT') throw new Error('the transaction had failed before its commit');
 }
 
 async function rolledBack(client: pg.ClientBase): Promise<boolean> {

@@ -1,6 +1,6 @@
 import type { OrderEvent, Raised } from '../../domain/events.ts';
 import { instants, joinedTexts, plainArray, splitTexts } from './arrays.ts';
-import type { Transaction } from './database.ts';
+import type { Statement, Transaction } from './database.ts';
 
 /** Something raised, with the trace of what caused it (W3C Trace Context). */
 export interface Traced<T extends Raised> {
@@ -9,8 +9,8 @@ export interface Traced<T extends Raised> {
 }
 
 /** Events stand once, here, for ever. */
-export async function insertEvents(tx: Transaction, events: readonly Traced<OrderEvent>[]): Promise<void> {
-	await tx.query({
+export function insertEvents(events: readonly Traced<OrderEvent>[]): Statement {
+	return {
 		name: 'insert-events',
 		text: `INSERT INTO order_events (order_id, sequence, id, type, occurred_at, data, traceparent)
 			SELECT order_id, sequence, id, type, to_timestamp(occurred_at), data, traceparent
@@ -25,11 +25,11 @@ export async function insertEvents(tx: Transaction, events: readonly Traced<Orde
 			joinedTexts(events.map(({ message }) => JSON.stringify(message.data))),
 			plainArray(events.map(({ traceparent }) => traceparent)),
 		],
-	});
+	};
 }
 
-export async function insertOutbox(tx: Transaction, messages: readonly Raised[]): Promise<void> {
-	await tx.query({
+export function insertOutbox(messages: readonly Raised[]): Statement {
+	return {
 		name: 'insert-outbox',
 		text: `INSERT INTO outbox_messages (message_id, type, order_id, sequence, deliver_at)
 			SELECT message_id, type, order_id, sequence, to_timestamp(deliver_at)
@@ -42,7 +42,7 @@ export async function insertOutbox(tx: Transaction, messages: readonly Raised[])
 			plainArray(messages.map((message) => (message.kind === 'event' ? message.sequence : null))),
 			instants(messages.map((message) => (message.kind === 'wake-up' ? message.at : null))),
 		],
-	});
+	};
 }
 
 /** Records messages as handled by a consumer; answers the ids that were not recorded yet. */

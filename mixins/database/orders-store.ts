@@ -159,13 +159,9 @@ const toShipment = (row: PaymentRow): Shipment | null =>
 		? null
 		: { attemptUntil: row.shipment_until, attempts: row.shipment_attempts };
 
-export async function insertOrders(
-	tx: Transaction,
-	orders: readonly Order[],
-	traces: ReadonlyMap<string, string>,
-): Promise<void> {
+export function insertOrders(orders: readonly Order[], traces: ReadonlyMap<string, string>): Statement {
 	const records = orders.map(({ record }) => record);
-	await tx.query({
+	return {
 		name: 'insert-orders',
 		text: `INSERT INTO orders (id, owner, product_name, amount, currency, payment_method, cancellation_window, status,
 				created_at, pending_until, sequence, sweep_at, traceparent)
@@ -190,12 +186,12 @@ export async function insertOrders(
 			instants(records.map(({ sweepAt }) => sweepAt)),
 			plainArray(records.map(({ id }) => traces.get(id) ?? null)),
 		],
-	});
+	};
 }
 
-export async function updateOrders(tx: Transaction, orders: readonly Order[]): Promise<void> {
+export function updateOrders(orders: readonly Order[]): Statement {
 	const records = orders.map(({ record }) => record);
-	await tx.query({
+	return {
 		name: 'update-orders',
 		text: `UPDATE orders o SET status = c.status, pending_until = to_timestamp(c.pending_until),
 				held_at = to_timestamp(c.held_at), hold_expires_at = to_timestamp(c.hold_expires_at),
@@ -223,12 +219,12 @@ export async function updateOrders(tx: Transaction, orders: readonly Order[]): P
 			instants(records.map(({ sweepAt }) => sweepAt)),
 			plainArray(records.map(({ sweeps }) => sweeps)),
 		],
-	});
+	};
 }
 
 /** Payments of orders that are stored for the first time. */
-export async function insertPayments(tx: Transaction, orders: readonly Order[]): Promise<void> {
-	await tx.query({
+export function insertPayments(orders: readonly Order[]): Statement {
+	return {
 		name: 'insert-payments',
 		text: `INSERT INTO payments (order_id, status)
 			SELECT order_id, status FROM unnest($1::uuid[], $2::text[]) AS c (order_id, status)`,
@@ -236,12 +232,12 @@ export async function insertPayments(tx: Transaction, orders: readonly Order[]):
 			plainArray(orders.map(({ record }) => record.id)),
 			plainArray(orders.map(({ payment }) => payment.status)),
 		],
-	});
+	};
 }
 
-export async function storePayments(tx: Transaction, orders: readonly Order[]): Promise<void> {
+export function storePayments(orders: readonly Order[]): Statement {
 	const open = orders.map(({ payment }) => payment.open);
-	await tx.query({
+	return {
 		name: 'store-payments',
 		text: `INSERT INTO payments (order_id, status, operation, key_used_at, attempt_until, attempts, reference)
 			SELECT order_id, status, operation, to_timestamp(key_used_at), to_timestamp(attempt_until), attempts, reference
@@ -259,14 +255,14 @@ export async function storePayments(tx: Transaction, orders: readonly Order[]): 
 			plainArray(open.map((operation) => operation?.attempts ?? null)),
 			textArray(orders.map(({ payment }) => payment.reference)),
 		],
-	});
+	};
 }
 
-export async function storeShipments(tx: Transaction, orders: readonly Order[]): Promise<void> {
+export function storeShipments(orders: readonly Order[]): Statement {
 	const shipments = orders.flatMap(({ record, shipment }) =>
 		shipment === null ? [] : [{ ...shipment, id: record.id }],
 	);
-	await tx.query({
+	return {
 		name: 'store-shipments',
 		text: `INSERT INTO shipments (order_id, attempt_until, attempts)
 			SELECT order_id, to_timestamp(attempt_until), attempts
@@ -277,5 +273,5 @@ export async function storeShipments(tx: Transaction, orders: readonly Order[]):
 			instants(shipments.map(({ attemptUntil }) => attemptUntil)),
 			plainArray(shipments.map(({ attempts }) => attempts)),
 		],
-	});
+	};
 }

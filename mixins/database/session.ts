@@ -15,7 +15,13 @@ const VANISHED = {
  * Each statement of the hot path has one right plan, through an index. A table that was empty at the last ANALYZE
  * would tempt the planner to read all of it.
  */
-const ONE_PLAN = { enable_seqscan: 'off', enable_hashjoin: 'off', enable_mergejoin: 'off', jit: 'off' };
+const ONE_PLAN = {
+	enable_seqscan: 'off',
+	enable_hashjoin: 'off',
+	enable_mergejoin: 'off',
+	jit: 'off',
+	plan_cache_mode: 'force_generic_plan',
+};
 
 const COMMON = { timezone: 'UTC', synchronous_commit: 'on' };
 

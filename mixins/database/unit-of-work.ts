@@ -95,8 +95,8 @@ export class UnitOfWork {
 		if (traceparent !== null) this.#traces.set(id, traceparent);
 	}
 
-	/** Stores every change. The commit is the transaction's. */
-	async save(): Promise<void> {
+	/** Stores every change with the transaction's commit. */
+	save(): void {
 		const all = [...this.#loaded.values()].sort((a, b) => (a.order.record.id < b.order.record.id ? -1 : 1));
 		const created = all.filter(({ record }) => record === undefined).map(({ order }) => order);
 		const changed = all.filter(({ order, record }) => record !== undefined && order.record !== record);
@@ -104,22 +104,24 @@ export class UnitOfWork {
 		const shipments = all.filter(({ order, shipment }) => order.shipment !== shipment);
 		const raised = all.flatMap(({ order }) => order.raised);
 		const tx = this.#tx;
-		const writes: Promise<void>[] = [];
 		const stored = (loaded: readonly Loaded[]): Order[] => loaded.map(({ order }) => order);
-		if (created.length > 0) writes.push(insertOrders(tx, created, this.#traces), insertPayments(tx, created));
-		if (changed.length > 0) writes.push(updateOrders(tx, stored(changed)));
-		if (payments.length > 0) writes.push(storePayments(tx, stored(payments)));
-		if (shipments.length > 0) writes.push(storeShipments(tx, stored(shipments)));
-		if (raised.length > 0) writes.push(this.#storeMessages(raised));
-		await Promise.all(writes);
+		if (created.length > 0) {
+			tx.write(insertOrders(created, this.#traces));
+			tx.write(insertPayments(created));
+		}
+		if (changed.length > 0) tx.write(updateOrders(stored(changed)));
+		if (payments.length > 0) tx.write(storePayments(stored(payments)));
+		if (shipments.length > 0) tx.write(storeShipments(stored(shipments)));
+		if (raised.length > 0) this.#storeMessages(raised);
 	}
 
-	async #storeMessages(raised: readonly Raised[]): Promise<void> {
+	#storeMessages(raised: readonly Raised[]): void {
 		const events = raised
 			.filter((message): message is OrderEvent => message.kind === 'event')
 			.map((message): Traced<OrderEvent> => ({ message, traceparent: this.#traces.get(message.orderId) ?? null }));
 		this.#tx.afterCommit(() => this.#onStored(raised));
-		await Promise.all([events.length > 0 ? insertEvents(this.#tx, events) : undefined, insertOutbox(this.#tx, raised)]);
+		if (events.length > 0) this.#tx.write(insertEvents(events));
+		this.#tx.write(insertOutbox(raised));
 	}
 
 	#load(locked: readonly StoredOrder[], { now, payments }: ClockAndPayments): ReadonlyMap<string, Order> {

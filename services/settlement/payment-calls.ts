@@ -64,7 +64,7 @@ export function paymentCalls(platform: Platform, log: Log): PaymentCalls {
 				const next = counted ? order.pay(work.moment, settings.providerTimeout) : null;
 				if (next !== null) calls.push(next);
 			}
-			await work.save();
+			work.save();
 			return calls;
 		});
 	}

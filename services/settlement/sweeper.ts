@@ -46,7 +46,7 @@ export class Sweeper {
 				const started: PaymentCall[] = [];
 				let found = 0;
 				for (const [id, order] of orders) if (this.#tend(work, id, order, started, slots)) found += 1;
-				await work.save();
+				work.save();
 				return { found, started };
 			});
 			calls = swept.started;

@@ -1,6 +1,7 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from '@jest/globals';
 import { Intake, type Placed, type PlaceRequest } from '../../mixins/intake.ts';
 import { startTestDatabase, type TestDatabase } from '../support/database.ts';
+import { until } from '../support/until.ts';
 
 let database: TestDatabase;
 let stored = 0;
@@ -43,14 +44,14 @@ const count = async (table: string): Promise<number> =>
 	Number((await database.query<{ n: bigint }>(`SELECT count(*) AS n FROM ${table}`))[0]?.n);
 
 describe('taking orders in', () => {
-	it('stores those that come together in one transaction, with payment, event, outbox and key', async () => {
+	it('lets those that come together share four transactions, with payment, event, outbox and key', async () => {
 		stored = 0;
 		const one = intake();
 		const placed = await Promise.all(Array.from({ length: 150 }, (_, place) => one.place(request(`key-${place}`))));
 		expect(placed.every(({ kind }) => kind === 'created')).toBe(true);
 		const [transactions] = await database.query<{ n: bigint }>('SELECT count(DISTINCT xmin::text) AS n FROM orders');
-		expect(transactions?.n).toBe(1n);
-		expect(stored).toBe(1);
+		expect(transactions?.n).toBe(4n);
+		expect(stored).toBe(4);
 		for (const table of ['orders', 'payments', 'order_events', 'idempotency_keys'])
 			expect(await count(table)).toBe(150);
 		expect(await count('outbox_messages')).toBe(300);
@@ -88,6 +89,32 @@ describe('taking orders in', () => {
 		expect(await one.place(request('k', { fingerprint: 'other' }))).toEqual({ kind: 'key-reused' });
 		expect(await one.place(request('k', { owner: 'somebody else' }))).toMatchObject({ kind: 'created' });
 		expect(await count('orders')).toBe(2);
+	});
+
+	it('finds the answer that another transaction stored after the key was looked for', async () => {
+		let lock = (): void => {};
+		const isLocked = new Promise<void>((resolve) => {
+			lock = resolve;
+		});
+		const stranger = database.open().transaction('orders.create', async (tx) => {
+			await tx.query({ name: 'hold', text: 'LOCK TABLE orders IN SHARE MODE', values: [] });
+			lock();
+			await until(async () => {
+				const waiting = await database.query(
+					`SELECT FROM pg_locks WHERE relation = 'orders'::regclass AND NOT granted`,
+				);
+				return waiting.length > 0;
+			});
+			tx.write({
+				name: 'store',
+				text: `INSERT INTO idempotency_keys VALUES ('tester', 'k', 'same', gen_random_uuid(), '{"id":"theirs"}', now())`,
+				values: [],
+			});
+		});
+		await isLocked;
+		const placed = await Promise.all([intake().place(request('k')), stranger]);
+		expect(placed[0]).toEqual({ kind: 'replayed', answer: '{"id":"theirs"}' });
+		expect(await count('orders')).toBe(0);
 	});
 
 	it('waits alone for a key that a stranger holds, while its neighbours go on; then says so', async () => {
