@@ -127,10 +127,10 @@ export interface ClockAndPayments {
 export async function readClockAndPayments(tx: Transaction, ids: readonly string[]): Promise<ClockAndPayments> {
 	const rows = await tx.query<PaymentRow>({
 		name: 'clock-and-payments',
-		text: `SELECT floor(extract(epoch FROM clock.now) * 1000)::float8 AS now, ids.order_id, p.status AS payment_status,
+		text: `SELECT clock.now, ids.order_id, p.status AS payment_status,
 				p.operation, p.key_used_at, p.attempt_until, p.attempts, p.reference,
 				s.attempt_until AS shipment_until, s.attempts AS shipment_attempts
-			FROM (SELECT clock_timestamp() AS now) AS clock
+			FROM (SELECT floor(extract(epoch FROM clock_timestamp()) * 1000)::float8 AS now) AS clock
 			LEFT JOIN unnest($1::uuid[]) AS ids (order_id) ON true
 			${each('payments', 'p')}
 			${each('shipments', 's')}`,
