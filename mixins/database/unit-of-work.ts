@@ -17,9 +17,9 @@ import {
 	lockOverdueOrders,
 	readClockAndPayments,
 	type StoredOrder,
-	storePayments,
 	storeShipments,
 	updateOrders,
+	updatePayments,
 } from './orders-store.ts';
 
 interface Loaded {
@@ -110,7 +110,7 @@ export class UnitOfWork {
 			tx.write(insertPayments(created));
 		}
 		if (changed.length > 0) tx.write(updateOrders(stored(changed)));
-		if (payments.length > 0) tx.write(storePayments(stored(payments)));
+		if (payments.length > 0) tx.write(updatePayments(stored(payments)));
 		if (shipments.length > 0) tx.write(storeShipments(stored(shipments)));
 		if (raised.length > 0) this.#storeMessages(raised);
 	}
