@@ -150,8 +150,7 @@ export class LocalKafka implements LocalBroker {
 	/** Gives a folder without data a cluster's id; one with data stays as it is. */
 	#format(properties: string): void {
 		if (existsSync(join(this.#folder, 'data/meta.properties'))) return; // written last
-		const id = randomBytes(16).toString('base64url');
-		const args = [...CLASSPATH, 'kafka.tools.StorageTool', 'format', '-t', id, '-c', properties];
+		const args = [...CLASSPATH, 'kafka.tools.StorageTool', 'format', '-t', clusterId(), '-c', properties];
 		const { status, stdout, stderr } = spawnSync('java', ['-Xmx256m', ...args], { encoding: 'utf8' });
 		if (status !== 0) throw new Error(`Kafka's folder could not be prepared:\n${`${stdout}${stderr}`.slice(-2_000)}`);
 	}
@@ -219,3 +218,9 @@ const JVM = [
 	'-XX:+UseG1GC',
 	`-Dlog4j2.configurationFile=file:${join(TEMPLATES, 'log4j2.properties')}`,
 ];
+
+/** A random id, as Kafka writes one; never with a dash in front, which its tools would take for an option. */
+export function clusterId(random: () => Buffer = () => randomBytes(16)): string {
+	const id = random().toString('base64url');
+	return id.startsWith('-') ? clusterId(random) : id;
+}

@@ -2,8 +2,8 @@
 import { randomUUID } from 'node:crypto';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { type ActionHandler, type BrokerOptions, type Middleware, ServiceBroker } from 'moleculer';
-import type pg from 'pg';
-import { type Duration, SECOND } from '../../domain/time.ts';
+import pg from 'pg';
+import { type Duration, MINUTE, SECOND } from '../../domain/time.ts';
 import type { BrokerUrl } from '../../mixins/brokers/broker-url.ts';
 import { embeddedConnection } from '../../mixins/database/embedded-postgres.ts';
 import { NodeSlot } from '../../mixins/database/node-slot.ts';
@@ -15,8 +15,10 @@ import { transporterOf } from '../../mixins/transporters/transporter.ts';
 import { UnixSocketLeaf } from '../../mixins/unix-socket-transporter.ts';
 import { ADMIN_SCOPE, type Caller } from '../../services/orders/caller.ts';
 
-/** How long the database, the broker, and then the system may take to answer. */
+/** How long what has failed may take to be there after all. */
 const PATIENCE: Duration = 10 * SECOND;
+/** As long as nothing has failed the machine may only be busy: loading a client alone can take ten seconds then. */
+const LONGEST_WAIT: Duration = MINUTE;
 
 const OPERATOR: Caller = { subject: 'operator', scopes: [ADMIN_SCOPE] };
 
@@ -74,16 +76,16 @@ async function joinAlone(options: BrokerOptions, dataDir: string, onGone: () => 
 
 /** Over the broker, under a name that nobody else has. */
 async function joinLinked(options: BrokerOptions, url: BrokerUrl, connection: pg.ClientConfig): Promise<Membership> {
-	let said = 'it does not answer';
-	const hear = (line: string): void => {
-		said = line;
-	};
-	const log: Log = { debug: hear, info: () => {}, warn: hear, error: hear };
-	const slot = new NodeSlot({ connection, name: 'repl', log, onLost: () => {} });
+	const said: { database?: string; broker?: string } = {};
+	const slotLog = logOf((line) => Object.assign(said, { database: line }));
+	const slot = new NodeSlot({ connection, name: 'repl', log: slotLog, onLost: () => {} });
 	slot.start();
-	const place = await inTime(slot.taken, () => `The system's database cannot be used: ${said}`);
+	const database = (): string | undefined => said.database;
+	const place = await inTime(slot.taken, database, (why) => `The system's database cannot be used: ${why}`);
 	const transporter = await transporterOf(url);
-	const link = new TransporterLink(transporter, log);
+	// Its debug lines are the broker's errors, its warnings only say that it waits.
+	const linkLog: Log = { ...logOf(() => {}), debug: (line) => Object.assign(said, { broker: line }) };
+	const link = new TransporterLink(transporter, linkLog);
 	const broker = new ServiceBroker({
 		...options,
 		...HEARTBEAT,
@@ -91,8 +93,9 @@ async function joinLinked(options: BrokerOptions, url: BrokerUrl, connection: pg
 		transporter,
 		middlewares: [AsOperator, link.middleware],
 	});
-	await inTime(broker.start(), () => `The system cannot be joined: ${link.trouble ?? said}`);
-	await discover(broker);
+	const failure = (): string | undefined => (said.broker === undefined ? undefined : (link.trouble ?? said.broker));
+	await inTime(broker.start(), failure, (why) => `The system cannot be joined: ${why}`);
+	await discover(broker, await placesTaken(connection));
 	return {
 		broker,
 		leave: async () => {
@@ -102,23 +105,59 @@ async function joinLinked(options: BrokerOptions, url: BrokerUrl, connection: pg
 	};
 }
 
-async function discover(broker: ServiceBroker): Promise<void> {
-	const deadline = performance.now() + PATIENCE;
-	while (broker.registry.getServiceList({ skipInternal: true }).length === 0) {
-		if (performance.now() > deadline) throw new Error('The system does not say what services it has.');
+const logOf = (hear: (line: string) => void): Log => ({ debug: hear, info: () => {}, warn: hear, error: hear });
+
+/** How many nodes there are, this one included: each holds its place in a session of its own. */
+async function placesTaken(connection: pg.ClientConfig): Promise<number> {
+	const client = new pg.Client({ ...connection, connectionTimeoutMillis: LONGEST_WAIT });
+	client.on('error', () => {}); // the query rejects
+	await client.connect();
+	try {
+		const { rows } = await client.query<{ count: number }>(`SELECT count(DISTINCT pid)::int AS count
+			FROM pg_stat_activity JOIN pg_locks USING (pid) WHERE application_name LIKE 'protected-payment slot %'
+			AND datname = current_database() AND locktype = 'advisory' AND granted`);
+		return rows[0]?.count ?? 0;
+	} finally {
+		await client.end();
+	}
+}
+
+/**
+ * Nodes answer one after the other. Waits until all are known, or a call could miss its service; who does not answer in
+ * time, because it only starts or has been suspended, is done without.
+ */
+async function discover(broker: ServiceBroker, nodes = 0): Promise<void> {
+	const begin = performance.now();
+	const known = (): boolean => broker.registry.getServiceList({ skipInternal: true }).length > 0;
+	const isComplete = (): boolean => known() && broker.registry.getNodeList({ onlyAvailable: true }).length >= nodes;
+	while (!isComplete()) {
+		const waited = performance.now() - begin;
+		if (waited > PATIENCE && known()) return;
+		if (waited > LONGEST_WAIT) throw new Error('The system does not say what services it has.');
 		await sleep(20);
 	}
 }
 
-async function inTime<T>(work: Promise<T>, complaint: () => string): Promise<T> {
-	const late = new AbortController();
-	const tooLate = sleep(PATIENCE, undefined, { signal: late.signal }).then(() => {
-		throw new Error(complaint());
-	});
+/** Rejects with the complaint when `work` is not done in time: soon if `failure` tells of one, else after a while. */
+async function inTime<T>(
+	work: Promise<T>,
+	failure: () => string | undefined,
+	complaint: (why: string) => string,
+): Promise<T> {
+	const done = new AbortController();
+	const { signal } = done;
+	const tooLate = async (): Promise<never> => {
+		const begin = performance.now();
+		await sleep(PATIENCE, undefined, { signal });
+		while (failure() === undefined && performance.now() - begin < LONGEST_WAIT)
+			await sleep(SECOND / 4, undefined, { signal });
+		throw new Error(complaint(failure() ?? 'it does not answer'));
+	};
+	const deadline = tooLate();
+	deadline.catch(() => {}); // also when the work is done
 	try {
-		return await Promise.race([work, tooLate]);
+		return await Promise.race([work, deadline]);
 	} finally {
-		tooLate.catch(() => {});
-		late.abort();
+		done.abort();
 	}
 }

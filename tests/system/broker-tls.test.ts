@@ -40,7 +40,8 @@ await describeBroker(redis, 'rediss', () => {
 				requirepass: PASSWORD,
 			},
 		);
-		[database] = await Promise.all([startTestDatabase(), broker.up()]);
+		database = await startTestDatabase();
+		await broker.up();
 	}, 120_000);
 	beforeEach(() => database.reset());
 	afterEach(() => cluster.dispose(), 60_000);

@@ -19,7 +19,8 @@ await describeBroker(redis, 'a wake-up that Redis delivers early', () => {
 
 	beforeAll(async () => {
 		broker = await testBroker(redis);
-		[database] = await Promise.all([startTestDatabase(), broker.up()]);
+		database = await startTestDatabase();
+		await broker.up();
 		application = await startTestApplication(database, { BROKER_URL: broker.url, CANCELLATION_WINDOW: '5s' });
 	}, 120_000);
 	afterEach(() => database.query('DELETE FROM outbox_messages'));

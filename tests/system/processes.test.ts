@@ -1,5 +1,9 @@
 /** The services as processes of their own, two of some, on every broker that is there. */
+import { once } from 'node:events';
+import { type AddressInfo, connect, createServer } from 'node:net';
+import { setTimeout as pause } from 'node:timers/promises';
 import { afterAll, beforeAll, expect, it } from '@jest/globals';
+import { redis } from '../../bin/brokers/redis.ts';
 import { join, type Membership } from '../../bin/repl/join.ts';
 import { parseSettings } from '../../mixins/settings.ts';
 import { BROKER_KINDS, type TestBroker, testBroker } from '../support/broker-kinds.ts';
@@ -32,7 +36,8 @@ for (const kind of BROKER_KINDS) {
 
 		beforeAll(async () => {
 			broker = await testBroker(kind);
-			[database] = await Promise.all([startTestDatabase(), broker.up()]);
+			database = await startTestDatabase();
+			await broker.up();
 			cluster = await Cluster.create(database, broker.url, { CANCELLATION_WINDOW: '1s', HOLD_LIMIT: '2s' });
 			await cluster.up();
 			client = new Client(cluster.url);
@@ -110,6 +115,40 @@ for (const kind of BROKER_KINDS) {
 			expect(session.output).toMatch(/unsent: \d+/);
 			await until(async () => (await client.get(orderId ?? '')).status === 'Cancelled');
 		}, 60_000);
+
+		it('are joined by a REPL that calls one which is slow to answer', async () => {
+			const slow = cluster.node('outbox-relay-0');
+			slow.signal('SIGSTOP');
+			const session = runRepl(env(), 'call outbox.stats');
+			try {
+				await until(() =>
+					observer.broker.registry.getNodeList({ onlyAvailable: true }).some(({ id }) => id === 'repl-1'),
+				);
+				await pause(500); // a REPL that does not wait has called by then
+			} finally {
+				slow.signal('SIGCONT');
+			}
+			expect(await session).toMatchObject({ code: 0, errors: '', output: expect.stringMatching(/unsent: \d+/) });
+			for (const id of NODES) await ready(cluster.node(id));
+		}, 120_000);
+
+		if (kind === redis)
+			it('are joined by a REPL on a machine where all takes long', async () => {
+				const { port, href } = new URL(broker.url);
+				const passes = Promise.withResolvers<void>();
+				const slow = createServer(async (near) => {
+					setTimeout(passes.resolve, 11_000);
+					await passes.promise;
+					const far = connect(Number(port), '127.0.0.1');
+					for (const socket of [near, far]) socket.on('error', () => {});
+					near.pipe(far).pipe(near);
+				}).listen(0, '127.0.0.1');
+				await once(slow, 'listening');
+				const address = href.replace(port, String((slow.address() as AddressInfo).port));
+				const session = await runRepl({ ...env(), BROKER_URL: address }, 'call outbox.stats');
+				slow.close();
+				expect(session).toMatchObject({ code: 0, errors: '', output: expect.stringMatching(/unsent: \d+/) });
+			}, 120_000);
 
 		it('go on when one is killed, and its successor takes its place', async () => {
 			const load = new Load(client, { random: seeded(8), perSecond: 20 });
