@@ -1,25 +1,43 @@
+import type { Duplex } from 'node:stream';
 import { Transporters } from 'moleculer';
+import { type Duration, SECOND } from '../../domain/time.ts';
 import type { Linkable, TransporterError } from './linkable.ts';
 import { amqpOptions } from './options.ts';
 
 /** What amqplib gives to a consumer; null when the broker has cancelled it, because its queue is gone. */
 type Consumed = { readonly content: Buffer } | null;
 
+/** What amqplib connects with, as far as it matters here; typed by Moleculer as anything. */
+interface Connection {
+	readonly connection: { readonly stream: Duplex };
+	close(): Promise<void>;
+}
+
+/** A broker that is too busy for a subscription may never answer it, and all that is sent would wait for that. */
+const LONGEST_CONNECT: Duration = 30 * SECOND;
+/** Less than Moleculer waits before it connects anew: the end of the connection before would be taken for the new one's. */
+const CLOSE_PATIENCE: Duration = SECOND;
+
 /**
  * Moleculer's AMQP transporter with what its source (0.15.2, `transporters/amqp.js`) lacks: requests without
  * acknowledgement; a way on when the channel alone is closed or a queue is deleted, after which all that is sent would be
- * dropped without a word; the reason of a failed connect as an event; and no more connects after a stop.
+ * dropped without a word; an end to a connect that the broker leaves without an answer; the reason of a failed connect as
+ * an event; and no more connects after a stop.
  */
 export class AmqpTransporter extends Transporters.AMQP implements Linkable {
+	declare connection: Connection | null;
+	readonly #longestConnect: Duration;
 	#stopped = false;
 
-	constructor(url: string) {
+	constructor(url: string, longestConnect: Duration = LONGEST_CONNECT) {
 		super(amqpOptions(url));
+		this.#longestConnect = longestConnect;
 	}
 
 	override async connect(...[onClosed]: Partial<Parameters<Linkable['connect']>>): Promise<void> {
 		if (this.#stopped) return new Promise(() => {}); // Moleculer would try again for ever
 		const connect: Linkable['connect'] = super.connect; // typed without what it is called with
+		const tooLate = setTimeout(() => void this.#closeConnection(), this.#longestConnect);
 		try {
 			await connect.call(this, (error: unknown) => (this.#stopped ? undefined : onClosed?.(error)));
 		} catch (error) {
@@ -27,6 +45,8 @@ export class AmqpTransporter extends Transporters.AMQP implements Linkable {
 			this.broker.broadcastLocal('$transporter.error', { error } satisfies TransporterError);
 			void this.#closeConnection();
 			throw error;
+		} finally {
+			clearTimeout(tooLate);
 		}
 	}
 
@@ -46,9 +66,18 @@ export class AmqpTransporter extends Transporters.AMQP implements Linkable {
 	}
 
 	async #closeConnection(): Promise<void> {
+		const { connection } = this;
+		if (connection === null) return;
+		const cut = (): unknown =>
+			connection.connection.stream.destroy(new Error('the broker does not end the connection'));
+		const tooLate = setTimeout(cut, CLOSE_PATIENCE);
 		try {
-			await this.connection?.close();
-		} catch {} // it was closed already
+			await connection.close();
+		} catch {
+			// It is closed already, or about to be.
+		} finally {
+			clearTimeout(tooLate);
+		}
 	}
 
 	override _consumeCB(command: string): (message: Consumed) => void | Promise<void> {

@@ -18,6 +18,11 @@ interface Received {
 	readonly payload?: { readonly sender?: string; readonly instanceID?: string };
 }
 
+interface Sent {
+	readonly type?: string;
+	readonly payload: object;
+}
+
 interface NodeEvent {
 	readonly node: { readonly id: string; readonly local: boolean; readonly instanceID: string };
 }
@@ -67,6 +72,7 @@ export class TransporterLink {
 			transitMessageHandler: (next: (command: string, packet: Received) => Promise<unknown>) => {
 				return (command: string, packet: Received) => this.#receive(command, packet, next);
 			},
+			transitPublish: (next: (packet: Sent) => Promise<unknown>) => (packet: Sent) => next(this.#complete(packet)),
 			// Each client has its own errors; Moleculer's says that the call may be repeated.
 			transporterSend:
 				(next: (...args: unknown[]) => Promise<void>) =>
@@ -123,6 +129,16 @@ export class TransporterLink {
 		// Somebody else with this node's name would make Moleculer end the process. Who may have it, the slot decides.
 		if (command === 'INFO' && instanceID !== this.#broker?.instanceID) return false;
 		return next(command, packet);
+	}
+
+	/**
+	 * Who hears a heartbeat asks for the services of a node that has others than it knows. Moleculer (0.15.2) does so by
+	 * these two, and does not send them: an INFO that is lost would leave a node without its services for good.
+	 */
+	#complete(packet: Sent): Sent {
+		const { instanceID, registry } = this.#broker ?? {};
+		if (packet.type === 'HEARTBEAT') Object.assign(packet.payload, { instanceID, seq: registry?.nodes.localNode?.seq });
+		return packet;
 	}
 
 	async #look(): Promise<Duration> {

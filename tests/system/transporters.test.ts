@@ -1,9 +1,11 @@
 /** Moleculer's transporters as they are set up and mended here, on every broker that is there. */
 import { afterAll, afterEach, beforeAll, beforeEach, expect, it } from '@jest/globals';
-import { type Context, ServiceBroker } from 'moleculer';
+import { type Context, type Middleware, ServiceBroker } from 'moleculer';
+import { rabbitmq } from '../../bin/brokers/rabbitmq.ts';
 import { redis } from '../../bin/brokers/redis.ts';
 import { parseBrokerUrl } from '../../mixins/brokers/broker-url.ts';
 import { CALL_POLICIES } from '../../mixins/policies.ts';
+import { AmqpTransporter } from '../../mixins/transporters/amqp.ts';
 import { TransporterLink } from '../../mixins/transporters/link.ts';
 import type { Linkable } from '../../mixins/transporters/linkable.ts';
 import { HEARTBEAT, REQUEST_TIMEOUT } from '../../mixins/transporters/options.ts';
@@ -28,6 +30,9 @@ for (const kind of BROKER_KINDS) {
 		let namespace = 0;
 		let asked: string[];
 		let releases: (() => void)[];
+		/** what the client does not hear; how often it missed one */
+		let loses: string | undefined;
+		let lost = 0;
 		const release = (): void => {
 			for (const each of releases) each();
 		};
@@ -40,6 +45,8 @@ for (const kind of BROKER_KINDS) {
 			namespace += 1;
 			asked = [];
 			releases = [];
+			loses = undefined;
+			lost = 0;
 		});
 		afterEach(async () => {
 			release();
@@ -53,37 +60,48 @@ for (const kind of BROKER_KINDS) {
 		async function join(nodeID: string, serves = false): Promise<Node> {
 			const url = parseBrokerUrl(server.url);
 			if (url === undefined) throw new Error(server.url);
-			const transporter = await transporterOf(url);
+			// Not for half a minute, or the test of it would take that.
+			const transporter = url.kind === 'amqp' ? new AmqpTransporter(url.url, 5_000) : await transporterOf(url);
 			const log = memoryLog();
 			const link = new TransporterLink(transporter, log);
+			const losing =
+				(next: (command: string, packet: unknown) => Promise<unknown>) =>
+				async (command: string, packet: unknown): Promise<unknown> => {
+					if (nodeID !== 'client' || command !== loses) return next(command, packet);
+					lost += 1;
+					return false;
+				};
 			const broker = new ServiceBroker({
 				...{ ...HEARTBEAT, ...CALL_POLICIES, nodeID, namespace: `test-${namespace}`, transporter },
 				logger: false,
 				requestTimeout: REQUEST_TIMEOUT,
 				skipProcessEventRegistration: true,
-				middlewares: [link.middleware],
+				middlewares: [link.middleware, { name: 'Loss', transitMessageHandler: losing } as unknown as Middleware],
 			});
-			const { promise: released, resolve } = Promise.withResolvers<void>();
-			if (serves) releases.push(resolve);
-			const record = (ctx: Context<{ id: string }>): string => {
-				asked.push(ctx.params.id);
-				return `${nodeID}: ${ctx.params.id}`;
-			};
-			if (serves)
-				broker.createService({
-					name: 'echo',
-					actions: {
-						say: record,
-						slowly: async (ctx: Context<{ id: string }>) => {
-							record(ctx);
-							await released;
-						},
-					},
-				});
+			if (serves) serve(broker);
 			await broker.start();
 			const node = { broker, transporter, link, log };
 			nodes.push(node);
 			return node;
+		}
+
+		function serve(broker: ServiceBroker): void {
+			const { promise: released, resolve } = Promise.withResolvers<void>();
+			releases.push(resolve);
+			const record = (ctx: Context<{ id: string }>): string => {
+				asked.push(ctx.params.id);
+				return `${broker.nodeID}: ${ctx.params.id}`;
+			};
+			broker.createService({
+				name: 'echo',
+				actions: {
+					say: record,
+					slowly: async (ctx: Context<{ id: string }>) => {
+						record(ctx);
+						await released;
+					},
+				},
+			});
 		}
 
 		const passes = ({ link }: Node): Promise<unknown> => until(() => link.trouble === undefined, 'messages pass');
@@ -132,6 +150,17 @@ for (const kind of BROKER_KINDS) {
 			}
 			expect(await eventually(() => say(client, 'again'))).toBe('server: again');
 		}, 120_000);
+
+		it('learns of services though the message that tells of them is lost', async () => {
+			const server1 = await join('server');
+			const client = await join('client');
+			await until(() => knows(client, 'server'));
+			loses = 'INFO';
+			serve(server1.broker);
+			await until(() => lost > 0);
+			loses = undefined;
+			expect(await eventually(() => say(client, 'late'))).toBe('server: late');
+		}, 60_000);
 
 		it('carries no request out twice, though its node loses the broker over it', async () => {
 			const server1 = await join('server', true);
@@ -182,6 +211,32 @@ for (const kind of BROKER_KINDS) {
 			await expect(say(stranger, 'hello')).rejects.toMatchObject({ type: 'SERVICE_NOT_FOUND' });
 			expect(stranger.broker.registry.getNodeList({}).map(({ id }) => id)).toEqual(['client']);
 		}, 60_000);
+
+		if (kind === rabbitmq)
+			it('begins again when the broker leaves a subscription without an answer, and the end of a connection too', async () => {
+				const node = await join('unheard');
+				await passes(node);
+				const { transporter } = node;
+				const { transit } = node.broker;
+				if (!(transporter instanceof AmqpTransporter) || transit === undefined) throw new Error('no AMQP');
+				const connects: unknown[] = [];
+				node.broker.localBus.on('$transporter.connected', (event) => connects.push(event));
+				const subscribe = transit.makeSubscriptions;
+				const unheard = new Promise<typeof transporter.connection>((resolve) => {
+					transit.makeSubscriptions = () => {
+						transit.makeSubscriptions = subscribe;
+						if (transporter.connection !== null) transporter.connection.close = () => new Promise(() => {});
+						resolve(transporter.connection);
+						return new Promise(() => {});
+					};
+				});
+				transporter.relink();
+				const before = await unheard;
+				await until(() => connects.length > 0, 'it connects anew');
+				await passes(node);
+				expect(before?.connection.stream.destroyed).toBe(true); // or its end would be taken for the new one's
+				expect(transporter.connected).toBe(true);
+			}, 60_000);
 
 		if (kind === redis)
 			it('keeps two connections, however often Redis was away', async () => {
