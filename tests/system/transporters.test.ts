@@ -23,6 +23,10 @@ interface Node {
 	readonly log: MemoryLog;
 }
 
+interface Received {
+	readonly payload: { readonly sender: string };
+}
+
 for (const kind of BROKER_KINDS) {
 	await describeBroker(kind, `the transporter over ${kind.scheme}`, () => {
 		let server: TestBroker;
@@ -30,7 +34,7 @@ for (const kind of BROKER_KINDS) {
 		let namespace = 0;
 		let asked: string[];
 		let releases: (() => void)[];
-		/** what the client does not hear; how often it missed one */
+		/** what the client does not hear from the server; how often it missed one */
 		let loses: string | undefined;
 		let lost = 0;
 		const release = (): void => {
@@ -65,9 +69,10 @@ for (const kind of BROKER_KINDS) {
 			const log = memoryLog();
 			const link = new TransporterLink(transporter, log);
 			const losing =
-				(next: (command: string, packet: unknown) => Promise<unknown>) =>
-				async (command: string, packet: unknown): Promise<unknown> => {
-					if (nodeID !== 'client' || command !== loses) return next(command, packet);
+				(next: (command: string, packet: Received) => Promise<unknown>) =>
+				async (command: string, packet: Received): Promise<unknown> => {
+					if (nodeID !== 'client' || packet.payload.sender !== 'server' || command !== loses)
+						return next(command, packet);
 					lost += 1;
 					return false;
 				};
