@@ -10,7 +10,7 @@ const LOOK_EVERY: Duration = SECOND;
 const LONGEST_SILENCE: Duration = 5 * SECOND;
 /** After so long a silence on a connection that seems good, and then again and again, it is given up for a new one. */
 const RELINK_AFTER: Duration = 15 * SECOND;
-/** A process that was suspended has heard nobody, which says nothing about the others. */
+/** A process that was suspended has heard nobody, which says nothing about the others. More than their heartbeats take. */
 const SUSPENDED: Duration = 3 * LOOK_EVERY;
 
 /** The parts of Moleculer's packets that matter here. */
@@ -44,6 +44,7 @@ export class TransporterLink {
 	#failedAt = Number.NEGATIVE_INFINITY;
 	#relinkedAt = Number.NEGATIVE_INFINITY;
 	#lookedAt = performance.now();
+	#resumedAt = Number.NEGATIVE_INFINITY;
 
 	constructor(transporter: Linkable, log: Log) {
 		this.#transporter = transporter;
@@ -94,6 +95,12 @@ export class TransporterLink {
 
 	#attach(broker: ServiceBroker): void {
 		this.#broker = broker;
+		// Moleculer's own timer asks this as well, and first thing after a suspension, before what has come meanwhile is read.
+		const { discoverer } = broker.registry;
+		const check = discoverer.checkRemoteNodes.bind(discoverer);
+		discoverer.checkRemoteNodes = () => {
+			if (this.#isAwake()) check();
+		};
 		broker.localBus.on('$transporter.error', ({ error }: TransporterError) => {
 			this.#error = error;
 			this.#log.debug(brokerReason(error));
@@ -142,18 +149,24 @@ export class TransporterLink {
 	}
 
 	async #look(): Promise<Duration> {
-		const gap = performance.now() - this.#lookedAt;
-		this.#lookedAt = performance.now();
 		this.#say();
 		const { transit, registry, nodeID } = this.#broker ?? {};
+		if (this.#transporter.connected) registry?.discoverer.checkRemoteNodes();
+		this.#lookedAt = performance.now();
 		if (!this.#transporter.connected) return LOOK_EVERY;
 		void transit?.sendPing(nodeID); // it tells of its own failure
-		if (gap < SUSPENDED) registry?.discoverer.checkRemoteNodes();
 		if (this.#isDeaf()) {
 			this.#relinkedAt = performance.now();
 			this.#transporter.relink();
 		}
 		return LOOK_EVERY;
+	}
+
+	/** Not suspended, and for long enough that the others could be heard again. */
+	#isAwake(): boolean {
+		const now = performance.now();
+		if (now - this.#lookedAt >= SUSPENDED) this.#resumedAt = now;
+		return now - this.#resumedAt >= SUSPENDED;
 	}
 
 	/** What is sent goes, and nothing comes back. While sending fails the clients themselves look for the broker. */

@@ -244,6 +244,25 @@ for (const kind of BROKER_KINDS) {
 			}, 60_000);
 
 		if (kind === redis)
+			it('does not take the others for dead after it was suspended itself', async () => {
+				await join('server', true);
+				const client = await join('client');
+				await until(() => knows(client, 'server'));
+				const heard = (): number =>
+					client.broker.registry.nodes.toArray().find(({ id }) => id === 'server')?.lastHeartbeatTime ?? 0;
+				await until(() => client.broker.transit?.connected);
+				const before = heard();
+				await until(() => heard() > before); // its timers run
+				const dropped: unknown[] = [];
+				client.broker.localBus.on('$node.disconnected', (event) => dropped.push(event));
+				Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 8_000);
+				const resumed = heard();
+				await until(() => dropped.length > 0 || heard() > resumed);
+				expect(dropped).toEqual([]);
+				expect(await say(client, 'hello')).toBe('server: hello');
+			}, 60_000);
+
+		if (kind === redis)
 			it('keeps two connections, however often Redis was away', async () => {
 				const node = await join('frugal');
 				await passes(node);
