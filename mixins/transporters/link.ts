@@ -41,7 +41,6 @@ export class TransporterLink {
 	#error: unknown;
 	#connectedAt: number | undefined;
 	#heardAt = Number.NEGATIVE_INFINITY;
-	#failedAt = Number.NEGATIVE_INFINITY;
 	#relinkedAt = Number.NEGATIVE_INFINITY;
 	#lookedAt = performance.now();
 	#resumedAt = Number.NEGATIVE_INFINITY;
@@ -169,10 +168,10 @@ export class TransporterLink {
 		return now - this.#resumedAt >= SUSPENDED;
 	}
 
-	/** What is sent goes, and nothing comes back. While sending fails the clients themselves look for the broker. */
+	/** Though it seems connected, nothing that is sent comes back. */
 	#isDeaf(): boolean {
 		const now = performance.now();
-		const since = Math.max(this.#heardAt, this.#failedAt, this.#relinkedAt, this.#connectedAt ?? now);
+		const since = Math.max(this.#heardAt, this.#relinkedAt, this.#connectedAt ?? now);
 		return now - since > RELINK_AFTER;
 	}
 
