@@ -1,3 +1,4 @@
+import { performance } from 'node:perf_hooks';
 import type { EventType } from '../domain/events.ts';
 import { backOff, type Duration, type Instant, SECOND } from '../domain/time.ts';
 import type { Carrier, CarrierMessage, Failure } from './brokers/carrier.ts';
@@ -13,8 +14,12 @@ const BATCH = 500;
 const LEASE: Duration = 30 * SECOND;
 const FIRST_RETRY: Duration = SECOND / 4;
 const LONGEST_RETRY: Duration = 30 * SECOND;
-/** The slow poll beside the wake-up. */
+/** The same where the carrier was away: all that waits goes soon after it is back. */
+const LONGEST_ABSENCE: Duration = 5 * SECOND;
+/** The slow poll beside the wake-up, and the pause after a carrier could not be reached. */
 const SLOW_POLL: Duration = SECOND / 2;
+/** Full batches follow each other within a step for so long. */
+const LONGEST_STEP: Duration = SECOND;
 
 interface OutboxRow extends Envelope {
 	position: bigint;
@@ -22,6 +27,15 @@ interface OutboxRow extends Envelope {
 	delay: number;
 	deliver_at: Instant | null;
 }
+
+/** Rows that this relay alone may send for a while. */
+interface Leased {
+	readonly rows: readonly OutboxRow[];
+	/** when they were read, by the process's timer: their delays count from then */
+	readonly readAt: number;
+}
+
+const NOTHING: Leased = { rows: [], readAt: 0 };
 
 /**
  * Carries the outbox to the carrier. Any number may run at once: each claims rows that no other holds. Where the
@@ -31,14 +45,18 @@ interface OutboxRow extends Envelope {
 export class OutboxRelay {
 	readonly #database: Database;
 	readonly #carrier: Carrier;
+	/** a carrier that could not be reached is left alone until then, by the process's timer */
+	#restUntil = Number.NEGATIVE_INFINITY;
 
 	constructor(database: Database, carrier: Carrier) {
 		this.#database = database;
 		this.#carrier = carrier;
 	}
 
-	/** Sends one batch; answers how long the next may wait. */
+	/** Sends a batch, or several full ones; answers how long the next may wait. */
 	async step(): Promise<Duration> {
+		const rest = this.#restUntil - performance.now();
+		if (rest > 0) return rest; // whoever woke us: each try would only put more rows off
 		const sent = await (this.#carrier.publishIn === undefined ? this.#sendByLease() : this.#sendInOneTransaction());
 		return sent === BATCH ? 0 : SLOW_POLL;
 	}
@@ -56,7 +74,11 @@ export class OutboxRelay {
 		return this.#database.transaction('outbox.forward', async (tx) => {
 			const rows = await tx.query<OutboxRow>(statement);
 			if (rows.length === 0) return 0;
-			const failures = (await this.#carrier.publishIn?.(tx, rows.map(toMessage))) ?? [];
+			const failures =
+				(await this.#carrier.publishIn?.(
+					tx,
+					rows.map((row) => toMessage(row, 0)),
+				)) ?? [];
 			await postpone(tx, rows, failures);
 			// If this commit is lost with the server, the rows are unsent again, and whatever was done with their messages
 			// is lost as well: a later commit that waits for the disk waits for this one too.
@@ -85,40 +107,82 @@ export class OutboxRelay {
 		return rows.length;
 	}
 
+	/** While a batch is published, the one before it is marked and the one behind it leased. Answers the last one's size. */
 	async #sendByLease(): Promise<number> {
-		const rows = await this.#database.transaction('outbox.lease', async (tx) => {
-			const claimed = await tx.query<OutboxRow>(claim(BATCH));
-			if (claimed.length > 0) tx.write(lease(claimed.map(({ position }) => position)));
-			return claimed;
+		const end = performance.now() + LONGEST_STEP;
+		let trouble: unknown;
+		const note = (error: unknown): void => {
+			trouble ??= error;
+		};
+		let marking: Promise<void> = Promise.resolve();
+		let leased = await this.#lease();
+		let size = leased.rows.length;
+		while (leased.rows.length > 0) {
+			const { rows } = leased;
+			size = rows.length;
+			const now = performance.now();
+			const goOn = size === BATCH && trouble === undefined && this.#restUntil < now && now < end;
+			// None fails by itself: what was leased is published, and what was published is marked, whatever befalls the others.
+			const [failures, next] = await Promise.all([
+				this.#publish(leased),
+				goOn ? this.#lease().catch(note) : undefined,
+				marking,
+			]);
+			marking = this.#database.transaction('outbox.sent', (tx) => mark(tx, rows, failures)).catch(note);
+			leased = next ?? NOTHING;
+		}
+		await marking;
+		if (trouble !== undefined) throw trouble;
+		return size;
+	}
+
+	/** Committed lazily: what is lost with the server is sent again, and the inbox drops what comes twice. */
+	async #lease(): Promise<Leased> {
+		return this.#database.transaction('outbox.lease', async (tx) => {
+			tx.commitLazily();
+			const rows = await tx.query<OutboxRow>(lease(BATCH));
+			return { rows, readAt: performance.now() };
 		});
-		if (rows.length === 0) return 0;
+	}
+
+	async #publish({ rows, readAt }: Leased): Promise<readonly Failed[]> {
 		crashPoint('before:outbox.publish');
-		let failures: readonly Failure[];
+		const failures = await this.#tryPublish(rows, performance.now() - readAt);
+		crashPoint('after:outbox.publish');
+		return failures;
+	}
+
+	async #tryPublish(rows: readonly OutboxRow[], passed: Duration): Promise<readonly Failed[]> {
 		try {
-			failures = await this.#carrier.publish(rows.map(toMessage));
+			return await this.#carrier.publish(rows.map((row) => toMessage(row, passed)));
 		} catch (error) {
 			// Nobody knows what arrived. All go again; the inbox drops what comes twice.
-			failures = rows.map(({ id }) => ({ id, error: sentence(error) }));
+			this.#restUntil = performance.now() + SLOW_POLL;
+			return rows.map(({ id }) => ({ id, error: sentence(error), longest: LONGEST_ABSENCE }));
 		}
-		crashPoint('after:outbox.publish');
-		await this.#database.transaction('outbox.sent', (tx) => mark(tx, rows, failures));
-		return rows.length;
 	}
 }
 
 const sentence = (error: unknown): string => (error instanceof Error ? error.message : String(error));
 
-const toMessage = (row: OutboxRow): CarrierMessage => ({
+/** A row that was not sent, and how long it may have to wait at most. */
+interface Failed extends Failure {
+	readonly longest?: Duration;
+}
+
+/** `passed`: how long ago the row was read. */
+const toMessage = (row: OutboxRow, passed: Duration): CarrierMessage => ({
 	id: row.id,
 	type: row.type,
 	key: row.order_id,
 	body: toEnvelope(row),
 	deliverAt: row.deliver_at,
-	delay: row.delay,
+	delay: Math.max(0, row.delay - passed),
 });
 
-/** Marks what was sent by lease, and puts the rest off. */
-async function mark(tx: Transaction, rows: readonly OutboxRow[], failures: readonly Failure[]): Promise<void> {
+/** Marks what was sent by lease, and puts the rest off. A mark that is lost with the server lets its row go twice. */
+async function mark(tx: Transaction, rows: readonly OutboxRow[], failures: readonly Failed[]): Promise<void> {
+	tx.commitLazily();
 	const failed = new Set(failures.map(({ id }) => id));
 	const sent = rows.filter(({ id }) => !failed.has(id)).map(({ position }) => position);
 	if (sent.length > 0) await tx.query(markSent(sent));
@@ -126,15 +190,15 @@ async function mark(tx: Transaction, rows: readonly OutboxRow[], failures: reado
 }
 
 /** What the carrier did not take is not sent; it goes again later. */
-async function postpone(tx: Transaction, rows: readonly OutboxRow[], failures: readonly Failure[]): Promise<void> {
+async function postpone(tx: Transaction, rows: readonly OutboxRow[], failures: readonly Failed[]): Promise<void> {
 	if (failures.length === 0) return;
-	const errors = new Map(failures.map(({ id, error }) => [id, error]));
-	const failed = rows.filter(({ id }) => errors.has(id));
+	const reasons = new Map(failures.map((failure) => [failure.id, failure]));
+	const failed = rows.filter(({ id }) => reasons.has(id));
 	await tx.query(
 		postponeThese(
 			failed.map(({ position }) => position),
-			failed.map(({ id }) => errors.get(id) ?? ''),
-			failed.map(({ attempts }) => backOff(attempts + 1, FIRST_RETRY, LONGEST_RETRY)),
+			failed.map(({ id }) => reasons.get(id)?.error ?? ''),
+			failed.map(({ id, attempts }) => backOff(attempts + 1, FIRST_RETRY, reasons.get(id)?.longest ?? LONGEST_RETRY)),
 		),
 	);
 }
@@ -168,24 +232,20 @@ const takeThese = (positions: readonly bigint[]): Statement => ({
 	values: [plainArray(positions)],
 });
 
-const claim = (most: number): Statement => ({
-	name: 'claim-outbox',
-	text: `SELECT ${ENVELOPED} FROM (SELECT * FROM outbox_messages WHERE position = ANY (ARRAY(${OLDEST}))) ${WITH_EVENTS}
-		ORDER BY m.position`,
-	values: [most],
+/** Claims rows and keeps others off them for a while. */
+const lease = (most: number): Statement => ({
+	name: 'lease-outbox',
+	text: `WITH leased AS (
+			UPDATE outbox_messages SET available_at = statement_timestamp() + $2::float8 * interval '1 millisecond'
+			WHERE position = ANY (ARRAY(${OLDEST})) RETURNING *)
+		SELECT ${ENVELOPED} FROM leased ${WITH_EVENTS} ORDER BY m.position`,
+	values: [most, LEASE],
 });
 
 const peek = (most: number): Statement => ({
 	name: 'peek-outbox',
 	text: `SELECT position FROM outbox_messages WHERE ${UNSENT} ORDER BY available_at, position LIMIT $1`,
 	values: [most],
-});
-
-const lease = (positions: readonly bigint[]): Statement => ({
-	name: 'lease-outbox',
-	text: `UPDATE outbox_messages SET available_at = statement_timestamp() + $2::float8 * interval '1 millisecond'
-		WHERE position = ANY($1::bigint[])`,
-	values: [plainArray(positions), LEASE],
 });
 
 const markSent = (positions: readonly bigint[]): Statement => ({

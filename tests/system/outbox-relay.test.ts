@@ -1,6 +1,7 @@
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { join } from 'node:path';
+import { setTimeout as pause } from 'node:timers/promises';
 import { afterAll, beforeAll, beforeEach, describe, expect, it, jest } from '@jest/globals';
 import { DAY, SECOND } from '../../domain/time.ts';
 import type { Carrier, CarrierMessage } from '../../mixins/brokers/carrier.ts';
@@ -209,19 +210,60 @@ describe.each(['publishIn', 'publish'] as const)('the relay with a carrier that 
 	});
 });
 
+describe('a carrier with a lease', () => {
+	it('is told what is left of a delay in the moment of publishing, however long ago the row was read', async () => {
+		const due = (await server.now()) + 60 * SECOND;
+		await store(server.database, [...events(500), newWakeUp(due)]); // the wake-up is in the second batch
+		let left = Number.NaN;
+		let expected = Number.NaN;
+		const slow: Carrier = {
+			...leasing,
+			publish: async (messages) => {
+				const wakeUp = messages.find(({ deliverAt }) => deliverAt !== null);
+				if (wakeUp === undefined) await pause(700);
+				else [left, expected] = [wakeUp.delay, due - (await server.now())];
+				return [];
+			},
+		};
+		await step(slow);
+		expect(left).toBeGreaterThanOrEqual(expected);
+		expect(left).toBeLessThan(expected + 500);
+	});
+
+	it('gets full batches one after the other, each marked, in one step', async () => {
+		await store(server.database, events(1_200));
+		const sizes: number[] = [];
+		let atOnce = 0;
+		const counting: Carrier = {
+			...leasing,
+			publish: async (messages) => {
+				atOnce += 1;
+				expect(atOnce).toBe(1); // or an order's messages could overtake each other
+				await pause(20);
+				sizes.push(messages.length);
+				atOnce -= 1;
+				return [];
+			},
+		};
+		await until(async () => (await step(counting)) > 0, 'all are sent');
+		expect(sizes).toEqual([500, 500, 200]);
+		expect((await outbox()).every(({ sent }) => sent)).toBe(true);
+	});
+});
+
 describe('a carrier that is away', () => {
-	it('is tried for ever, at most 30 s apart, and nothing is lost', async () => {
+	it('is tried for ever, at most 5 s apart, and nothing is lost', async () => {
 		const messages = events(5);
 		await store(server.database, messages);
 		const away: Carrier = { ...leasing, publish: () => Promise.reject(new Error('nobody \u0000 there')) };
 		for (let attempt = 1; attempt <= 40; attempt += 1) {
 			await step(away);
-			const expected = Math.min(30 * SECOND, 250 * 2 ** (attempt - 1));
+			const expected = Math.min(5 * SECOND, 250 * 2 ** (attempt - 1));
 			for (const { attempts, sent, wait, last_error } of await outbox()) {
 				expect({ attempts, sent }).toEqual({ attempts: attempt, sent: false });
 				expect(last_error).toContain('there');
 				expect(wait).toBeLessThanOrEqual(expected);
-				expect(wait).toBeGreaterThan(expected - 10 * SECOND);
+				expect(wait).toBeGreaterThan(expected - 5 * SECOND);
 			}
 			if (attempt < 4) await step(away); // too early, unless this machine is very slow
 			await skipWaiting();
@@ -230,6 +272,26 @@ describe('a carrier that is away', () => {
 		await step(leasing);
 		expect((await carried()).sort()).toEqual(messages.map(({ id }) => id).sort());
 		expect((await outboxStats(server.database)).errors).toEqual([]);
+	});
+
+	it('is left alone for a moment, whoever wakes the relay, and not asked for one batch after the other', async () => {
+		await store(server.database, events(3_000));
+		let asked = 0;
+		const away: Carrier = {
+			...leasing,
+			publish: () => {
+				asked += 1;
+				return Promise.reject(new Error('nobody there'));
+			},
+		};
+		const relay = new OutboxRelay(server.database, away);
+		await relay.step();
+		expect(asked).toBeLessThanOrEqual(2); // the batch that was leased meanwhile
+		const tried = (await outbox()).filter(({ attempts }) => attempts > 0);
+		expect(tried).toHaveLength(500 * asked);
+		const before = asked;
+		expect(await relay.step()).toBeGreaterThan(0);
+		expect(asked).toBe(before);
 	});
 
 	it('leaves everything as it was where it shares the database', async () => {
