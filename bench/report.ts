@@ -1,7 +1,7 @@
 import { mkdir, writeFile } from 'node:fs/promises';
 import { cpus } from 'node:os';
 
-interface Row {
+export interface Row {
 	readonly measure: string;
 	readonly value: string;
 	readonly floor: string;

@@ -12,15 +12,32 @@ export async function until(condition: () => Promise<boolean>, what: string, sec
 	}
 }
 
+/** The orders became due before all of them were there: another try needs more time before. */
+export class TooSlow extends Error {}
+
+/** How long before the moment the orders are placed, unless told otherwise. */
+export const leadFor = (orders: number): number => 10_000 + 4 * orders;
+
 /** Orders that are all due at one moment, until the last has shipped: orders a second. */
-export async function drain(stage: Stage, application: Application, orders: number): Promise<number> {
+export async function drain(
+	stage: Stage,
+	application: Application,
+	orders: number,
+	lead = leadFor(orders),
+): Promise<number> {
 	const { rows } = await stage.pool.query<{ now: Date }>('SELECT clock_timestamp() AS now');
 	const ahead = (rows[0]?.now.getTime() ?? Date.now()) - Date.now();
-	const lead = 10_000 + 4 * orders;
 	const due = Date.now() + ahead + lead;
 	// Ids sort by time: only this run's orders count, whatever else is in the tables.
 	const since = newId(Date.now() + ahead);
 	const left = (): number => Math.max(1_000, Math.round(due - Date.now() - ahead));
+	const allShipped = (): Promise<void> =>
+		until(
+			async () => (await stage.count('(SELECT FROM orders WHERE sweep_at IS NOT NULL LIMIT 1) AS unfinished')) === 0,
+			'all have shipped',
+			300,
+		);
+	const authorised = `payments WHERE order_id >= '${since}' AND status = 'Authorized'`;
 	await accept(
 		application.broker,
 		64,
@@ -28,15 +45,16 @@ export async function drain(stage: Stage, application: Application, orders: numb
 		() => `${left()}ms`,
 	);
 	await until(
-		async () => (await stage.count(`payments WHERE order_id >= '${since}' AND status = 'Authorized'`)) >= orders,
+		async () => left() <= 1_000 || (await stage.count(authorised)) >= orders,
 		'all are authorised',
+		lead / 1_000 + 10,
 	);
 	await stage.pool.query('ANALYZE');
-	if (left() <= 1_000) throw new Error('the orders were not all there before they were due');
-	await until(
-		async () => (await stage.count('(SELECT FROM orders WHERE sweep_at IS NOT NULL LIMIT 1) AS unfinished')) === 0,
-		'all have shipped',
-	);
+	if (left() <= 1_000) {
+		await allShipped(); // nothing of them must come into the next run
+		throw new TooSlow('the orders were not all there before they were due');
+	}
+	await allShipped();
 	const { rows: ends } = await stage.pool.query<{ seconds: number }>(
 		`SELECT extract(epoch FROM max(pg_xact_commit_timestamp(e.xmin)) - min(o.pending_until))::float8 AS seconds
 		FROM order_events e JOIN orders o ON o.id = e.order_id WHERE e.order_id >= $1 AND e.type = 'OrderShipped'`,

@@ -1,7 +1,7 @@
 import { Buffer } from 'node:buffer';
 import { performance } from 'node:perf_hooks';
 import type { ChannelModel } from 'amqplib';
-import { type Duration, MINUTE } from '../../domain/time.ts';
+import { type Duration, MINUTE, SECOND } from '../../domain/time.ts';
 import type { Log } from '../loop.ts';
 import {
 	type BatchHandler,
@@ -17,6 +17,7 @@ import {
 import { Consumer } from './rabbitmq/consumer.ts';
 import { DeadLetters } from './rabbitmq/dead-letters.ts';
 import { LONGEST_DELAY } from './rabbitmq/delay-levels.ts';
+import { DueClock } from './rabbitmq/due-clock.ts';
 import { closeQuietly, Link } from './rabbitmq/link.ts';
 import { toPacket } from './rabbitmq/message.ts';
 import { type Outgoing, Publisher } from './rabbitmq/publisher.ts';
@@ -37,8 +38,8 @@ export interface RabbitMqOptions {
  * that is published. See docs/decisions/0010-rabbitmq.md.
  */
 export class RabbitMqCarrier implements Carrier {
-	/** The broker counts the delay by its own clock, which may run a little faster than the database's. */
-	readonly early = 100;
+	/** The clocks of database and broker drift apart while a message waits, or are set. */
+	readonly early: Duration = SECOND;
 	readonly #topology: Topology;
 	readonly #types: ReadonlySet<string>;
 	readonly #taken: ReadonlySet<string>;
@@ -49,6 +50,7 @@ export class RabbitMqCarrier implements Carrier {
 	readonly #consuming: Link;
 	readonly #publisher: Publisher;
 	readonly #deadLetters: DeadLetters;
+	readonly #dueClock = new DueClock();
 	readonly #consumers = new Set<Consumer>();
 
 	/** Connects in the background, with back-off, for ever; the broker may be away. */
@@ -90,7 +92,13 @@ export class RabbitMqCarrier implements Carrier {
 		const types = this.#topology.consumers[group];
 		if (types === undefined) throw new Error(`no consumer group ${group} in the topology`);
 		const { batch = DEFAULT_BATCH, concurrency = 1 } = options;
-		const shared = { link: this.#consuming, publisher: this.#publisher, names: this.#names, log: this.#log };
+		const shared = {
+			link: this.#consuming,
+			publisher: this.#publisher,
+			names: this.#names,
+			dueClock: this.#dueClock,
+			log: this.#log,
+		};
 		const consumers = Array.from(
 			{ length: concurrency },
 			() => new Consumer({ group, types, batch, handle, ...shared }),

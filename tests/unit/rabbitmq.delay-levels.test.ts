@@ -1,7 +1,14 @@
 import { describe, expect, it } from '@jest/globals';
 import fc from 'fast-check';
 import { DAY, type Duration, HOUR, LONGEST_WINDOW, MINUTE, SECOND } from '../../domain/time.ts';
-import { LEVELS, LONGEST_DELAY, lengthName, USUAL, wayThrough } from '../../mixins/brokers/rabbitmq/delay-levels.ts';
+import {
+	LEVELS,
+	LONGEST_DELAY,
+	lengthName,
+	MARGIN,
+	USUAL,
+	wayThrough,
+} from '../../mixins/brokers/rabbitmq/delay-levels.ts';
 
 const total = (lengths: readonly Duration[]): Duration => lengths.reduce((sum, length) => sum + length, 0);
 const hops = (delay: Duration): Duration[] => {
@@ -16,7 +23,8 @@ describe('the ladder of delays', () => {
 				const { rest, waits, entry } = wayThrough(delay);
 				expect(total(hops(delay)) + rest).toBeCloseTo(delay, 5);
 				expect(rest).toBeGreaterThanOrEqual(0);
-				expect(rest).toBeLessThan(SECOND);
+				expect(rest).toBeLessThan(SECOND + MARGIN);
+				expect(rest).toBeGreaterThanOrEqual(Math.min(delay, MARGIN));
 				for (const [index, wait] of waits.entries()) if (wait > 0) expect(LEVELS[index]).toContain(wait);
 				expect(entry ?? -1).toBe(waits.findIndex((wait) => wait > 0));
 			}),
@@ -28,17 +36,19 @@ describe('the ladder of delays', () => {
 		[0, [], 0],
 		[1, [], 1],
 		[999.5, [], 999.5],
-		[SECOND, [SECOND], 0],
+		[SECOND, [], SECOND],
+		[1_200, [SECOND], 200],
 		[3_700, [3 * SECOND], 700],
 		[9_999, [9 * SECOND], 999],
 		[59_990, [59 * SECOND], 990],
-		[90 * SECOND, [MINUTE, 30 * SECOND], 0],
+		[90 * SECOND, [MINUTE, 20 * SECOND, 9 * SECOND], SECOND],
 		[599_950, [599 * SECOND], 950],
-		[10 * MINUTE, [10 * MINUTE], 0],
+		[10 * MINUTE, [599 * SECOND], SECOND],
 		[598_950, [9 * MINUTE, 50 * SECOND, 8 * SECOND], 950],
-		[2 * HOUR, [2 * HOUR], 0],
+		[2 * HOUR, [2 * HOUR - SECOND], SECOND],
+		[3 * HOUR + MARGIN, [2 * HOUR, HOUR], MARGIN],
 		[DAY - 1, [DAY - SECOND], 999],
-		[7 * DAY, [128 * HOUR, 32 * HOUR, 8 * HOUR], 0],
+		[7 * DAY + MARGIN, [128 * HOUR, 32 * HOUR, 8 * HOUR], MARGIN],
 	])('divides %d ms into %j and %d ms', (delay, expected, rest) => {
 		expect(hops(delay)).toEqual(expected);
 		expect(wayThrough(delay).rest).toBe(rest);
@@ -47,13 +57,13 @@ describe('the ladder of delays', () => {
 	it('is passed in a few steps, in one for what is usual', () => {
 		for (const window of [MINUTE, 10 * MINUTE, HOUR, DAY]) expect(hops(window - 30)).toHaveLength(1);
 		for (const seconds of Array.from({ length: 3_600 }, (_, index) => index)) {
-			expect(hops(seconds * SECOND).length).toBeLessThanOrEqual(4);
+			expect(hops(seconds * SECOND + MARGIN).length).toBeLessThanOrEqual(4);
 		}
 	});
 
 	it('is long enough for every window', () => {
 		expect(LONGEST_DELAY).toBeGreaterThan(LONGEST_WINDOW);
-		expect(total(hops(LONGEST_WINDOW))).toBe(LONGEST_WINDOW);
+		expect(total(hops(LONGEST_WINDOW + MARGIN))).toBe(LONGEST_WINDOW);
 	});
 
 	it('does not fail on a delay that is over', () => {

@@ -3,6 +3,7 @@ import type { Channel, ConsumeMessage } from 'amqplib';
 import { type Duration, SECOND } from '../../../domain/time.ts';
 import { type Log, Loop } from '../../loop.ts';
 import { type BatchHandler, type Delivery, type Failure, MOST_ATTEMPTS, retryDelay } from '../carrier.ts';
+import type { DueClock } from './due-clock.ts';
 import { CLOSE_PATIENCE, closeQuietly, type Link, within } from './link.ts';
 import { idOf, toDeadPacket, toForeignPacket, toRetry, type Understood, understand } from './message.ts';
 import type { Outgoing, Publisher } from './publisher.ts';
@@ -23,6 +24,7 @@ export interface ConsumerOptions {
 	readonly link: Link;
 	readonly publisher: Publisher;
 	readonly names: Names;
+	readonly dueClock: DueClock;
 	readonly log: Log;
 }
 
@@ -193,13 +195,18 @@ export class Consumer {
 		this.#received += 1;
 		const understood = understand(message, this.#options.types);
 		const held: Held = { message, understood };
-		const rest = understood.ok ? understood.rest : 0;
+		const rest = understood.ok ? this.#restOf(understood) : 0;
 		if (rest <= NO_TIME) this.#makeReady(held);
 		else
 			this.#resting.set(
 				held,
-				setTimeout(() => this.#makeReady(held), rest),
+				setTimeout(() => this.#makeReady(held), Math.ceil(rest)),
 			);
+	}
+
+	/** Less than was planned if the way here took longer; a retry waits for no moment of the database's. */
+	#restOf({ delivery: { deliverAt, attempt }, rest }: Extract<Understood, { ok: true }>): Duration {
+		return deliverAt === null || attempt > 1 ? rest : this.#options.dueClock.wait({ deliverAt, rest });
 	}
 
 	#makeReady(held: Held): void {

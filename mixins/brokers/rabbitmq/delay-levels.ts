@@ -2,6 +2,8 @@ import { type Duration, HOUR, MINUTE, SECOND } from '../../../domain/time.ts';
 
 /** What is shorter than this is waited out by the consumer: each queue on the way costs time and work of its own. */
 export const SHORTEST_LEVEL: Duration = SECOND;
+/** So much is left to the consumer at least, where anything is: the way through the queues takes its time as well. */
+export const MARGIN: Duration = SECOND / 5;
 
 const times = (unit: Duration, most: number): Duration[] =>
 	Array.from({ length: most }, (_, index) => unit * (most - index));
@@ -44,7 +46,7 @@ export interface Way {
 
 /** Divides a delay, at most `LONGEST_DELAY`, among queues that together hold a message for that long. */
 export function wayThrough(delay: Duration): Way {
-	const whole = Math.max(0, Math.floor(delay / SHORTEST_LEVEL) * SHORTEST_LEVEL);
+	const whole = Math.max(0, Math.floor((delay - MARGIN) / SHORTEST_LEVEL) * SHORTEST_LEVEL);
 	const rest = Math.max(0, delay - whole);
 	if (USUAL.includes(whole)) return { entry: undefined, waits: [], usual: whole, rest };
 	let left = whole;
