@@ -3,7 +3,8 @@ import { Order, type PlaceOrder } from '../domain/order.ts';
 import { type Duration, SECOND } from '../domain/time.ts';
 import { Batcher } from './batcher.ts';
 import { instants, joinedTexts, plainArray, splitTexts, textArray } from './database/arrays.ts';
-import { type Database, isTransient, type Statement, type Transaction } from './database/database.ts';
+import { type Database, isTransient, type Transaction } from './database/database.ts';
+import type { Statement } from './database/statement.ts';
 import { type OnStored, UnitOfWork } from './database/unit-of-work.ts';
 import { isolate } from './isolate.ts';
 

@@ -4,7 +4,8 @@ import { backOff, type Duration, type Instant, SECOND } from '../domain/time.ts'
 import type { Carrier, CarrierMessage, Failure } from './brokers/carrier.ts';
 import { crashPoint } from './crash-points.ts';
 import { plainArray, storable, textArray } from './database/arrays.ts';
-import { type Database, isTransient, type Statement, type Transaction } from './database/database.ts';
+import { type Database, isTransient, type Transaction } from './database/database.ts';
+import type { Statement } from './database/statement.ts';
 import { type Envelope, toEnvelope } from './envelope.ts';
 import { isolate } from './isolate.ts';
 

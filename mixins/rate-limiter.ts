@@ -1,7 +1,8 @@
 import { type Duration, MINUTE, SECOND } from '../domain/time.ts';
 import { Batcher } from './batcher.ts';
 import { plainArray, textArray } from './database/arrays.ts';
-import type { Database, Statement } from './database/database.ts';
+import type { Database } from './database/database.ts';
+import type { Statement } from './database/statement.ts';
 import { type Log, Loop } from './loop.ts';
 import type { RateLimit } from './settings/access.ts';
 

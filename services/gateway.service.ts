@@ -18,7 +18,7 @@ import { waitOf } from './gateway/conditions.ts';
 import { documents } from './gateway/documents.ts';
 import type { Door } from './gateway/door.ts';
 import { toProblem } from './gateway/errors.ts';
-import type { Alias, Gateway, GatewayDeps, Meta, Request, RootCallOptions } from './gateway/gateway.ts';
+import type { Alias, Gateway, GatewayDeps, Request, RootCallOptions } from './gateway/gateway.ts';
 import { ALIVE, type HealthAnswer, readiness } from './gateway/health.ts';
 import { refuseOtherSites } from './gateway/origin.ts';
 import { paramsOf } from './gateway/params.ts';
@@ -28,7 +28,7 @@ import { ALIASES, isDocument, matchRoute, PATHS, splitTarget } from './gateway/r
 import { GatewayServer, LIMITS } from './gateway/server.ts';
 import { traceOf } from './gateway/trace.ts';
 import { OpenWaits } from './gateway/waits.ts';
-import { ADMIN_SCOPE, isAdmin } from './orders/caller.ts';
+import { ADMIN_SCOPE, isAdmin, type Meta } from './orders/caller.ts';
 import { WAITS_OVER } from './orders/waiting.ts';
 
 /** Where the gateway of this broker listens. */

@@ -4,14 +4,7 @@ import { crashPoint, type TransactionName } from '../crash-points.ts';
 import type { Log } from '../loop.ts';
 import { CoalescingSocket } from './coalescing-socket.ts';
 import { HOT_SESSION, parseTypes } from './session.ts';
-import { together } from './together.ts';
-
-/** One statement: `name` lets the server keep its plan, so one text belongs to one name. */
-export interface Statement {
-	readonly name: string;
-	readonly text: string;
-	readonly values: readonly unknown[];
-}
+import { type Statement, together } from './statement.ts';
 
 /** What work inside a transaction may do. */
 export interface Transaction {

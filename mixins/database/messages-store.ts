@@ -1,6 +1,7 @@
 import type { OrderEvent, Raised } from '../../domain/events.ts';
 import { instants, joinedTexts, plainArray, splitTexts } from './arrays.ts';
-import type { Statement, Transaction } from './database.ts';
+import type { Transaction } from './database.ts';
+import type { Statement } from './statement.ts';
 
 /** Something raised, with the trace of what caused it (W3C Trace Context). */
 export interface Traced<T extends Raised> {

@@ -10,7 +10,8 @@ import {
 import type { Shipment } from '../../domain/shipment.ts';
 import type { Instant } from '../../domain/time.ts';
 import { instants, plainArray, textArray } from './arrays.ts';
-import type { Statement, Transaction } from './database.ts';
+import type { Transaction } from './database.ts';
+import type { Statement } from './statement.ts';
 
 interface OrderRow {
 	id: string;

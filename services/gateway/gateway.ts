@@ -4,7 +4,7 @@ import type { AddressInfo } from 'node:net';
 import type { Context, Service } from 'moleculer';
 import type { LoadLimiter, LoadLimits } from '../../mixins/load-limiter.ts';
 import type { Metrics } from '../../mixins/metrics.ts';
-import type { Caller } from '../orders/caller.ts';
+import type { Meta } from '../orders/caller.ts';
 import type { Door } from './door.ts';
 import type { Health, HealthAnswer } from './health.ts';
 import type { DocumentOptions } from './openapi/document.ts';
@@ -28,17 +28,6 @@ export interface GatewayDeps {
 	readonly limits?: Partial<Limits>;
 	/** Other than `LOAD_LIMITS`; for tests. */
 	readonly load?: LoadLimits;
-}
-
-/** What travels with a call, there and back. */
-export interface Meta {
-	caller?: Caller;
-	traceparent?: string;
-	/** by which this gateway ends a wait */
-	waitTicket?: string;
-	$statusCode?: number;
-	$location?: string;
-	$responseHeaders?: Record<string, string>;
 }
 
 export interface Alias {

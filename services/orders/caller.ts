@@ -7,7 +7,7 @@ export interface Caller {
 	readonly scopes: readonly string[];
 }
 
-/** What travels with a call beside its parameters. */
+/** What travels with a call beside its parameters, there and back. */
 export interface Meta {
 	caller?: Caller;
 	traceparent?: string;

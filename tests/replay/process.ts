@@ -1,5 +1,6 @@
 import type { CrashPoint, TransactionName } from '../../mixins/crash-points.ts';
-import { Database, DatabaseUnavailable, type Statement, type Transaction } from '../../mixins/database/database.ts';
+import { Database, DatabaseUnavailable, type Transaction } from '../../mixins/database/database.ts';
+import type { Statement } from '../../mixins/database/statement.ts';
 
 /** A passage through a named point that was stopped there. */
 export class Pause {

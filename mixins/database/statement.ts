@@ -1,4 +1,9 @@
-import type { Statement } from './database.ts';
+/** One statement: `name` lets the server keep its plan, so one text belongs to one name. */
+export interface Statement {
+	readonly name: string;
+	readonly text: string;
+	readonly values: readonly unknown[];
+}
 
 const texts = new Map<string, { readonly name: string; readonly text: string }>();
 
