@@ -185,7 +185,8 @@ describe('more work than there is room for', () => {
 		const access = { auth: { kind: 'off' }, rateLimit: { requests: 30, per: 60_000 }, trustProxy: [] } as const;
 		const on = await opened({}, { load: FEW, door: new Door(access, slow, memoryLog()), ...PATIENT });
 		const waiting = [get(on), get(on)];
-		await sleep(100);
+		const { load } = on.broker.getLocalService('gateway') as unknown as { load: { atWork: number } };
+		await until(() => load.atWork === 2, 'both wait at the door');
 		for (let count = 0; count < 3; count += 1) await problem(await get(on), 503, 'Service.Overloaded');
 		expect(on.calls).toEqual([]);
 		answer([{ client: 'address 127.0.0.1', granted: 2, wait: 0 }]);
