@@ -31,10 +31,13 @@ function asOperator(next: ActionHandler): ActionHandler {
 
 const AsOperator: Middleware = { name: 'AsOperator', localAction: asOperator, remoteAction: asOperator };
 
+/** What a call meets it tells by itself; a connection that ends beneath the framework's own messages is no news on leaving. */
+const QUIET = { TRANSPORTER: 'fatal', TRANSIT: 'fatal' } as const;
+
 const optionsOf = ({ logLevel }: Settings): BrokerOptions => ({
 	logger: {
 		type: 'Console',
-		options: { formatter: 'short', level: { TRANSPORTER: 'fatal', '**': logLevel === 'fatal' ? 'fatal' : 'warn' } },
+		options: { formatter: 'short', level: { ...QUIET, '**': logLevel === 'fatal' ? 'fatal' : 'warn' } },
 	},
 	requestTimeout: REQUEST_TIMEOUT,
 	retryPolicy: { enabled: false },
