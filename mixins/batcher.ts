@@ -10,8 +10,8 @@ export interface BatcherOptions {
 	/** at most this many groups at once */
 	readonly inFlight: number;
 	/**
-	 * The smallest group worth a place of its own: above it callers are shared among the groups, so that the work of one
-	 * overlaps with the waiting of another. Without, all that wait go together.
+	 * The smallest group worth a place beside another. Fewer wait until none is at work; more are shared among the places,
+	 * so that the work for one group overlaps with the waiting of another. Without, all that wait go at once, together.
 	 */
 	readonly worthwhile?: number;
 }
@@ -64,7 +64,7 @@ export class Batcher<I, O> {
 	}
 
 	#begin(): void {
-		while (this.#waiting.length > 0 && this.#active < this.#options.inFlight) {
+		while (this.#waiting.length > 0 && this.#active < this.#options.inFlight && this.#isWorthwhile()) {
 			const group = this.#waiting.splice(0, this.#share());
 			this.#active += 1;
 			this.#inHand += group.length;
@@ -75,6 +75,10 @@ export class Batcher<I, O> {
 				if (this.size === 0) for (const resolve of this.#idle.splice(0)) resolve();
 			});
 		}
+	}
+
+	#isWorthwhile(): boolean {
+		return this.#active === 0 || this.#waiting.length >= (this.#options.worthwhile ?? 1);
 	}
 
 	#share(): number {

@@ -24,6 +24,7 @@ export class Loop {
 	readonly name: string;
 	readonly #step: () => Promise<Duration>;
 	readonly #log: Log;
+	readonly #rest: Duration;
 	#running: Promise<void> | undefined;
 	#stopping = false;
 	#woken = false;
@@ -32,10 +33,12 @@ export class Loop {
 	#saidAt = Number.NEGATIVE_INFINITY;
 	#lastBeat = performance.now();
 
-	constructor(name: string, log: Log, step: () => Promise<Duration>) {
+	/** `rest`: after each step nothing but `stop` is heard for so long, so that what comes meanwhile goes together. */
+	constructor(name: string, log: Log, step: () => Promise<Duration>, rest: Duration = 0) {
 		this.name = name;
 		this.#log = log;
 		this.#step = step;
+		this.#rest = rest;
 	}
 
 	/** Milliseconds since a step last ended well. */
@@ -64,7 +67,8 @@ export class Loop {
 		while (!this.#stopping) {
 			this.#woken = false;
 			const pause = await this.#attempt();
-			if (pause > 0 && !this.#woken && !this.#stopping) await this.#sleep(pause);
+			if (this.#rest > 0 && !this.#stopping) await this.#sleep(this.#rest, () => this.#stopping);
+			if (pause > this.#rest && !this.#woken && !this.#stopping) await this.#sleep(pause - this.#rest);
 		}
 	}
 
@@ -92,7 +96,8 @@ export class Loop {
 		this.#log.warn(`${this.name} has failed ${this.#failures} times: ${reason}`);
 	}
 
-	#sleep(pause: Duration): Promise<void> {
+	/** Ends early when woken, if `hears` says so. */
+	#sleep(pause: Duration, hears: () => boolean = () => true): Promise<void> {
 		return new Promise((resolve) => {
 			const done = (): void => {
 				clearTimeout(timer);
@@ -100,7 +105,9 @@ export class Loop {
 				resolve();
 			};
 			const timer = setTimeout(done, Math.ceil(pause));
-			this.#wake = done;
+			this.#wake = () => {
+				if (hears()) done();
+			};
 		});
 	}
 }

@@ -6,6 +6,7 @@ import { outboxBacklog } from '../mixins/outbox-backlog.ts';
 import { OutboxRelay, outboxStats, replayEvents } from '../mixins/outbox-relay.ts';
 import type { Platform } from '../mixins/platform.ts';
 import { purge } from '../mixins/retention.ts';
+import { GATHER } from './topology.ts';
 
 const LONGEST_PURGE_PAUSE: Duration = MINUTE;
 const INBOX_CONSUMERS =
@@ -22,7 +23,7 @@ export function outboxRelayService(platform: Platform): ServiceSchema {
 	const { carrier, database, health, metrics, settings, signals } = platform;
 	const log = platform.log('outbox-relay');
 	const relay = new OutboxRelay(database, carrier);
-	const relaying = new Loop('outbox relay', log, () => relay.step());
+	const relaying = new Loop('outbox relay', log, () => relay.step(), GATHER);
 	const purging = new Loop('purge', log, async () => {
 		await purge(database, settings.retention);
 		return Math.max(SECOND, Math.min(settings.retention / 10, LONGEST_PURGE_PAUSE));

@@ -11,6 +11,7 @@ import { Loop } from '../mixins/loop.ts';
 import type { Platform } from '../mixins/platform.ts';
 import { paymentCalls } from './settlement/payment-calls.ts';
 import { SWEEP_EVERY, Sweeper } from './settlement/sweeper.ts';
+import { GATHER } from './topology.ts';
 
 /** A wake-up that comes later than this tells that the carrier is working off a backlog. */
 const BEHIND: Duration = SECOND;
@@ -62,7 +63,7 @@ export function settlementService(platform: Platform): ServiceSchema {
 		async started() {
 			subscriptions = [
 				carrier.subscribe('deadlines', metrics.counting('deadlines', deadlines), { concurrency: 3 }),
-				carrier.subscribe('settlement', metrics.counting('settlement', handlePayments)),
+				carrier.subscribe('settlement', metrics.counting('settlement', handlePayments), { gather: GATHER }),
 			];
 			sweeping.start();
 			for (const [index, subscription] of subscriptions.entries())

@@ -10,6 +10,7 @@ import { Inbox } from '../mixins/inbox.ts';
 import { intentHandler } from '../mixins/intents.ts';
 import { isolate } from '../mixins/isolate.ts';
 import type { Platform } from '../mixins/platform.ts';
+import { GATHER } from './topology.ts';
 
 /** The most calls to the parcel service at once in one process. */
 const SLOTS = 500;
@@ -62,7 +63,7 @@ export function shippingService(platform: Platform): ServiceSchema {
 	return {
 		name: 'shipping',
 		async started() {
-			subscription = carrier.subscribe('shipping', metrics.counting('shipping', handle));
+			subscription = carrier.subscribe('shipping', metrics.counting('shipping', handle), { gather: GATHER });
 			health.watch('shipping consumer', subscription, 'broker');
 		},
 		async stopped() {

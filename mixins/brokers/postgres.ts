@@ -21,7 +21,7 @@ import {
 
 /** Looked for at least this often, whoever forgot to wake us. */
 const SLOW_POLL: Duration = SECOND;
-/** What is due but locked is in somebody's hands; look again soon. */
+/** What somebody else has in hand may come back; look again soon. */
 const BUSY_POLL: Duration = 20;
 const DEFAULT_BATCH = 500;
 
@@ -74,7 +74,12 @@ export class PostgresCarrier implements Carrier {
 		const loops = Array.from(
 			{ length: options.concurrency ?? 1 },
 			() =>
-				new Loop(`consumer ${group}`, this.#log, () => this.#deliver(group, handle, options.batch ?? DEFAULT_BATCH)),
+				new Loop(
+					`consumer ${group}`,
+					this.#log,
+					() => this.#deliver(group, handle, options.batch ?? DEFAULT_BATCH),
+					options.gather,
+				),
 		);
 		const running = this.#loops.get(group) ?? new Set();
 		this.#loops.set(group, running);
@@ -158,15 +163,17 @@ export class PostgresCarrier implements Carrier {
 		if (again.length > 0) tx.write(retryMessages(consumer, again));
 	}
 
+	/** What is due but locked is in somebody's hands; that must not keep us from what is due next. */
 	async #untilNext(consumer: string): Promise<Duration> {
-		const [row] = await this.#database.query<{ left: number | null }>({
+		const [row] = await this.#database.query<{ left: number | null; busy: boolean }>({
 			name: 'next-delivery',
-			text: `SELECT (extract(epoch FROM min(deliver_at) - clock_timestamp()) * 1000)::float8 AS left
-				FROM carrier_messages WHERE consumer = $1`,
+			text: `SELECT (date_part('epoch', min(deliver_at) - clock_timestamp()) * 1000) AS left,
+				EXISTS (SELECT FROM carrier_messages WHERE consumer = $1 AND deliver_at <= statement_timestamp()) AS busy
+				FROM carrier_messages WHERE consumer = $1 AND deliver_at > statement_timestamp()`,
 			values: [consumer],
 		});
-		const left = row?.left ?? SLOW_POLL;
-		return left <= 0 ? BUSY_POLL : Math.min(left, SLOW_POLL);
+		const left = Math.max(0, row?.left ?? SLOW_POLL);
+		return Math.min(left, row?.busy === true ? BUSY_POLL : SLOW_POLL);
 	}
 }
 

@@ -1,0 +1,68 @@
+import { afterEach, describe, expect, it, jest } from '@jest/globals';
+import { Loop } from '../../mixins/loop.ts';
+import { memoryLog } from '../support/database.ts';
+
+afterEach(() => {
+	jest.useRealTimers();
+});
+
+/** A loop with its own clock, and how often it has stepped. */
+function running(pause: number, rest?: number) {
+	jest.useFakeTimers();
+	const self = { steps: 0, pass: (time: number) => jest.advanceTimersByTimeAsync(time) };
+	const loop = new Loop(
+		'test',
+		memoryLog(),
+		async () => {
+			self.steps += 1;
+			return pause;
+		},
+		rest,
+	);
+	loop.start();
+	return Object.assign(self, { loop });
+}
+
+describe('a loop', () => {
+	it('waits as long as its step says, or until it is woken', async () => {
+		const on = running(100);
+		await on.pass(99);
+		expect(on.steps).toBe(1);
+		await on.pass(1);
+		expect(on.steps).toBe(2);
+		on.loop.wake();
+		await on.pass(0);
+		expect(on.steps).toBe(3);
+		await on.loop.stop();
+	});
+
+	it('rests after each step, whoever wakes it; what woke it has its step after the rest', async () => {
+		const on = running(100, 5);
+		for (const time of [1, 1, 2]) {
+			on.loop.wake();
+			await on.pass(time);
+		}
+		expect(on.steps).toBe(1);
+		await on.pass(1);
+		expect(on.steps).toBe(2);
+		await on.pass(99);
+		expect(on.steps).toBe(2);
+		await on.pass(1);
+		expect(on.steps).toBe(3);
+		await on.loop.stop();
+	});
+
+	it('rests also where its step asks for the next one at once', async () => {
+		const on = running(0, 5);
+		await on.pass(20);
+		expect(on.steps).toBe(5);
+		await on.loop.stop();
+	});
+
+	it('stops in the middle of a rest', async () => {
+		const on = running(0, 1_000_000);
+		await on.pass(1);
+		await on.loop.stop();
+		expect(on.steps).toBe(1);
+	});
+});
