@@ -130,6 +130,7 @@ export class RedisCarrier implements Carrier {
 					types,
 					handle,
 					batch: options.batch ?? DEFAULT_BATCH,
+					gather: options.gather ?? 0,
 					log: this.#quietly,
 					onDelayed: () => this.#moving.wake(),
 					unblock: (id) => this.#main.run((client) => client.client('UNBLOCK', id)),

@@ -31,6 +31,7 @@ export interface ConsumerOptions {
 	readonly types: readonly string[];
 	readonly handle: BatchHandler;
 	readonly batch: number;
+	readonly gather: Duration;
 	readonly log: Log;
 	/** called after messages were delayed */
 	readonly onDelayed: () => void;
@@ -56,7 +57,7 @@ export class Consumer {
 
 	constructor(options: ConsumerOptions) {
 		this.#options = options;
-		this.#loop = new Loop(`consumer ${options.keys.group}`, options.log, () => this.#step());
+		this.#loop = new Loop(`consumer ${options.keys.group}`, options.log, () => this.#step(), options.gather);
 	}
 
 	get sinceLastBeat(): Duration {
