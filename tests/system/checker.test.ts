@@ -24,6 +24,7 @@ const tablesOf = (queryable: pg.Pool | pg.PoolClient): Tables => ({
 beforeAll(async () => {
 	server = await startTestDatabase();
 	pool = new pg.Pool(server.connection);
+	pool.on('error', () => {}); // the server may end before a connection has
 	application = await startTestApplication(server, { HOLD_LIMIT: '2s' });
 	client = new Client(() => application.url);
 	const place = async (key: string, paymentMethod = 'card_ok'): Promise<string> => {

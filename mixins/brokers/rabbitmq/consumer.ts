@@ -168,7 +168,7 @@ export class Consumer {
 
 	async #open(): Promise<Channel> {
 		const { link, names, group, batch } = this.#options;
-		if (this.#suspect) await link.prepare();
+		if (this.#suspect) await link.restore();
 		this.#suspect = true; // until all went well
 		const connection = await link.connection();
 		const channel = await connection.createChannel();

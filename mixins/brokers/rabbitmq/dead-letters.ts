@@ -132,7 +132,7 @@ export class DeadLetters {
 				return look;
 			} catch (error) {
 				if (attempt > 1) throw error;
-				await this.#link.prepare(); // perhaps the queue was deleted
+				await this.#link.restore(); // perhaps the queue was deleted
 			}
 		}
 	}

@@ -8,6 +8,11 @@ import { brokerTrouble } from '../broker-trouble.ts';
 /** A connection on which nothing came for two or three of these is dead; in seconds, as the protocol has it. */
 const HEARTBEAT = 5;
 const CONNECT_PATIENCE: Duration = 5 * SECOND;
+/**
+ * A quorum queue that is deleted and declared again within milliseconds keeps its consumers of before, and what is
+ * delivered to them gets lost on the way (seen on RabbitMQ 3.10). After this they have been told of the end.
+ */
+const MOURNING: Duration = SECOND / 2;
 export const CLOSE_PATIENCE: Duration = 2 * SECOND;
 
 export interface LinkOptions {
@@ -28,6 +33,7 @@ export class Link {
 	#current: Promise<ChannelModel>;
 	#connection: ChannelModel | undefined;
 	#preparing: Promise<void> | undefined;
+	#restoring: Promise<void> | undefined;
 	#blocked: string | undefined;
 	#trouble: string | undefined = 'the broker was not reached yet';
 	#closing = false;
@@ -56,7 +62,20 @@ export class Link {
 	}
 
 	/** Prepares the connection anew: something is missing on the broker. Those who ask at the same time share it. */
-	async prepare(): Promise<void> {
+	async restore(): Promise<void> {
+		this.#restoring ??= this.#restore().finally(() => {
+			this.#restoring = undefined;
+		});
+		await this.#restoring;
+	}
+
+	async #restore(): Promise<void> {
+		await this.connection();
+		await pause(MOURNING);
+		await this.#prepare();
+	}
+
+	async #prepare(): Promise<void> {
 		const connection = await this.connection();
 		this.#preparing ??= this.#options.prepare(connection).finally(() => {
 			this.#preparing = undefined;
@@ -88,7 +107,7 @@ export class Link {
 			this.#current = opening;
 			opening.catch(() => {}); // perhaps nobody waits for it but this step
 			await opening;
-		} else await this.prepare();
+		} else await this.#prepare();
 	}
 
 	async #open(): Promise<ChannelModel> {

@@ -61,7 +61,7 @@ export class Publisher {
 		const failures = await this.#sendOnce(messages);
 		if (failures.length === 0) return failures;
 		// What was there may have been deleted: all is declared again, and they go once more.
-		await this.#link.prepare();
+		await this.#link.restore();
 		const failed = new Set(failures.map(({ id }) => id));
 		return this.#sendOnce(messages.filter(({ id }) => failed.has(id)));
 	}
@@ -117,7 +117,7 @@ export class Publisher {
 
 	async #openLine(drop: () => void): Promise<Line> {
 		try {
-			if (this.#suspect) await this.#link.prepare();
+			if (this.#suspect) await this.#link.restore();
 			this.#suspect = false;
 			const connection = await this.#link.connection();
 			const channel = await connection.createConfirmChannel();
