@@ -33,8 +33,15 @@ export function rabbitMqHarness(): RabbitMqHarness {
 		await running().evaluate(`ok = rabbit_vhost:add(${vhost}, <<"test">>),
 			rabbit_auth_backend_internal:set_permissions(<<"guest">>, ${vhost}, ${all}, ${all}, ${all}, <<"test">>)`);
 	}
+	/**
+	 * Once each queue has its leader, and each leader its dead-letter worker: a queue that is deleted before ends its worker
+	 * while that starts, and too many such ends in a row end the broker's supervisor of all of them.
+	 */
 	async function remove(number: number): Promise<void> {
-		await running().evaluate(`rabbit_vhost:delete(<<"space-${number}">>, <<"test">>)`);
+		await running().evaluate(`
+			[ra:members(amqqueue:get_pid(Queue), 10000) || Queue <- rabbit_amqqueue:list(<<"space-${number}">>)],
+			[catch sys:get_status(Worker, 10000) || {_, Worker, _, _} <- supervisor:which_children(rabbit_fifo_dlx_sup), is_pid(Worker)],
+			rabbit_vhost:delete(<<"space-${number}">>, <<"test">>)`);
 	}
 	return {
 		server: running,
