@@ -10,7 +10,27 @@ type Consumed = { readonly content: Buffer } | null;
 /** What amqplib connects with, as far as it matters here; typed by Moleculer as anything. */
 interface Connection {
 	readonly connection: { readonly stream: Duplex };
+	createChannel(): Promise<Prefetching>;
 	close(): Promise<void>;
+}
+
+interface Prefetching {
+	prefetch(count: number): Promise<unknown>;
+}
+
+/**
+ * Moleculer does not wait for the answer to `prefetch`: if the channel ends before it comes, the rejection would be
+ * nobody's, and end the process. Whoever uses the channel then notices its end as well.
+ */
+function forgivingPrefetch(connection: Connection): Connection {
+	const createChannel = connection.createChannel.bind(connection);
+	return Object.assign(connection, {
+		createChannel: async () => {
+			const channel = await createChannel();
+			const prefetch = channel.prefetch.bind(channel);
+			return Object.assign(channel, { prefetch: (count: number) => prefetch(count).catch(() => undefined) });
+		},
+	});
 }
 
 /** A broker that is too busy for a subscription may never answer it, and all that is sent would wait for that. */
@@ -20,9 +40,9 @@ const CLOSE_PATIENCE: Duration = SECOND;
 
 /**
  * Moleculer's AMQP transporter with what its source (0.15.2, `transporters/amqp.js`) lacks: requests without
- * acknowledgement; a way on when the channel alone is closed or a queue is deleted, after which all that is sent would be
- * dropped without a word; an end to a connect that the broker leaves without an answer; the reason of a failed connect as
- * an event; and no more connects after a stop.
+ * acknowledgement; a `prefetch` that may fail; a way on when the channel alone is closed or a queue is deleted, after
+ * which all that is sent would be dropped without a word; an end to a connect that the broker leaves without an answer;
+ * the reason of a failed connect as an event; and no more connects after a stop.
  */
 export class AmqpTransporter extends Transporters.AMQP implements Linkable {
 	declare connection: Connection | null;
@@ -32,6 +52,13 @@ export class AmqpTransporter extends Transporters.AMQP implements Linkable {
 	constructor(url: string, longestConnect: Duration = LONGEST_CONNECT) {
 		super(amqpOptions(url));
 		this.#longestConnect = longestConnect;
+		let connection: Connection | null = null;
+		Object.defineProperty(this, 'connection', {
+			get: () => connection,
+			set: (made: Connection | null) => {
+				connection = made === null ? null : forgivingPrefetch(made);
+			},
+		});
 	}
 
 	override async connect(...[onClosed]: Partial<Parameters<Linkable['connect']>>): Promise<void> {
