@@ -73,9 +73,10 @@ it('every message twice and backwards changes nothing', async () => {
 	expect(await reckon(120_000)).toEqual([]);
 	expect(await system.sql('SELECT * FROM dead_letters')).toEqual([]);
 	const armed = await system.sql<{ count: number }>(ARMED);
-	// A wake-up that comes early is armed again, once however often it comes; up to three seconds are three steps of it.
+	// A wake-up that comes early is armed again, once however often it comes. Here half of those armed come more than a second
+	// early again, each with a copy: they are as many as chance has it, but not as many as a loop without rest would make.
 	expect(Math.max(...armed.map(({ count }) => count))).toBeGreaterThan(1);
-	expect(armed.filter(({ count }) => count > 40)).toEqual([]);
+	expect(armed.filter(({ count }) => count > 400)).toEqual([]);
 }, 300_000);
 
 it('a wake-up that comes early, many times, is armed again once', async () => {
