@@ -16,7 +16,7 @@ const HEADERS = { 'content-type': 'application/json' };
 const REQUEST = { method: 'POST', headers: HEADERS, body: BODY } as const;
 const BYTES = `POST /orders HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: ${BODY.length}\r\n\r\n${BODY}`;
 /** More than are ever at work, so that no request waits for a connection. */
-const CONNECTIONS = 600;
+const CONNECTIONS = 1_800;
 
 async function start(stage: Stage): Promise<{ readonly child: ChildProcess; readonly url: string }> {
 	const env = {
