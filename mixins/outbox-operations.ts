@@ -1,0 +1,69 @@
+/** What operators see of the outbox, and what they do with it. */
+import type { EventType } from '../domain/events.ts';
+import type { Duration, Instant } from '../domain/time.ts';
+import { plainArray } from './database/arrays.ts';
+import type { Database } from './database/database.ts';
+
+export interface OutboxStats {
+	/** rows that wait to be sent */
+	readonly unsent: number;
+	/** of those, the ones that failed at least once, and some of their errors */
+	readonly failing: number;
+	readonly errors: readonly {
+		readonly id: string;
+		readonly type: string;
+		readonly attempts: number;
+		readonly error: string;
+	}[];
+	/** how long the oldest unsent row has waited, in milliseconds */
+	readonly oldest: Duration;
+}
+
+/** What waits in the outbox. */
+export async function outboxStats(database: Database): Promise<OutboxStats> {
+	const [totals] = await database.query<{ unsent: number; failing: number; oldest: number }>({
+		name: 'outbox-totals',
+		text: `SELECT count(*)::int AS unsent, (count(*) FILTER (WHERE m.attempts > 0))::int AS failing,
+				coalesce(max(extract(epoch FROM clock_timestamp() - coalesce(e.occurred_at, m.available_at))) * 1000, 0)::float8 AS oldest
+			FROM outbox_messages m LEFT JOIN order_events e ON e.order_id = m.order_id AND e.sequence = m.sequence
+			WHERE m.sent_at IS NULL`,
+		values: [],
+	});
+	const errors = await database.query<{ id: string; type: string; attempts: number; error: string }>({
+		name: 'outbox-errors',
+		text: `SELECT message_id AS id, type, attempts, last_error AS error FROM outbox_messages
+			WHERE sent_at IS NULL AND attempts > 0 ORDER BY attempts DESC LIMIT 20`,
+		values: [],
+	});
+	return {
+		unsent: totals?.unsent ?? 0,
+		failing: totals?.failing ?? 0,
+		oldest: Math.max(0, totals?.oldest ?? 0),
+		errors,
+	};
+}
+
+/** Puts stored events into the outbox again, under the ids that they have; answers how many. */
+export async function replayEvents(
+	database: Database,
+	range: {
+		readonly since: Instant;
+		readonly until?: Instant | undefined;
+		readonly types?: readonly EventType[] | undefined;
+	},
+): Promise<number> {
+	const rows = await database.query<{ position: bigint }>({
+		name: 'replay-events',
+		text: `INSERT INTO outbox_messages (message_id, type, order_id, sequence)
+			SELECT id, type, order_id, sequence FROM order_events
+			WHERE occurred_at >= to_timestamp($1::float8) AND occurred_at <= to_timestamp($2::float8)
+				AND ($3::text[] IS NULL OR type = ANY($3::text[]))
+			ORDER BY order_id, sequence RETURNING position`,
+		values: [
+			range.since / 1_000,
+			(range.until ?? 32_503_680_000_000) / 1_000,
+			range.types === undefined ? null : plainArray(range.types),
+		],
+	});
+	return rows.length;
+}
