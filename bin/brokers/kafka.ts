@@ -8,7 +8,7 @@ import { type Duration, MINUTE, SECOND } from '../../domain/time.ts';
 import { createClient, parseKafkaUrl } from '../../mixins/brokers/kafka/client.ts';
 import { installDebianPackages } from './debian.ts';
 import type { BrokerKind, LocalBroker, LocalBrokerOptions } from './local-broker.ts';
-import { freePort, HOST, isFree } from './ports.ts';
+import { freePort, HOST, isFree, isListening } from './ports.ts';
 import { isAlive, signalTo, worksIn } from './processes.ts';
 
 const PID_FILE = 'kafka.pid';
@@ -178,7 +178,7 @@ export class LocalKafka implements LocalBroker {
 
 	/** Whether the broker takes part in its cluster: while it is fenced, it answers and names no broker. */
 	async #isReady(): Promise<boolean> {
-		if (await isFree(this.#port)) return false;
+		if (!(await isListening(this.#port))) return false;
 		const client = createClient(parseKafkaUrl(this.url), SILENT);
 		const admin = client.admin();
 		try {

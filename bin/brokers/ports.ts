@@ -1,5 +1,5 @@
 import { randomInt } from 'node:crypto';
-import { createServer } from 'node:net';
+import { connect, createServer } from 'node:net';
 
 /** Everything here listens on this machine alone. */
 export const HOST = '127.0.0.1';
@@ -18,11 +18,23 @@ export async function freePort(): Promise<number> {
 	}
 }
 
-/** Whether nobody listens on a port. */
+/** Whether nobody listens on a port. It listens there itself for a moment: never ask while somebody is about to. */
 export function isFree(port: number): Promise<boolean> {
 	return new Promise((answer) => {
 		const server = createServer();
 		server.once('error', () => answer(false));
 		server.listen(port, HOST, () => server.close(() => answer(true)));
+	});
+}
+
+/** Whether somebody listens on a port. */
+export function isListening(port: number): Promise<boolean> {
+	return new Promise((answer) => {
+		const socket = connect(port, HOST);
+		socket.once('error', () => answer(false));
+		socket.once('connect', () => {
+			socket.destroy();
+			answer(true);
+		});
 	});
 }

@@ -100,6 +100,7 @@ export class PostgresServer {
 		const draft = await mkdtemp(join(this.dataDir, DRAFT));
 		try {
 			if (this.#launcher.account) await giveTo(this.#launcher.account, draft);
+			signal.throwIfAborted();
 			await this.#initdb(draft, signal);
 			await rename(draft, this.#clusterDir);
 		} catch (error) {

@@ -1,12 +1,12 @@
 /** The carrier on a Redis Cluster: all its keys in one slot, found wherever that slot is. */
 import { afterEach, expect, it, jest } from '@jest/globals';
+import { freePort } from '../../bin/brokers/ports.ts';
 import { redis } from '../../bin/brokers/redis.ts';
 import { HOUR, SECOND } from '../../domain/time.ts';
 import { MOST_ATTEMPTS } from '../../mixins/brokers/carrier.ts';
 import { RedisCarrier } from '../../mixins/brokers/redis.ts';
 import { describeBroker } from '../support/brokers.ts';
 import { memoryLog } from '../support/database.ts';
-import { freePort } from '../support/free-port.ts';
 import { startRedis, type TestRedis } from '../support/redis.ts';
 import { PATIENCE, until } from '../support/until.ts';
 import { Collector, idsOf, TOPOLOGY, toMessage, toMessages } from './carrier-bench.ts';

@@ -1,13 +1,13 @@
 /** What the carrier asks of a Redis, and what it does with one that changes, refuses, hangs or moves. */
 import { createConnection, createServer, type Server, type Socket } from 'node:net';
 import { afterEach, expect, it, jest } from '@jest/globals';
+import { freePort } from '../../bin/brokers/ports.ts';
 import { LocalRedis, redis } from '../../bin/brokers/redis.ts';
 import { SECOND } from '../../domain/time.ts';
 import { decode } from '../../mixins/brokers/redis/message.ts';
 import { RedisCarrier, UnfitServer } from '../../mixins/brokers/redis.ts';
 import { describeBroker } from '../support/brokers.ts';
 import { memoryLog } from '../support/database.ts';
-import { freePort } from '../support/free-port.ts';
 import { prepareRedis, startRedis, type TestRedis } from '../support/redis.ts';
 import { PATIENCE, until } from '../support/until.ts';
 import { Collector, TOPOLOGY, toMessage, toMessages } from './carrier-bench.ts';

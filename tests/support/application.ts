@@ -1,4 +1,4 @@
-import { mkdtemp } from 'node:fs/promises';
+import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { parseSettings, SERVICE_NAMES, type ServiceName } from '../../mixins/settings.ts';
@@ -25,5 +25,9 @@ export async function startTestApplication(
 	});
 	const application = await startApplication({ ...settings, services });
 	await application.ready;
-	return application;
+	const stop = async (): Promise<void> => {
+		await application.stop();
+		await rm(dataDir, { recursive: true, force: true });
+	};
+	return { ...application, stop };
 }

@@ -3,9 +3,9 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { kafka } from '../../bin/brokers/kafka.ts';
 import type { BrokerKind, LocalBroker } from '../../bin/brokers/local-broker.ts';
+import { freePort } from '../../bin/brokers/ports.ts';
 import { rabbitmq } from '../../bin/brokers/rabbitmq.ts';
 import { redis } from '../../bin/brokers/redis.ts';
-import { freePort } from './free-port.ts';
 
 /** Every broker that the system can be run on. */
 export const BROKER_KINDS: readonly BrokerKind[] = [rabbitmq, kafka, redis];

@@ -4,10 +4,10 @@ import { mkdtemp, readFile, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, expect, it } from '@jest/globals';
+import { freePort } from '../../bin/brokers/ports.ts';
 import { redis } from '../../bin/brokers/redis.ts';
 import { describeCompose, PASSWORDS, service } from '../compose/project.ts';
 import { describeBroker } from '../support/brokers.ts';
-import { freePort } from '../support/free-port.ts';
 import { ask } from '../support/redis.ts';
 import { until } from '../support/until.ts';
 

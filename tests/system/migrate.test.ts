@@ -1,7 +1,6 @@
 /** A database that is not embedded: processes that wait for its version, and processes that bring it there at once. */
-import { once } from 'node:events';
-import { type AddressInfo, createServer } from 'node:net';
 import { afterEach, beforeEach, expect, it } from '@jest/globals';
+import { freePort } from '../../bin/brokers/ports.ts';
 import { MIGRATIONS } from '../../mixins/database/migrations.ts';
 import { Client } from '../support/client.ts';
 import { startTestDatabase, type TestDatabase } from '../support/database.ts';
@@ -20,15 +19,6 @@ afterEach(async () => {
 	await system.dispose();
 	await database.stop();
 }, 60_000);
-
-async function freePort(): Promise<number> {
-	const server = createServer().listen(0, '127.0.0.1');
-	await once(server, 'listening');
-	const { port } = server.address() as AddressInfo;
-	server.close();
-	await once(server, 'close');
-	return port;
-}
 
 interface Ready {
 	readonly status: number;

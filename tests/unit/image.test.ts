@@ -5,8 +5,8 @@ import { type AddressInfo, createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
+import { freePort } from '../../bin/brokers/ports.ts';
 import { ProbeServer } from '../../mixins/probe-server.ts';
-import { freePort } from '../support/free-port.ts';
 import { ROOT } from '../support/process.ts';
 
 interface Locked {
