@@ -1,6 +1,6 @@
 import { type ChildProcess, spawn, spawnSync } from 'node:child_process';
 import { once } from 'node:events';
-import { cpSync, rmSync } from 'node:fs';
+import { cpSync, existsSync, readdirSync, rmSync } from 'node:fs';
 import { appendFile, mkdtemp, readdir, readFile, rm, stat, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -102,15 +102,16 @@ function alive(pid: number): boolean {
 	return /^[^Z]/.test(stdout.trim());
 }
 
-async function until(condition: () => unknown, patience = 20_000): Promise<void> {
+async function until(condition: () => unknown, patience = 20_000, rest: () => Promise<unknown> = () => sleep(10)) {
 	const deadline = performance.now() + patience;
 	while (!(await condition())) {
 		if (performance.now() > deadline) throw new Error(`never came true: ${condition}`);
-		await sleep(10);
+		await rest();
 	}
 }
 
 const drafts = async () => (await readdir(dataDir)).filter((name) => name.startsWith('.initdb-'));
+const draftThere = () => existsSync(dataDir) && readdirSync(dataDir).some((name) => name.startsWith('.initdb-'));
 const initialising = () =>
 	drafts().then(
 		(names) => names.length > 0,
@@ -170,11 +171,22 @@ describe('a start', () => {
 		await expect(start()).rejects.toThrow(/is not a database/);
 	});
 
-	it('can be given up, and leaves nothing behind', async () => {
+	it.each([
+		['while initdb works', () => until(initialising)],
+		[
+			'before initdb begins',
+			() =>
+				until(
+					() => draftThere(),
+					20_000,
+					() => new Promise(setImmediate),
+				),
+		],
+	])('can be given up %s, and leaves nothing behind', async (_, moment) => {
 		const giveUp = new AbortController();
 		const attempt = start({ signal: giveUp.signal });
 		attempt.catch(() => {});
-		await until(initialising);
+		await moment();
 		giveUp.abort();
 		await expect(attempt).rejects.toThrow(/abort/i);
 		expect((await readdir(dataDir)).filter((name) => name !== 'postgres.log')).toEqual([]);
