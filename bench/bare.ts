@@ -3,10 +3,17 @@ import { connect } from 'amqplib';
 import { Redis } from 'ioredis';
 import { Kafka, logLevel } from 'kafkajs';
 import type { BrokerKind } from '../bin/brokers/local-broker.ts';
+import type { CarrierMessage } from '../mixins/brokers/carrier.ts';
+import { fresh, toRecord } from '../mixins/brokers/kafka/records.ts';
+import { toPacket } from '../mixins/brokers/rabbitmq/message.ts';
+import { encode } from '../mixins/brokers/redis/message.ts';
 
-/** Publishes a batch with the client alone and resolves when the broker has confirmed it. */
+/**
+ * Publishes a batch with the client alone and resolves when the broker has confirmed it: the same messages as ours, to
+ * one queue, stream or topic, without a delay.
+ */
 export interface BareClient {
-	publish(bodies: readonly string[]): Promise<void>;
+	publish(messages: readonly CarrierMessage[]): Promise<void>;
 	close(): Promise<void>;
 }
 
@@ -18,8 +25,11 @@ export const BARE: Readonly<Record<BrokerKind['scheme'], (url: string) => Promis
 		const queue = `bare-${randomUUID()}`;
 		await channel.assertQueue(queue, { durable: true, arguments: { 'x-queue-type': 'quorum' } });
 		return {
-			publish: async (bodies) => {
-				for (const body of bodies) channel.sendToQueue(queue, Buffer.from(body), { persistent: true, mandatory: true });
+			publish: async (messages) => {
+				for (const message of messages) {
+					const { content, options } = toPacket(message, 0);
+					channel.sendToQueue(queue, content, { ...options, persistent: true, mandatory: true });
+				}
 				await channel.waitForConfirms();
 			},
 			close: async () => {
@@ -32,9 +42,9 @@ export const BARE: Readonly<Record<BrokerKind['scheme'], (url: string) => Promis
 		const client = new Redis(url);
 		const stream = `bare-${randomUUID()}`;
 		return {
-			publish: async (bodies) => {
+			publish: async (messages) => {
 				const pipeline = client.pipeline();
-				for (const body of bodies) pipeline.xadd(stream, '*', 'body', body);
+				for (const message of messages) pipeline.xadd(stream, '*', 'body', encode({ ...message, attempts: 0 }));
 				await pipeline.exec();
 			},
 			close: async () => {
@@ -53,9 +63,9 @@ export const BARE: Readonly<Record<BrokerKind['scheme'], (url: string) => Promis
 		const producer = kafka.producer({ idempotent: true });
 		await producer.connect();
 		return {
-			publish: async (bodies) => {
-				const messages = bodies.map((value) => ({ key: randomUUID(), value }));
-				await producer.sendBatch({ acks: -1, topicMessages: [{ topic, messages }] });
+			publish: async (messages) => {
+				const records = messages.map((message) => toRecord(fresh(message, null)));
+				await producer.sendBatch({ acks: -1, topicMessages: [{ topic, messages: records }] });
 			},
 			close: async () => {
 				await producer.disconnect();

@@ -7,6 +7,8 @@ import { setTimeout as pause } from 'node:timers/promises';
 import { setFlagsFromString } from 'node:v8';
 import { runInNewContext } from 'node:vm';
 import type { BrokerKind } from '../bin/brokers/local-broker.ts';
+import type { CarrierMessage } from '../mixins/brokers/carrier.ts';
+import { toEnvelope } from '../mixins/envelope.ts';
 import { newId } from '../mixins/ids.ts';
 import { BROKER_KINDS, type TestBroker, testBroker } from '../tests/support/broker-kinds.ts';
 import { BARE } from './bare.ts';
@@ -19,6 +21,15 @@ import { Stage } from './stage.ts';
 export const BROKER_MEASURES = ['relay', 'lateness', 'drain', 'delayed', 'scale'] as const;
 
 const BATCH = 500;
+const PENDING = JSON.stringify({
+	version: 1,
+	productName: 'A pound of tea',
+	amountMinor: '1990',
+	currency: 'USD',
+	pendingUntil: new Date().toISOString(),
+});
+/** So far ahead that nothing of it becomes due while the bench runs. */
+const FAR = { text: '2h', milliseconds: 2 * 60 * 60 * 1_000 };
 const BODY = JSON.stringify({ specversion: '1.0', data: 'x'.repeat(350) });
 const DELAYED = 200_000;
 /** Published before the memory is looked at first, so that all that is made once is there. */
@@ -80,12 +91,36 @@ const MEASURES: Readonly<Record<(typeof BROKER_MEASURES)[number], (bench: Bench)
 	scale,
 };
 
+/** What two rows of an order become, an event and a wake-up, for as many orders as one batch holds. */
+function messages(): readonly CarrierMessage[] {
+	return Array.from({ length: BATCH }, (_, place): CarrierMessage => {
+		const now = Date.now();
+		const [id, key] = [newId(now), newId(now)];
+		const envelope = { id, order_id: key, occurred_at: now, traceparent: null };
+		if (place % 2 === 0) {
+			const body = toEnvelope({ ...envelope, type: 'OrderPending', sequence: 1, data: PENDING, deliver_at: null });
+			return { id, type: 'OrderPending', key, body, deliverAt: null, delay: 0 };
+		}
+		const deliverAt = now + FAR.milliseconds;
+		const wakeUp = { sequence: null, occurred_at: null, data: null, deliver_at: deliverAt };
+		return {
+			id,
+			type: 'OrderDue',
+			key,
+			body: toEnvelope({ ...envelope, ...wakeUp, type: 'OrderDue' }),
+			deliverAt,
+			delay: 0,
+		};
+	});
+}
+
 /** Stored rows, all unsent, until the broker has confirmed the last; beside it the client's own batches. */
 async function relay({ stage, broker, kind, report, orders, env }: Bench): Promise<void> {
 	const client = await BARE[kind.scheme](broker.url);
+	const batch = messages();
 	const bare = async (): Promise<number> => {
 		const start = performance.now();
-		for (let sent = 0; sent < 2 * orders; sent += BATCH) await client.publish(Array<string>(BATCH).fill(BODY));
+		for (let sent = 0; sent < 2 * orders; sent += BATCH) await client.publish(batch);
 		return (2 * orders * 1_000) / (performance.now() - start);
 	};
 	const relaying = async (): Promise<number> => {
@@ -149,9 +184,6 @@ async function drains({ stage, report, orders, env }: Bench): Promise<void> {
 	await once(env)();
 	await report.compare('due at one moment → Shipped / the embedded carrier', '≥ 0.7', once({}), once(env));
 }
-
-/** So far ahead that nothing of it becomes due while the bench runs. */
-const FAR = { text: '2h', milliseconds: 2 * 60 * 60 * 1_000 };
 
 /**
  * The rate of accepting while so many wake-ups wait at the broker, beside that on a broker of the same kind which holds
