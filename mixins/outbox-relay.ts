@@ -4,6 +4,7 @@ import type { Carrier, CarrierMessage, Failure } from './brokers/carrier.ts';
 import { crashPoint } from './crash-points.ts';
 import { plainArray, storable, textArray } from './database/arrays.ts';
 import { type Database, isTransient, type Transaction } from './database/database.ts';
+import { instant } from './database/instants.ts';
 import type { Statement } from './database/statement.ts';
 import { type Envelope, toEnvelope } from './envelope.ts';
 import { isolate } from './isolate.ts';
@@ -34,8 +35,6 @@ interface Leased {
 	/** when they were read, by the process's timer: their delays count from then */
 	readonly readAt: number;
 }
-
-const NOTHING: Leased = { rows: [], readAt: 0 };
 
 /**
  * Carries the outbox to the carrier. Any number may run at once: each claims rows that no other holds. Where the
@@ -107,31 +106,31 @@ export class OutboxRelay {
 		return rows.length;
 	}
 
-	/** While a batch is published, the one before it is marked and the one behind it leased. Answers the last one's size. */
+	/** While batches are published and others marked, the next is leased. Answers the last one's size. */
 	async #sendByLease(): Promise<number> {
 		const end = performance.now() + LONGEST_STEP;
+		const { publications: most = 1 } = this.#carrier;
+		const publishing: Promise<unknown>[] = [];
+		const marking: Promise<void>[] = [];
 		let trouble: unknown;
 		const note = (error: unknown): void => {
 			trouble ??= error;
 		};
-		let marking: Promise<void> = Promise.resolve();
-		let leased = await this.#lease();
-		let size = leased.rows.length;
-		while (leased.rows.length > 0) {
-			const { rows } = leased;
-			size = rows.length;
-			const now = performance.now();
-			const goOn = size === BATCH && trouble === undefined && this.#restUntil < now && now < end;
+		let size = 0;
+		for (;;) {
+			const leased = await this.#lease().catch(note);
+			size = leased?.rows.length ?? 0;
+			if (leased === undefined || size === 0) break;
+			if (publishing.length === most) await publishing.shift();
+			if (marking.length > most) await marking.shift();
 			// None fails by itself: what was leased is published, and what was published is marked, whatever befalls the others.
-			const [failures, next] = await Promise.all([
-				this.#publish(leased),
-				goOn ? this.#lease().catch(note) : undefined,
-				marking,
-			]);
-			marking = this.#database.transaction('outbox.sent', (tx) => mark(tx, rows, failures)).catch(note);
-			leased = next ?? NOTHING;
+			const published = this.#publish(leased);
+			publishing.push(published);
+			marking.push(published.then((failures) => this.#mark(leased, failures)).catch(note));
+			const now = performance.now();
+			if (size < BATCH || trouble !== undefined || this.#restUntil > now || now > end) break;
 		}
-		await marking;
+		await Promise.all(marking);
 		if (trouble !== undefined) throw trouble;
 		return size;
 	}
@@ -150,6 +149,17 @@ export class OutboxRelay {
 		const failures = await this.#tryPublish(rows, performance.now() - readAt);
 		crashPoint('after:outbox.publish');
 		return failures;
+	}
+
+	/** Marks what was sent and puts the rest off. A mark that is lost with the server lets its row go twice. */
+	async #mark({ rows }: Leased, failures: readonly Failed[]): Promise<void> {
+		await this.#database.transaction('outbox.sent', async (tx) => {
+			tx.commitLazily();
+			const failed = new Set(failures.map(({ id }) => id));
+			const sent = rows.filter(({ id }) => !failed.has(id)).map(({ position }) => position);
+			if (sent.length > 0) await tx.query(markSent(sent));
+			await postpone(tx, rows, failures);
+		});
 	}
 
 	async #tryPublish(rows: readonly OutboxRow[], passed: Duration): Promise<readonly Failed[]> {
@@ -180,15 +190,6 @@ const toMessage = (row: OutboxRow, passed: Duration): CarrierMessage => ({
 	delay: Math.max(0, row.delay - passed),
 });
 
-/** Marks what was sent by lease, and puts the rest off. A mark that is lost with the server lets its row go twice. */
-async function mark(tx: Transaction, rows: readonly OutboxRow[], failures: readonly Failed[]): Promise<void> {
-	tx.commitLazily();
-	const failed = new Set(failures.map(({ id }) => id));
-	const sent = rows.filter(({ id }) => !failed.has(id)).map(({ position }) => position);
-	if (sent.length > 0) await tx.query(markSent(sent));
-	await postpone(tx, rows, failures);
-}
-
 /** What the carrier did not take is not sent; it goes again later. */
 async function postpone(tx: Transaction, rows: readonly OutboxRow[], failures: readonly Failed[]): Promise<void> {
 	if (failures.length === 0) return;
@@ -205,8 +206,8 @@ async function postpone(tx: Transaction, rows: readonly OutboxRow[], failures: r
 
 const UNSENT = 'sent_at IS NULL AND available_at <= statement_timestamp()';
 
-const ENVELOPED = `m.position, m.message_id AS id, m.type, m.order_id, m.sequence, m.attempts, m.deliver_at,
-		e.occurred_at, e.data, e.traceparent,
+const ENVELOPED = `m.position, m.message_id AS id, m.type, m.order_id, m.sequence, m.attempts, e.data, e.traceparent,
+		${instant('m.deliver_at', 'deliver_at')}, ${instant('e.occurred_at', 'occurred_at')},
 		coalesce(greatest(0, extract(epoch FROM m.deliver_at - clock_timestamp()) * 1000), 0)::float8 AS delay`;
 
 /** One look-up a message; a plain join would read all of a table that was empty when it was last analysed. */

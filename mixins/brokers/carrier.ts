@@ -80,6 +80,8 @@ export interface Topology {
 export interface Carrier {
 	/** how much before its moment a message may be delivered, in milliseconds; 0 where the database's clock decides */
 	readonly early: Duration;
+	/** how many calls of `publish` may be under way at once and still be stored in their order, unless one fails; 1 unless given */
+	readonly publications?: number;
 	/**
 	 * Resolves when the carrier holds the messages safely, with those that it can never take. Throws if it cannot be
 	 * reached; then any of them may have been taken, and all are to be sent again.

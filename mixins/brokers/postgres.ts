@@ -1,7 +1,8 @@
 import { Buffer } from 'node:buffer';
 import { type Duration, type Instant, SECOND } from '../../domain/time.ts';
-import { instants, joinedTexts, plainArray, splitTexts, storable, textArray } from '../database/arrays.ts';
+import { joinedTexts, plainArray, splitTexts, storable, textArray } from '../database/arrays.ts';
 import type { Database, Transaction } from '../database/database.ts';
+import { instants } from '../database/instants.ts';
 import type { Statement } from '../database/statement.ts';
 import { type Log, Loop } from '../loop.ts';
 import {

@@ -40,6 +40,8 @@ export interface RabbitMqOptions {
 export class RabbitMqCarrier implements Carrier {
 	/** The clocks of database and broker drift apart while a message waits, or are set. */
 	readonly early: Duration = SECOND;
+	/** One channel keeps their order; the broker stores one batch while the next is written to it. */
+	readonly publications = 3;
 	readonly #topology: Topology;
 	readonly #types: ReadonlySet<string>;
 	readonly #taken: ReadonlySet<string>;

@@ -13,11 +13,6 @@ export function plainArray(values: readonly (string | number | bigint | null)[])
 	return `${text}}`;
 }
 
-/** Moments, as seconds since 1970 for `to_timestamp`. */
-export function instants(values: readonly (number | null)[]): string {
-	return plainArray(values.map((value) => (value === null ? null : value / 1_000)));
-}
-
 const NEEDS_ESCAPE = /["\\]/g;
 
 /** Text of any kind. */

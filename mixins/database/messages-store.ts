@@ -1,6 +1,7 @@
 import type { OrderEvent, Raised } from '../../domain/events.ts';
-import { instants, joinedTexts, plainArray, splitTexts } from './arrays.ts';
+import { joinedTexts, plainArray, splitTexts } from './arrays.ts';
 import type { Transaction } from './database.ts';
+import { instants } from './instants.ts';
 import type { Statement } from './statement.ts';
 
 /** Something raised, with the trace of what caused it (W3C Trace Context). */

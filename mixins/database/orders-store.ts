@@ -9,8 +9,9 @@ import {
 } from '../../domain/payment.ts';
 import type { Shipment } from '../../domain/shipment.ts';
 import type { Instant } from '../../domain/time.ts';
-import { instants, plainArray, textArray } from './arrays.ts';
+import { plainArray, textArray } from './arrays.ts';
 import type { Transaction } from './database.ts';
+import { instant, instants } from './instants.ts';
 import type { Statement } from './statement.ts';
 
 interface OrderRow {
@@ -36,9 +37,6 @@ interface OrderRow {
 	sweeps: number;
 	traceparent: string | null;
 }
-
-/** A moment in milliseconds since 1970: as a number it costs less than as text, here and at the server. */
-const instant = (column: string, name = column): string => `round(date_part('epoch', ${column}) * 1000) AS ${name}`;
 
 const ORDER_COLUMNS = `id, owner, product_name, amount, currency, payment_method, cancellation_window, status,
 	${['created_at', 'pending_until', 'held_at', 'hold_expires_at', 'confirmed_at', 'cancelled_at', 'shipped_at', 'failed_at'].map((column) => instant(column)).join(', ')},

@@ -41,6 +41,8 @@ export class Topics {
 	readonly groups: readonly string[];
 	readonly #prefix: string;
 	readonly #topology: Topology;
+	/** by type */
+	readonly #takers: ReadonlyMap<string, readonly string[]>;
 	readonly #holds: ReadonlyMap<string, Duration>;
 
 	/** Throws if the names would not be Kafka's. */
@@ -51,6 +53,7 @@ export class Topics {
 			if (!/^[\w.-]{1,100}$/.test(name)) throw new Error(`Kafka's topics cannot be named after '${name}'`);
 		this.#prefix = prefix;
 		this.#topology = topology;
+		this.#takers = new Map(topology.types.map((type) => [type, groups.filter((group) => this.takes(group, type))]));
 		this.others = `${prefix}.events`;
 		this.deadLetters = `${prefix}.dead-letters`;
 		this.clock = `${prefix}.clock`;
@@ -85,7 +88,7 @@ export class Topics {
 
 	/** The groups that take a type. */
 	groupsOf(type: string): readonly string[] {
-		return Object.entries(this.#topology.consumers).flatMap(([group, types]) => (types.includes(type) ? [group] : []));
+		return this.#takers.get(type) ?? [];
 	}
 
 	/** Whether a group of ours takes a type. */
