@@ -16,7 +16,7 @@ export async function until(condition: () => Promise<boolean>, what: string, sec
 export class TooSlow extends Error {}
 
 /** How long before the moment the orders are placed, unless told otherwise. */
-export const leadFor = (orders: number): number => 10_000 + 4 * orders;
+export const leadFor = (orders: number): number => 10_000 + 2 * orders;
 
 /** Orders that are all due at one moment, until the last has shipped: orders a second. */
 export async function drain(

@@ -47,8 +47,8 @@ export const NOT_BEGUN = 'not begun in time';
 /** How long a service that stops waits for its calls. */
 export const STOP_PATIENCE: Duration = 3_000;
 
-/** Outcomes that arrive together are stored together, at most so many. */
-const GROUP = { size: 500, inFlight: 2 };
+/** Outcomes that arrive while others are stored are stored together, at most so many. */
+const GROUP = { size: 500, inFlight: 1 };
 
 /**
  * Calls to the outside whose intent has been committed. They run side by side, never more than there are slots;

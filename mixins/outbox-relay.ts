@@ -210,19 +210,17 @@ const ENVELOPED = `m.position, m.message_id AS id, m.type, m.order_id, m.sequenc
 		${instant('m.deliver_at', 'deliver_at')}, ${instant('e.occurred_at', 'occurred_at')},
 		coalesce(greatest(0, extract(epoch FROM m.deliver_at - clock_timestamp()) * 1000), 0)::float8 AS delay`;
 
-/** One look-up a message; a plain join would read all of a table that was empty when it was last analysed. */
-const WITH_EVENTS = `AS m LEFT JOIN LATERAL (
-		SELECT * FROM order_events h WHERE h.order_id = m.order_id AND h.sequence = m.sequence LIMIT 1) AS e ON true`;
+const WITH_EVENTS = 'AS m LEFT JOIN order_events e ON e.order_id = m.order_id AND e.sequence = m.sequence';
 
-const OLDEST = `SELECT position FROM outbox_messages WHERE ${UNSENT} ORDER BY available_at, position LIMIT $1
+const OLDEST = `SELECT ctid FROM outbox_messages WHERE ${UNSENT} ORDER BY available_at, position LIMIT $1
 	FOR UPDATE SKIP LOCKED`;
 
-const THESE = `SELECT position FROM outbox_messages WHERE sent_at IS NULL AND position = ANY($1::bigint[])
+const THESE = `SELECT ctid FROM outbox_messages WHERE sent_at IS NULL AND position = ANY($1::bigint[])
 	FOR UPDATE SKIP LOCKED`;
 
 /** Claims rows and marks them as sent, which holds if the transaction does. */
-const taken = (positions: string): string => `WITH taken AS (
-		UPDATE outbox_messages SET sent_at = statement_timestamp() WHERE position = ANY (ARRAY(${positions})) RETURNING *)
+const taken = (rows: string): string => `WITH taken AS (
+		UPDATE outbox_messages SET sent_at = statement_timestamp() WHERE ctid = ANY (ARRAY(${rows})) RETURNING *)
 	SELECT ${ENVELOPED} FROM taken ${WITH_EVENTS} ORDER BY m.position`;
 
 const take = (most: number): Statement => ({ name: 'take-outbox', text: taken(OLDEST), values: [most] });
@@ -238,7 +236,7 @@ const lease = (most: number): Statement => ({
 	name: 'lease-outbox',
 	text: `WITH leased AS (
 			UPDATE outbox_messages SET available_at = statement_timestamp() + $2::float8 * interval '1 millisecond'
-			WHERE position = ANY (ARRAY(${OLDEST})) RETURNING *)
+			WHERE ctid = ANY (ARRAY(${OLDEST})) RETURNING *)
 		SELECT ${ENVELOPED} FROM leased ${WITH_EVENTS} ORDER BY m.position`,
 	values: [most, LEASE],
 });

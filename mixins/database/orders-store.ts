@@ -1,12 +1,6 @@
 import type { Order } from '../../domain/order.ts';
 import type { OrderRecord, OrderStatus } from '../../domain/order-record.ts';
-import {
-	newPayment,
-	type OpenOperation,
-	type Payment,
-	type PaymentOperation,
-	type PaymentStatus,
-} from '../../domain/payment.ts';
+import type { OpenOperation, Payment, PaymentOperation, PaymentStatus } from '../../domain/payment.ts';
 import type { Shipment } from '../../domain/shipment.ts';
 import type { Instant } from '../../domain/time.ts';
 import { plainArray, textArray } from './arrays.ts';
@@ -104,8 +98,9 @@ export const CLOCK: Statement = {
 };
 
 interface PaymentRow {
-	order_id: string;
-	payment_status: PaymentStatus | null;
+	/** null in the row of a clock that no payment came with */
+	order_id: string | null;
+	payment_status: PaymentStatus;
 	operation: PaymentOperation | null;
 	key_used_at: Instant;
 	attempt_until: Instant;
@@ -116,11 +111,6 @@ interface PaymentRow {
 	now: Instant;
 }
 
-/** One look-up an order; a plain join would read all of a table that was empty when it was last analysed. */
-const each = (table: string, name: string, condition = 'true'): string =>
-	`LEFT JOIN LATERAL (
-		SELECT * FROM ${table} t WHERE t.order_id = ids.order_id AND ${condition} LIMIT 1) AS ${name} ON true`;
-
 export interface ClockAndPayments {
 	readonly now: Instant;
 	readonly payments: ReadonlyMap<string, { readonly payment: Payment; readonly shipment: Shipment | null }>;
@@ -130,22 +120,25 @@ export interface ClockAndPayments {
 export async function readClockAndPayments(tx: Transaction, ids: readonly string[]): Promise<ClockAndPayments> {
 	const rows = await tx.query<PaymentRow>({
 		name: 'clock-and-payments',
-		text: `SELECT clock.now, ids.order_id, p.status AS payment_status,
+		text: `SELECT clock.now, p.order_id, p.status AS payment_status,
 				p.operation, ${instant('p.key_used_at', 'key_used_at')}, ${instant('p.attempt_until', 'attempt_until')}, p.attempts,
 				p.reference, ${instant('s.attempt_until', 'shipment_until')}, s.attempts AS shipment_attempts
 			FROM (SELECT floor(extract(epoch FROM clock_timestamp()) * 1000)::float8 AS now) AS clock
-			LEFT JOIN unnest($1::uuid[]) AS ids (order_id) ON true
-			${each('payments', 'p')}
+			LEFT JOIN payments p ON p.order_id = ANY($1::uuid[])
 			-- nothing is handed over before it is paid
-			${each('shipments', 's', "p.status = 'Captured'")}`,
+			LEFT JOIN LATERAL (
+				SELECT * FROM shipments t WHERE t.order_id = p.order_id AND p.status = 'Captured' LIMIT 1) AS s ON true`,
 		values: [plainArray(ids)],
 	});
-	const payments = new Map(rows.map((row) => [row.order_id, { payment: toPayment(row), shipment: toShipment(row) }]));
+	const payments = new Map(
+		rows.flatMap((row) =>
+			row.order_id === null ? [] : [[row.order_id, { payment: toPayment(row), shipment: toShipment(row) }]],
+		),
+	);
 	return { now: rows[0]?.now ?? Number.NaN, payments };
 }
 
 function toPayment(row: PaymentRow): Payment {
-	if (row.payment_status === null) return newPayment();
 	const open: OpenOperation | null =
 		row.operation === null
 			? null

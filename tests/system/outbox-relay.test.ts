@@ -227,7 +227,7 @@ describe('a carrier with a lease', () => {
 			},
 		};
 		await step(slow);
-		expect(left).toBeGreaterThanOrEqual(expected);
+		expect(left).toBeGreaterThan(expected - 1); // the database's clock is read in whole milliseconds
 		expect(left).toBeLessThan(expected + 500);
 	});
 
