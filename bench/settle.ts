@@ -33,7 +33,10 @@ export async function drain(
 	const left = (): number => Math.max(1_000, Math.round(due - Date.now() - ahead));
 	const allShipped = (): Promise<void> =>
 		until(
-			async () => (await stage.count('(SELECT FROM orders WHERE sweep_at IS NOT NULL LIMIT 1) AS unfinished')) === 0,
+			async () =>
+				(await stage.count(
+					'(SELECT FROM orders WHERE sweep_at IS NOT NULL ORDER BY sweep_at LIMIT 1) AS unfinished',
+				)) === 0,
 			'all have shipped',
 			300,
 		);

@@ -15,18 +15,18 @@ export interface IdempotencyKey {
 	readonly fingerprint: string;
 }
 
-export interface PlaceRequest {
+export interface PlaceRequest<A> {
 	readonly command: PlaceOrder;
 	readonly idempotency: IdempotencyKey | null;
 	readonly traceparent: string | null;
-	/** the answer to the caller, as JSON text, to be kept with the key */
-	readonly answer: (order: Order) => string;
+	/** the answer to the caller, to be kept as JSON with the key */
+	readonly answer: (order: Order) => A;
 }
 
-export type Placed =
-	| { readonly kind: 'created'; readonly order: Order }
+export type Placed<A> =
+	| { readonly kind: 'created'; readonly answer: A }
 	/** the key is known, and so is the answer */
-	| { readonly kind: 'replayed'; readonly answer: string }
+	| { readonly kind: 'replayed'; readonly answer: A }
 	/** the key is known, with another body */
 	| { readonly kind: 'key-reused' }
 	/** a request with this key is still running */
@@ -43,14 +43,14 @@ const WAIT_STEP: Duration = 25;
  * Takes orders in. Requests that arrive together share one transaction, so that the disk is waited for once. A bad one
  * never harms its neighbours, and one whose key somebody else holds leaves the group and waits alone.
  */
-export class Intake {
-	readonly #batcher: Batcher<PlaceRequest, Placed>;
+export class Intake<A> {
+	readonly #batcher: Batcher<PlaceRequest<A>, Placed<A>>;
 
 	constructor(database: Database, onStored: OnStored) {
 		this.#batcher = new Batcher(GROUP, (requests) => storeApart(database, onStored, requests));
 	}
 
-	async place(request: PlaceRequest): Promise<Placed> {
+	async place(request: PlaceRequest<A>): Promise<Placed<A>> {
 		for (let waited = 0; ; waited += WAIT_STEP) {
 			const placed = await this.#batcher.add(request);
 			if (placed.kind !== 'in-progress' || waited >= LONGEST_WAIT) return placed;
@@ -64,12 +64,12 @@ export class Intake {
 	}
 }
 
-async function storeApart(
+async function storeApart<A>(
 	database: Database,
 	onStored: OnStored,
-	requests: readonly PlaceRequest[],
-): Promise<readonly Placed[]> {
-	const answers = new Map<PlaceRequest, Placed>();
+	requests: readonly PlaceRequest<A>[],
+): Promise<readonly Placed<A>[]> {
+	const answers = new Map<PlaceRequest<A>, Placed<A>>();
 	await isolate(
 		requests,
 		async (group) => {
@@ -84,12 +84,12 @@ async function storeApart(
 	return requests.map((request) => answers.get(request) ?? { kind: 'in-progress' });
 }
 
-async function store(
+async function store<A>(
 	tx: Transaction,
 	work: UnitOfWork,
-	group: readonly PlaceRequest[],
-): Promise<Map<PlaceRequest, Placed>> {
-	const placed = new Map<PlaceRequest, Placed>();
+	group: readonly PlaceRequest<A>[],
+): Promise<Map<PlaceRequest<A>, Placed<A>>> {
+	const placed = new Map<PlaceRequest<A>, Placed<A>>();
 	const [held, moment] = await Promise.all([takeKeys(tx, group), work.readClock()]);
 	const keys: StoredKey[] = [];
 	for (const request of group) {
@@ -102,17 +102,18 @@ async function store(
 			}
 			if (mine.answer !== null) {
 				const same = mine.fingerprint === idempotency.fingerprint;
-				placed.set(request, same ? { kind: 'replayed', answer: mine.answer } : { kind: 'key-reused' });
+				placed.set(request, same ? { kind: 'replayed', answer: JSON.parse(mine.answer) } : { kind: 'key-reused' });
 				continue;
 			}
 		}
 		const order = Order.place(command, moment);
 		work.add(order);
 		work.trace(order.record.id, request.traceparent);
-		placed.set(request, { kind: 'created', order });
+		const answer = request.answer(order);
+		placed.set(request, { kind: 'created', answer });
 		if (idempotency !== null) {
 			const { id, owner, createdAt } = order.record;
-			keys.push({ ...idempotency, caller: owner, orderId: id, answer: request.answer(order), createdAt });
+			keys.push({ ...idempotency, caller: owner, orderId: id, answer: JSON.stringify(answer), createdAt });
 		}
 	}
 	work.save();
@@ -127,7 +128,7 @@ interface StoredKey extends IdempotencyKey {
 	readonly createdAt: number;
 }
 
-const nameOf = ({ command, idempotency }: PlaceRequest): string => `${command.owner}\n${idempotency?.key}`;
+const nameOf = ({ command, idempotency }: PlaceRequest<unknown>): string => `${command.owner}\n${idempotency?.key}`;
 
 interface HeldKey {
 	readonly taken: boolean;
@@ -141,8 +142,11 @@ interface HeldKey {
  * Of two with the same key only the first does. An answer that another transaction stored between this statement's
  * snapshot and the lock is not seen: then the key cannot be stored, and the whole transaction is repeated.
  */
-async function takeKeys(tx: Transaction, group: readonly PlaceRequest[]): Promise<ReadonlyMap<PlaceRequest, HeldKey>> {
-	const first = new Map<string, PlaceRequest>();
+async function takeKeys<A>(
+	tx: Transaction,
+	group: readonly PlaceRequest<A>[],
+): Promise<ReadonlyMap<PlaceRequest<A>, HeldKey>> {
+	const first = new Map<string, PlaceRequest<A>>();
 	for (const request of group) {
 		if (request.idempotency !== null && !first.has(nameOf(request))) first.set(nameOf(request), request);
 	}
@@ -160,7 +164,7 @@ async function takeKeys(tx: Transaction, group: readonly PlaceRequest[]): Promis
 			textArray(requests.map(({ idempotency }) => idempotency?.key ?? null)),
 		],
 	});
-	const held = requests.flatMap((request, place): [PlaceRequest, HeldKey][] => {
+	const held = requests.flatMap((request, place): [PlaceRequest<A>, HeldKey][] => {
 		const row = rows[place];
 		return row?.taken === true ? [[request, row]] : [];
 	});

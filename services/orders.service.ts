@@ -6,6 +6,7 @@ import { formatAmount } from '../domain/money.ts';
 import type { Moment, Order } from '../domain/order.ts';
 import type { OrderStatus } from '../domain/order-record.ts';
 import type { Result } from '../domain/result.ts';
+import type { Duration } from '../domain/time.ts';
 import { minorUnits } from '../mixins/currencies.ts';
 import type { Models, OrderRow } from '../mixins/database/models.ts';
 import { type Reads, reading, readMixin } from '../mixins/database/read-adapter.ts';
@@ -41,7 +42,7 @@ type IdContext = Context<{ id: string }, Meta>;
 /** Creates, reads, and takes the buyer's word: cancel, hold, resume. */
 export function ordersService(platform: Platform, models: Models): ServiceSchema {
 	const { database, settings, stored } = platform;
-	const intake = new Intake(database, stored);
+	const intake = new Intake<OrderDto>(database, stored);
 
 	const watch = new OrderWatch(database, platform.log('orders'));
 	const hint = (orderIds: readonly string[]): void => watch.hint(orderIds);
@@ -100,17 +101,18 @@ export function ordersService(platform: Platform, models: Models): ServiceSchema
 					const { params, meta } = ctx;
 					const caller = callerOf(meta);
 					const amount = amountOf(params.amount, params.currency ?? settings.defaultCurrency);
+					const window = params.cancellationWindow === undefined ? undefined : parseDuration(params.cancellationWindow);
 					const placed = await intake.place({
 						command: {
 							owner: caller.subject,
 							productName: params.productName,
 							amount,
 							paymentMethod: params.paymentMethod ?? 'card_ok',
-							cancellationWindow: parseDuration(params.cancellationWindow ?? '') ?? settings.cancellationWindow,
+							cancellationWindow: window ?? settings.cancellationWindow,
 						},
-						idempotency: idempotencyOf(params, formatAmount(amount, minorUnits)),
+						idempotency: idempotencyOf(params, formatAmount(amount, minorUnits), window ?? null),
 						traceparent: meta.traceparent ?? null,
-						answer: (order) => JSON.stringify(orderToDto(order)),
+						answer: orderToDto,
 					});
 					switch (placed.kind) {
 						case 'failed':
@@ -128,7 +130,7 @@ export function ordersService(platform: Platform, models: Models): ServiceSchema
 								'Idempotency.InProgress',
 							);
 						default: {
-							const order: OrderDto = placed.kind === 'created' ? orderToDto(placed.order) : JSON.parse(placed.answer);
+							const order = placed.answer;
 							meta.$statusCode = 201;
 							meta.$location = `/orders/${order.id}`;
 							const isReplay = placed.kind === 'replayed';
@@ -242,10 +244,9 @@ const UNFINISHED: ReadonlySet<OrderStatus> = new Set(['Pending', 'OnHold', 'Canc
 const notFound = (): Error => new Errors.MoleculerClientError('There is no such order.', 404, 'Orders.NotFound');
 
 /** Bodies are compared as validated, before any default that a setting could change. */
-function idempotencyOf(params: CreateParams, amount: string): IdempotencyKey | null {
-	const { idempotencyKey: key, productName, currency, cancellationWindow, paymentMethod } = params;
+function idempotencyOf(params: CreateParams, amount: string, window: Duration | null): IdempotencyKey | null {
+	const { idempotencyKey: key, productName, currency, paymentMethod } = params;
 	if (key === undefined) return null;
-	const window = cancellationWindow === undefined ? null : (parseDuration(cancellationWindow) ?? null);
 	const body = JSON.stringify([productName, amount, currency ?? null, window, paymentMethod ?? null]);
 	return { key, fingerprint: hash('sha256', body, 'base64') };
 }

@@ -12,7 +12,11 @@ beforeAll(async () => {
 afterAll(() => database.stop());
 beforeEach(() => database.reset());
 
-const intake = (): Intake =>
+interface Answer {
+	readonly id: string;
+}
+
+const intake = (): Intake<Answer> =>
 	new Intake(database.database, () => {
 		stored += 1;
 	});
@@ -20,7 +24,7 @@ const intake = (): Intake =>
 function request(
 	key: string | null,
 	change: { minor?: bigint; fingerprint?: string; owner?: string } = {},
-): PlaceRequest {
+): PlaceRequest<Answer> {
 	return {
 		command: {
 			owner: change.owner ?? 'tester',
@@ -31,14 +35,11 @@ function request(
 		},
 		idempotency: key === null ? null : { key, fingerprint: change.fingerprint ?? 'same' },
 		traceparent: null,
-		answer: (order) => JSON.stringify({ id: order.record.id }),
+		answer: (order) => ({ id: order.record.id }),
 	};
 }
 
-function idOf(placed: Placed): string {
-	if (placed.kind === 'created') return placed.order.record.id;
-	return placed.kind === 'replayed' ? JSON.parse(placed.answer).id : placed.kind;
-}
+const idOf = (placed: Placed<Answer>): string => ('answer' in placed ? placed.answer.id : placed.kind);
 
 const count = async (table: string): Promise<number> =>
 	Number((await database.query<{ n: bigint }>(`SELECT count(*) AS n FROM ${table}`))[0]?.n);
@@ -113,7 +114,7 @@ describe('taking orders in', () => {
 		});
 		await isLocked;
 		const placed = await Promise.all([intake().place(request('k')), stranger]);
-		expect(placed[0]).toEqual({ kind: 'replayed', answer: '{"id":"theirs"}' });
+		expect(placed[0]).toEqual({ kind: 'replayed', answer: { id: 'theirs' } });
 		expect(await count('orders')).toBe(0);
 	});
 
