@@ -117,12 +117,7 @@ export class KafkaSpace implements Space {
 		const ends = await this.#ends(group);
 		const lanes = this.topics.lanes(group).filter(({ topic }) => ends.has(`${topic}/0`));
 		const key = lanes.map(({ topic }) => topic).join();
-		let reader = this.#readers.get(key);
-		if (reader === undefined || reader.crashed) {
-			reader = new Reader(this.#client(), lanes);
-			this.#readers.set(key, reader);
-		}
-		await reader.reaches(ends);
+		const reader = await eventually(() => this.#read(key, lanes, ends));
 		const committed = await this.#committed(group);
 		const plan = new Map<string, Instant>();
 		for (const [place, records] of reader.records) {
@@ -131,6 +126,18 @@ export class KafkaSpace implements Space {
 			}
 		}
 		return plan;
+	}
+
+	/** A reader that has read so far; one that a broker's end has crashed is replaced. */
+	async #read(key: string, lanes: readonly Lane[], ends: ReadonlyMap<string, number>): Promise<Reader> {
+		let reader = this.#readers.get(key);
+		if (reader === undefined || reader.crashed) {
+			await reader?.close();
+			reader = new Reader(this.#client(), lanes);
+			this.#readers.set(key, reader);
+		}
+		await reader.reaches(ends);
+		return reader;
 	}
 
 	/** Puts the clock that this process's carriers read forward, for as long as their consumers need to look at it. */
@@ -225,12 +232,18 @@ class Reader {
 				},
 			});
 		})();
-		this.#started.catch(() => {});
+		this.#started.catch(() => {
+			this.crashed = true;
+		});
 	}
 
+	/** Throws if it crashes before. */
 	async reaches(ends: ReadonlyMap<string, number>): Promise<void> {
 		await this.#started;
-		await until(() => [...ends].every(([place, end]) => end === 0 || (this.records.get(place)?.has(end - 1) ?? false)));
+		const isRead = ([place, end]: [string, number]): boolean =>
+			end === 0 || (this.records.get(place)?.has(end - 1) ?? false);
+		await until(() => this.crashed || [...ends].every(isRead), 'all is read');
+		if (this.crashed) throw new Error('the reader has crashed');
 	}
 
 	async close(): Promise<void> {
