@@ -1,4 +1,4 @@
-import { spawn, spawnSync } from 'node:child_process';
+import { type ChildProcess, spawn, spawnSync } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
 import { existsSync } from 'node:fs';
 import { mkdir, open, readFile, realpath, rename, rm, writeFile } from 'node:fs/promises';
@@ -20,6 +20,7 @@ const POLL: Duration = 50;
 /** Maven Central drops a connection now and then. */
 const DOWNLOADS = 4;
 const STARTS = 3;
+const COMPLAINTS = 8;
 const OLDEST_JAVA = 17;
 const JAVA_PACKAGE = 'default-jre-headless';
 
@@ -74,6 +75,8 @@ export class LocalKafka implements LocalBroker {
 	readonly #folder: string;
 	readonly #port: number;
 	readonly #settings: Readonly<Record<string, string>>;
+	/** the process that this object started last */
+	#child: ChildProcess | undefined;
 
 	/** `settings` are Kafka's own (`server.properties`), in the place of ours. */
 	constructor({ folder, port }: LocalBrokerOptions, settings: Readonly<Record<string, string>> = {}) {
@@ -86,14 +89,16 @@ export class LocalKafka implements LocalBroker {
 	async up(): Promise<void> {
 		await mkdir(this.#folder, { recursive: true });
 		for (let tries = 1; ; tries += 1) {
-			if ((await this.pid()) === undefined) {
+			const running = await this.pid();
+			if (running === undefined) {
 				if (!(await isFree(this.#port)))
 					throw new Error(`port ${this.#port} is taken by something else than the Kafka of ${this.#folder}`);
 				await this.#start();
-			}
+			} else if (running !== this.#child?.pid) this.#child = undefined;
 			if (await this.#answers()) return;
 			// Somebody may have taken its controller's port in just that moment.
-			if (tries === STARTS) throw new Error(`Kafka does not stay up; see ${this.#logFile}`);
+			if (tries === STARTS) throw new Error(`Kafka does not stay up; see ${this.#logFile}${await this.#complaints()}`);
+			await pause(tries * SECOND);
 		}
 	}
 
@@ -142,6 +147,7 @@ export class LocalKafka implements LocalBroker {
 			});
 			await writeFile(join(this.#folder, PID_FILE), String(child.pid));
 			child.unref();
+			this.#child = child;
 		} finally {
 			await log.close();
 		}
@@ -169,11 +175,18 @@ export class LocalKafka implements LocalBroker {
 	async #answers(): Promise<boolean> {
 		const deadline = performance.now() + START_PATIENCE;
 		while (!(await this.#isReady())) {
-			if ((await this.pid()) === undefined) return false;
-			if (performance.now() > deadline) throw new Error(`Kafka does not answer on ${this.url}; see ${this.#logFile}`);
+			if (await this.#hasEnded()) return false;
+			if (performance.now() > deadline)
+				throw new Error(`Kafka does not answer on ${this.url}; see ${this.#logFile}${await this.#complaints()}`);
 			await pause(POLL);
 		}
 		return true;
+	}
+
+	/** Of a process of its own it knows; any other is looked for. */
+	async #hasEnded(): Promise<boolean> {
+		if (this.#child === undefined) return (await this.pid()) === undefined;
+		return this.#child.exitCode !== null || this.#child.signalCode !== null;
 	}
 
 	/** Whether the broker takes part in its cluster: while it is fenced, it answers and names no broker. */
@@ -201,6 +214,16 @@ export class LocalKafka implements LocalBroker {
 			if (performance.now() > deadline) throw new Error(`Kafka (process ${pid}) does not end; see ${this.#logFile}`);
 			await pause(POLL);
 		}
+	}
+
+	/** The last errors of its log, each on a line. */
+	async #complaints(): Promise<string> {
+		const lines = (await readFile(this.#logFile, 'utf8').catch(() => '')).split('\n');
+		return lines
+			.filter((line) => /\b(ERROR|FATAL)\b|^Caused by|Exception:/.test(line))
+			.slice(-COMPLAINTS)
+			.map((line) => `\n${line.slice(0, 300)}`)
+			.join('');
 	}
 
 	get #logFile(): string {

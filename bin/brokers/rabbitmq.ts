@@ -132,7 +132,7 @@ export class LocalRabbitMq implements LocalBroker {
 			RABBITMQ_ENABLED_PLUGINS_FILE: inFolder('enabled_plugins'),
 			RABBITMQ_CONFIG_FILE: inFolder('rabbitmq.conf'),
 			RABBITMQ_CONF_ENV_FILE: inFolder('no-rabbitmq-env.conf'),
-			RABBITMQ_PID_FILE: inFolder('pid'),
+			RABBITMQ_PID_FILE: inFolder('rabbitmq.pid'), // not ours: while the node writes it, it is empty
 			RABBITMQ_SERVER_ADDITIONAL_ERL_ARGS: `-kernel inet_dist_use_interface {127,0,0,1} ${IMPATIENT}`,
 		};
 	}
