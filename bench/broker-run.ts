@@ -12,6 +12,7 @@ import { toEnvelope } from '../mixins/envelope.ts';
 import { newId } from '../mixins/ids.ts';
 import { BROKER_KINDS, type TestBroker, testBroker } from '../tests/support/broker-kinds.ts';
 import { BARE } from './bare.ts';
+import { PENDING_DATA } from './floor.ts';
 import { accept, forSeconds } from './orders.ts';
 import type { Report, Row } from './report.ts';
 import { settledBy } from './scale.ts';
@@ -21,13 +22,6 @@ import { Stage } from './stage.ts';
 export const BROKER_MEASURES = ['relay', 'lateness', 'drain', 'delayed', 'scale'] as const;
 
 const BATCH = 500;
-const PENDING = JSON.stringify({
-	version: 1,
-	productName: 'A pound of tea',
-	amountMinor: '1990',
-	currency: 'USD',
-	pendingUntil: new Date().toISOString(),
-});
 /** So far ahead that nothing of it becomes due while the bench runs. */
 const FAR = { text: '2h', milliseconds: 2 * 60 * 60 * 1_000 };
 const BODY = JSON.stringify({ specversion: '1.0', data: 'x'.repeat(350) });
@@ -98,7 +92,7 @@ function messages(): readonly CarrierMessage[] {
 		const [id, key] = [newId(now), newId(now)];
 		const envelope = { id, order_id: key, occurred_at: now, traceparent: null };
 		if (place % 2 === 0) {
-			const body = toEnvelope({ ...envelope, type: 'OrderPending', sequence: 1, data: PENDING, deliver_at: null });
+			const body = toEnvelope({ ...envelope, type: 'OrderPending', sequence: 1, data: PENDING_DATA, deliver_at: null });
 			return { id, type: 'OrderPending', key, body, deliverAt: null, delay: 0 };
 		}
 		const deliverAt = now + FAR.milliseconds;

@@ -20,7 +20,8 @@ const PLACE = {
 		INSERT INTO floor_outbox (order_id, kind, run_at, payload) SELECT id, 'OrderPending', due_at, $7 FROM o`,
 };
 
-const PAYLOAD = JSON.stringify({
+/** The data of an `OrderPending`, as our events hold it. */
+export const PENDING_DATA = JSON.stringify({
 	version: 1,
 	productName: 'A pound of tea',
 	amountMinor: '1990',
@@ -68,7 +69,7 @@ async function run(pool: pg.Pool, size: number, duration: number): Promise<numbe
 		while (performance.now() - start < duration) {
 			await pool.query({
 				...PLACE,
-				values: [randomUUID(), 'anonymous', 'A pound of tea', 1990, 'USD', 'card_ok', PAYLOAD],
+				values: [randomUUID(), 'anonymous', 'A pound of tea', 1990, 'USD', 'card_ok', PENDING_DATA],
 			});
 			placed += 1;
 		}

@@ -1,4 +1,4 @@
-/** `npm run chaos -- --kills 200 --seed 7 [--broker kafka]`: any number of kills under load; exits with 1 if an invariant broke. */
+/** `npm run chaos -- --kills 200 --seed 7 [--broker kafka]`: so many kills under load; exits with 1 if an invariant broke. */
 import { parseArgs } from 'node:util';
 import { BROKER_KINDS } from './support/broker-kinds.ts';
 import { runChaos } from './support/chaos-run.ts';

@@ -15,7 +15,7 @@ import type { OpenWaits } from './waits.ts';
 
 export interface GatewayDeps {
 	readonly host: string;
-	/** 0: any free port, see `boundAddress`. */
+	/** With 0 the system chooses one; `boundAddress` of the gateway's service tells which. */
 	readonly port: number;
 	/** Who is let in. */
 	readonly door: Door;

@@ -119,7 +119,7 @@ export async function gather(tables: Tables, answers: readonly Answer[]): Promis
 	};
 }
 
-/** The same, with the orders as any client would see them. */
+/** The same, with the orders as a client sees them. */
 export async function collect(system: Tables, client: Client): Promise<Evidence> {
 	return { ...(await gather(system, client.answers)), orders: await client.list() };
 }

@@ -5,7 +5,6 @@ import { appendFile, mkdtemp, readdir, readFile, rm, stat, writeFile } from 'nod
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
-import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from '@jest/globals';
 import pg from 'pg';
 import {
@@ -14,6 +13,7 @@ import {
 	type EmbeddedPostgresOptions,
 	startEmbeddedPostgres,
 } from '../../mixins/database/embedded-postgres.ts';
+import { PATIENCE, until } from '../support/until.ts';
 
 const FIXTURE = join(import.meta.dirname, 'fixtures/embedded-postgres-process.ts');
 interface Report {
@@ -102,14 +102,6 @@ function alive(pid: number): boolean {
 	return /^[^Z]/.test(stdout.trim());
 }
 
-async function until(condition: () => unknown, patience = 20_000, rest: () => Promise<unknown> = () => sleep(10)) {
-	const deadline = performance.now() + patience;
-	while (!(await condition())) {
-		if (performance.now() > deadline) throw new Error(`never came true: ${condition}`);
-		await rest();
-	}
-}
-
 const drafts = async () => (await readdir(dataDir)).filter((name) => name.startsWith('.initdb-'));
 const draftThere = () => existsSync(dataDir) && readdirSync(dataDir).some((name) => name.startsWith('.initdb-'));
 const initialising = () =>
@@ -171,17 +163,18 @@ describe('a start', () => {
 		await expect(start()).rejects.toThrow(/is not a database/);
 	});
 
+	/** Looks at each turn of the event loop: by the next tick of a timer initdb has begun. */
+	async function beforeInitdb(): Promise<void> {
+		const end = performance.now() + PATIENCE;
+		while (!draftThere()) {
+			if (performance.now() > end) throw new Error('there never was a draft');
+			await new Promise(setImmediate);
+		}
+	}
+
 	it.each([
 		['while initdb works', () => until(initialising)],
-		[
-			'before initdb begins',
-			() =>
-				until(
-					() => draftThere(),
-					20_000,
-					() => new Promise(setImmediate),
-				),
-		],
+		['before initdb begins', beforeInitdb],
 	])('can be given up %s, and leaves nothing behind', async (_, moment) => {
 		const giveUp = new AbortController();
 		const attempt = start({ signal: giveUp.signal });

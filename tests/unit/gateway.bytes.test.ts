@@ -204,8 +204,8 @@ describe('a client that has closed its half', () => {
 	});
 
 	it('has gone, as Node sees it, and nothing of it is kept', async () => {
-		on.once(() => sleep(100).then(() => ({ id: ID, amount: '1' })));
 		const { socket, closed } = wire(on.port);
+		on.once(() => closed.then(() => ({ id: ID, amount: '1' })));
 		socket.end(request(`GET /orders/${ID} HTTP/1.1`, ['Host: x']));
 		expect(await closed).toBe('');
 		const { load } = on.broker.getLocalService('gateway') as unknown as { load: { atWork: number } };

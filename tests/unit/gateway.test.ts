@@ -1,7 +1,7 @@
-import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from '@jest/globals';
 import { Errors } from 'moleculer';
 import { cursorOfId } from '../../mixins/ids.ts';
+import { until } from '../support/until.ts';
 import { ID, orderDto, problem, type Stage, speak, stage } from './gateway.fixtures.ts';
 
 const { MoleculerClientError, MoleculerError, QueueIsFullError, RequestTimeoutError, ServiceNotAvailableError } =
@@ -117,10 +117,15 @@ describe('what goes well', () => {
 
 	it('lets a wait last longer than other calls, each with a ticket of its own', async () => {
 		const waiting = (seconds: number) => ask(`/orders/${ID}`, { headers: { prefer: `wait=${seconds}` } });
-		for (const seconds of [1, 0]) {
-			on.once(() => sleep(700).then(() => orderDto()));
-			expect((await waiting(seconds)).status).toBe(seconds > 0 ? 200 : 503);
-		}
+		const timeIsUp = Promise.withResolvers<void>();
+		const answer = () => timeIsUp.promise.then(() => orderDto());
+		on.once(answer);
+		const patient = waiting(1);
+		await until(() => on.calls.length === 1, 'the first has come');
+		on.once(answer);
+		expect((await waiting(0)).status).toBe(503); // it came later, and did not last as long as the first
+		timeIsUp.resolve();
+		expect((await patient).status).toBe(200);
 		await waiting(30);
 		const tickets = on.calls.map(({ meta }) => meta.waitTicket);
 		expect(tickets).toEqual([expect.any(String), undefined, expect.any(String)]);
