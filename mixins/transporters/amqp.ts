@@ -33,8 +33,6 @@ function forgivingPrefetch(connection: Connection): Connection {
 	});
 }
 
-/** A broker that is too busy for a subscription may never answer it, and all that is sent would wait for that. */
-const LONGEST_CONNECT: Duration = 30 * SECOND;
 /** Less than Moleculer waits before it connects anew: the end of the connection before would be taken for the new one's. */
 const CLOSE_PATIENCE: Duration = SECOND;
 
@@ -49,7 +47,7 @@ export class AmqpTransporter extends Transporters.AMQP implements Linkable {
 	readonly #longestConnect: Duration;
 	#stopped = false;
 
-	constructor(url: string, longestConnect: Duration = LONGEST_CONNECT) {
+	constructor(url: string, longestConnect: Duration) {
 		super(amqpOptions(url));
 		this.#longestConnect = longestConnect;
 		let connection: Connection | null = null;

@@ -1,4 +1,5 @@
 import { setTimeout as pause } from 'node:timers/promises';
+import type { Admin } from '@platformatic/kafka';
 import { Transporters } from 'moleculer';
 import { type Duration, SECOND } from '../../domain/time.ts';
 import type { BrokerUrl } from '../brokers/broker-url.ts';
@@ -15,23 +16,46 @@ const RETRY: Duration = SECOND;
 
 /**
  * Moleculer's Kafka transporter with what its source (0.15.2, `transporters/kafka.js`) lacks: a consumer that has failed
- * is made anew instead of leaving the node deaf for good, each connect closes what the one before has left open, and a
- * stop does not wait for a broker that is away.
+ * is made anew instead of leaving the node deaf for good, each connect closes what the one before has left open and ends
+ * in due time, and a stop does not wait for a broker that is away.
  */
 export class KafkaTransporter extends Transporters.Kafka implements Linkable {
 	declare consumerStream: (Closable & { once(event: 'error', listener: () => void): void }) | null;
+	declare admin: Admin | null;
+	declare waitForTopicsReady: (topics: string[]) => Promise<void>;
+	readonly #longestConnect: Duration;
 	#stopped = false;
 	#subscriptions = 0;
 	#linking = false;
+	#connecting: Promise<void> | undefined;
 
-	constructor(url: Extract<BrokerUrl, { kind: 'kafka' }>) {
+	constructor(url: Extract<BrokerUrl, { kind: 'kafka' }>, longestConnect: Duration) {
 		super(kafkaOptions(url));
+		this.#longestConnect = longestConnect;
 	}
 
-	override async connect(): Promise<void> {
+	override connect(): Promise<void> {
+		this.#connecting ??= this.#connect().finally(() => {
+			this.#connecting = undefined;
+		});
+		return this.#connecting;
+	}
+
+	async #connect(): Promise<void> {
 		await this.#close();
 		if (this.#stopped) return new Promise(() => {}); // Moleculer would try again for ever
-		await super.connect();
+		let isTooLate = false;
+		// Again and again: what is closed in one step may be opened in the next.
+		const tooLate = setInterval(() => {
+			isTooLate = true;
+			void this.#close();
+		}, this.#longestConnect).unref();
+		try {
+			await super.connect();
+		} finally {
+			clearInterval(tooLate);
+		}
+		if (isTooLate) throw new Error('the broker took too long to connect');
 	}
 
 	/**
@@ -55,7 +79,7 @@ export class KafkaTransporter extends Transporters.Kafka implements Linkable {
 	}
 
 	relink(): void {
-		if (this.#linking || this.#stopped) return;
+		if (this.#linking || this.#connecting !== undefined || this.#stopped) return; // a connect comes to an end by itself
 		this.#linking = true;
 		this.connected = false;
 		void this.#connectAgain();

@@ -9,6 +9,9 @@ export const REQUEST_TIMEOUT: Duration = 10 * SECOND;
 /** In seconds, as Moleculer has it: a node that was killed is noticed within seven. */
 export const HEARTBEAT = { heartbeatInterval: 2, heartbeatTimeout: 6 };
 
+/** A broker that is too busy, or that has lost a topic meanwhile, may leave a subscription without an answer for good. */
+export const LONGEST_CONNECT: Duration = 30 * SECOND;
+
 const CONNECT_TIMEOUT: Duration = 5 * SECOND;
 
 /**

@@ -1,12 +1,17 @@
+import type { Duration } from '../../domain/time.ts';
 import type { BrokerUrl } from '../brokers/broker-url.ts';
 import type { Linkable } from './linkable.ts';
+import { LONGEST_CONNECT } from './options.ts';
 
-/** The transporter that links the processes over the broker of `BROKER_URL`. It carries calls, never business events. */
-export async function transporterOf(broker: BrokerUrl): Promise<Linkable> {
+/**
+ * The transporter that links the processes over the broker of `BROKER_URL`. It carries calls, never business events.
+ * A connect that takes more than `longestConnect` is given up for the next; on Redis each step has a time-out of its own.
+ */
+export async function transporterOf(broker: BrokerUrl, longestConnect: Duration = LONGEST_CONNECT): Promise<Linkable> {
 	switch (broker.kind) {
 		case 'amqp': {
 			const { AmqpTransporter } = await import('./amqp.ts');
-			return new AmqpTransporter(broker.url);
+			return new AmqpTransporter(broker.url, longestConnect);
 		}
 		case 'redis': {
 			const { RedisTransporter } = await import('./redis.ts');
@@ -14,7 +19,7 @@ export async function transporterOf(broker: BrokerUrl): Promise<Linkable> {
 		}
 		case 'kafka': {
 			const { KafkaTransporter } = await import('./kafka.ts');
-			return new KafkaTransporter(broker);
+			return new KafkaTransporter(broker, longestConnect);
 		}
 	}
 }

@@ -70,9 +70,13 @@ export class Client {
 		this.#patience = patience;
 	}
 
-	/** No more repetitions: the test is over. */
+	/** No more repetitions: the test is over, and so is the load of this client. */
 	giveUp(): void {
 		this.#patience = 0;
+	}
+
+	get hasGivenUp(): boolean {
+		return this.#patience === 0;
 	}
 
 	create(body: CreateBody, key: string): Promise<Answer> {
@@ -114,12 +118,12 @@ export class Client {
 	async #insist<T extends { readonly status: number; readonly code?: string | null }>(
 		send: () => Promise<T>,
 	): Promise<T> {
-		const deadline = performance.now() + this.#patience;
+		const begin = performance.now();
 		for (;;) {
 			const answer = await send();
 			const { status, code } = answer;
 			if (status > 0 && status < 500 && code !== 'Idempotency.InProgress') return answer;
-			if (performance.now() > deadline)
+			if (performance.now() - begin > this.#patience)
 				throw new Error(`no answer in ${this.#patience} ms, the last: ${status} ${code}`);
 			await pause(BETWEEN_ATTEMPTS);
 		}

@@ -88,7 +88,7 @@ export class Load {
 
 	async #tick(): Promise<void> {
 		const { perSecond, most = 300 } = this.#options;
-		for (let owed = 0; !this.#stopping; owed += (perSecond * TICK) / 1_000) {
+		for (let owed = 0; !this.#stopping && !this.#client.hasGivenUp; owed += (perSecond * TICK) / 1_000) {
 			for (; owed >= 1; owed -= 1) {
 				if (this.#active < most) this.#begin();
 			}

@@ -51,7 +51,10 @@ beforeEach(async () => {
 	await system.up();
 }, 120_000);
 
-afterEach(() => system.dispose(), 60_000);
+afterEach(async () => {
+	client.giveUp();
+	await system.dispose();
+}, 60_000);
 
 /** Waits for the end of every order, and answers with what is wrong. */
 async function reckon(patience: number): Promise<string[]> {

@@ -1,11 +1,13 @@
 /** Moleculer's transporters as they are set up and mended here, on every broker that is there. */
 import { afterAll, afterEach, beforeAll, beforeEach, expect, it } from '@jest/globals';
 import { type Context, type Middleware, ServiceBroker } from 'moleculer';
+import { kafka } from '../../bin/brokers/kafka.ts';
 import { rabbitmq } from '../../bin/brokers/rabbitmq.ts';
 import { redis } from '../../bin/brokers/redis.ts';
 import { parseBrokerUrl } from '../../mixins/brokers/broker-url.ts';
 import { CALL_POLICIES } from '../../mixins/policies.ts';
 import { AmqpTransporter } from '../../mixins/transporters/amqp.ts';
+import { KafkaTransporter } from '../../mixins/transporters/kafka.ts';
 import { TransporterLink } from '../../mixins/transporters/link.ts';
 import type { Linkable } from '../../mixins/transporters/linkable.ts';
 import { HEARTBEAT, REQUEST_TIMEOUT } from '../../mixins/transporters/options.ts';
@@ -65,7 +67,7 @@ for (const kind of BROKER_KINDS) {
 			const url = parseBrokerUrl(server.url);
 			if (url === undefined) throw new Error(server.url);
 			// Not for half a minute, or the test of it would take that.
-			const transporter = url.kind === 'amqp' ? new AmqpTransporter(url.url, 5_000) : await transporterOf(url);
+			const transporter = await transporterOf(url, 5_000);
 			const log = memoryLog();
 			const link = new TransporterLink(transporter, log);
 			const losing =
@@ -241,6 +243,26 @@ for (const kind of BROKER_KINDS) {
 				await passes(node);
 				expect(before?.connection.stream.destroyed).toBe(true); // or its end would be taken for the new one's
 				expect(transporter.connected).toBe(true);
+			}, 60_000);
+
+		if (kind === kafka)
+			it('begins again when its topics vanish before it subscribes to them', async () => {
+				const node = await join('unheard');
+				await passes(node);
+				const { transporter } = node;
+				if (!(transporter instanceof KafkaTransporter)) throw new Error('no Kafka');
+				const wait = transporter.waitForTopicsReady.bind(transporter);
+				const vanished = new Promise<void>((resolve) => {
+					transporter.waitForTopicsReady = async (topics) => {
+						transporter.waitForTopicsReady = wait;
+						await transporter.admin?.deleteTopics({ topics });
+						resolve();
+					};
+				});
+				transporter.relink();
+				await vanished;
+				await until(() => node.link.trouble !== undefined);
+				await passes(node);
 			}, 60_000);
 
 		if (kind === redis)

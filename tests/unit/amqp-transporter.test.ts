@@ -1,8 +1,9 @@
 import { expect, it } from '@jest/globals';
 import { AmqpTransporter } from '../../mixins/transporters/amqp.ts';
+import { LONGEST_CONNECT } from '../../mixins/transporters/options.ts';
 
 it('takes no harm when a channel ends before its prefetch is answered, which Moleculer does not wait for', async () => {
-	const transporter = new AmqpTransporter('amqp://127.0.0.1');
+	const transporter = new AmqpTransporter('amqp://127.0.0.1', LONGEST_CONNECT);
 	expect(transporter.connection).toBeNull();
 	const channel = { prefetch: (_: number): Promise<unknown> => Promise.reject(new Error('Channel ended')) };
 	const connection = { createChannel: async () => channel, close: async () => {} };
