@@ -1,5 +1,5 @@
 import { setTimeout as pause } from 'node:timers/promises';
-import type { Admin } from '@platformatic/kafka';
+import type { Admin, Consumer } from '@platformatic/kafka';
 import { Transporters } from 'moleculer';
 import { type Duration, SECOND } from '../../domain/time.ts';
 import type { BrokerUrl } from '../brokers/broker-url.ts';
@@ -21,6 +21,7 @@ const RETRY: Duration = SECOND;
  */
 export class KafkaTransporter extends Transporters.Kafka implements Linkable {
 	declare consumerStream: (Closable & { once(event: 'error', listener: () => void): void }) | null;
+	declare consumer: Consumer | null;
 	declare admin: Admin | null;
 	declare waitForTopicsReady: (topics: string[]) => Promise<void>;
 	readonly #longestConnect: Duration;
@@ -32,6 +33,17 @@ export class KafkaTransporter extends Transporters.Kafka implements Linkable {
 	constructor(url: Extract<BrokerUrl, { kind: 'kafka' }>, longestConnect: Duration) {
 		super(kafkaOptions(url));
 		this.#longestConnect = longestConnect;
+		let consumer: Consumer | null = null;
+		Object.defineProperty(this, 'consumer', {
+			get: () => consumer,
+			set: (made: Consumer | null) => {
+				consumer = made;
+				// Of a heartbeat after which it could not join again; nobody else listens, which would end the process.
+				made?.on('error', () => {
+					if (made === this.consumer) this.relink();
+				});
+			},
+		});
 	}
 
 	override connect(): Promise<void> {
@@ -100,7 +112,7 @@ export class KafkaTransporter extends Transporters.Kafka implements Linkable {
 
 	async #close(): Promise<void> {
 		const stream = this.consumerStream;
-		const consumer: Closable | null = this.consumer;
+		const { consumer } = this;
 		const clients: (Closable | null)[] = [this.admin, this.producer];
 		this.consumerStream = null;
 		this.consumer = null;

@@ -265,6 +265,21 @@ for (const kind of BROKER_KINDS) {
 				await passes(node);
 			}, 60_000);
 
+		if (kind === kafka)
+			it('begins again when its consumer cannot join its group again', async () => {
+				const node = await join('unheard');
+				await passes(node);
+				const { transporter } = node;
+				if (!(transporter instanceof KafkaTransporter)) throw new Error('no Kafka');
+				const { consumer } = transporter;
+				consumer?.emit('error', new Error('it could not join'));
+				await until(() => transporter.consumer !== consumer && transporter.consumer?.isActive(), 'it connects anew');
+				await passes(node);
+				const after = transporter.consumer;
+				consumer?.emit('error', new Error('it was closed meanwhile'));
+				expect(transporter.consumer).toBe(after);
+			}, 60_000);
+
 		if (kind === redis)
 			it('does not take the others for dead after it was suspended itself', async () => {
 				await join('server', true);
