@@ -33,5 +33,8 @@ export async function describeBroker(kind: BrokerKind, name: string, body: () =>
 				throw new Error(missing);
 			});
 		});
-	} else describe.skip(`${name} (skipped: ${missing})`, body);
+		return;
+	}
+	// A developer may do without some of the brokers; `.ci/run` requires every one.
+	describe.skip(`${name} (skipped: ${missing})`, body);
 }

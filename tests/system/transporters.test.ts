@@ -111,6 +111,15 @@ for (const kind of BROKER_KINDS) {
 			});
 		}
 
+		/** Joins by a transporter of this class, and waits until messages pass. */
+		async function joinBy<T>(Transporter: abstract new (...args: never) => T): Promise<[Node, T & Linkable]> {
+			const node = await join('unheard');
+			await passes(node);
+			const { transporter } = node;
+			if (!(transporter instanceof Transporter)) throw new Error(`no ${Transporter.name}`);
+			return [node, transporter];
+		}
+
 		const passes = ({ link }: Node): Promise<unknown> => until(() => link.trouble === undefined, 'messages pass');
 		const say = ({ broker }: Node, id: string): Promise<unknown> => broker.call('echo.say', { id });
 		const knows = ({ broker }: Node, nodeID: string, available = true): boolean =>
@@ -221,11 +230,9 @@ for (const kind of BROKER_KINDS) {
 
 		if (kind === rabbitmq)
 			it('begins again when the broker leaves a subscription without an answer, and the end of a connection too', async () => {
-				const node = await join('unheard');
-				await passes(node);
-				const { transporter } = node;
+				const [node, transporter] = await joinBy(AmqpTransporter);
 				const { transit } = node.broker;
-				if (!(transporter instanceof AmqpTransporter) || transit === undefined) throw new Error('no AMQP');
+				if (transit === undefined) throw new Error('no transit');
 				const connects: unknown[] = [];
 				node.broker.localBus.on('$transporter.connected', (event) => connects.push(event));
 				const subscribe = transit.makeSubscriptions;
@@ -247,10 +254,7 @@ for (const kind of BROKER_KINDS) {
 
 		if (kind === kafka)
 			it('begins again when its topics vanish before it subscribes to them', async () => {
-				const node = await join('unheard');
-				await passes(node);
-				const { transporter } = node;
-				if (!(transporter instanceof KafkaTransporter)) throw new Error('no Kafka');
+				const [node, transporter] = await joinBy(KafkaTransporter);
 				const wait = transporter.waitForTopicsReady.bind(transporter);
 				const vanished = new Promise<void>((resolve) => {
 					transporter.waitForTopicsReady = async (topics) => {
@@ -267,10 +271,7 @@ for (const kind of BROKER_KINDS) {
 
 		if (kind === kafka)
 			it('begins again when its consumer cannot join its group again', async () => {
-				const node = await join('unheard');
-				await passes(node);
-				const { transporter } = node;
-				if (!(transporter instanceof KafkaTransporter)) throw new Error('no Kafka');
+				const [node, transporter] = await joinBy(KafkaTransporter);
 				const { consumer } = transporter;
 				consumer?.emit('error', new Error('it could not join'));
 				await until(() => transporter.consumer !== consumer && transporter.consumer?.isActive(), 'it connects anew');

@@ -2,10 +2,11 @@
 import { once } from 'node:events';
 import { connect } from 'node:net';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { afterAll, beforeAll, beforeEach, describe, expect, it } from '@jest/globals';
+import { afterAll, beforeAll, beforeEach, describe, expect, it, jest } from '@jest/globals';
 import { ServiceBroker } from 'moleculer';
 import { defineModels } from '../../mixins/database/models.ts';
 import { Metrics } from '../../mixins/metrics.ts';
+import { OrderWatch } from '../../mixins/order-watch.ts';
 import { CALL_POLICIES } from '../../mixins/policies.ts';
 import { SchemaValidator } from '../../mixins/schema-validator.ts';
 import { UnixSocketLeaf } from '../../mixins/unix-socket-transporter.ts';
@@ -21,6 +22,11 @@ import { OPEN } from '../unit/gateway.fixtures.ts';
 const LOOKS = `SELECT coalesce(sum(calls), 0)::int AS calls FROM pg_stat_statements WHERE query LIKE '%AS k (id, version)%'`;
 const ALL = 'SELECT sum(calls)::int AS calls FROM pg_stat_statements';
 const HOUR = { CANCELLATION_WINDOW: '1h' };
+
+const started = jest.spyOn(OrderWatch.prototype, 'start');
+/** How many wait, in all the applications here. */
+const waiters = (): number =>
+	started.mock.contexts.reduce<number>((sum, watch) => sum + (watch instanceof OrderWatch ? watch.size : 0), 0);
 
 let database: TestDatabase;
 let application: Application;
@@ -199,14 +205,7 @@ describe('waiting', () => {
 });
 
 describe('the end of a wait', () => {
-	/** No look within two intervals: nobody waits any more. */
-	async function nobodyWaits(): Promise<void> {
-		await until(async () => {
-			const before = await counted(LOOKS);
-			await sleep(700);
-			return (await counted(LOOKS)) === before;
-		}, 'nobody waits');
-	}
+	const nobodyWaits = (): Promise<unknown> => until(() => waiters() === 0, 'nobody waits');
 
 	/** A gateway in another process's place: its calls and events cross a transporter. */
 	async function remoteGateway(): Promise<{ broker: ServiceBroker; url: string }> {
@@ -235,7 +234,7 @@ describe('the end of a wait', () => {
 					}),
 				);
 				const before = await counted(LOOKS);
-				await until(async () => (await counted(LOOKS)) > before + 3, 'they wait');
+				await until(async () => waiters() === 20 && (await counted(LOOKS)) > before + 3, 'they wait');
 				for (const socket of sockets) socket.destroy();
 				const begin = performance.now();
 				await nobodyWaits();
@@ -253,7 +252,7 @@ describe('the end of a wait', () => {
 			get(id, { prefer: 'wait=30' }, remote.url),
 			get(id, { prefer: 'wait=30', 'if-none-match': '*' }, remote.url),
 		]);
-		await until(async () => (await counted(LOOKS)) > 2, 'they wait');
+		await until(async () => waiters() === 2 && (await counted(LOOKS)) > 2, 'they wait');
 		const begin = performance.now();
 		await remote.broker.stop();
 		expect((await waiting).map(({ status }) => status)).toEqual([200, 304]);
