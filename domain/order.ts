@@ -16,8 +16,8 @@ import {
 } from './payment.ts';
 import { ok, type Result, refuse } from './result.ts';
 import { failedAttempt, type HandOverOutcome, nextAttempt, type Shipment } from './shipment.ts';
-import { firstLook, GRACE, isUnderWay, laterLook } from './sweeping.ts';
-import { type Duration, type Instant, MINUTE } from './time.ts';
+import { firstLook, GRACE, laterLook, lookInstead, servesFor } from './sweeping.ts';
+import { type Duration, type Instant, MINUTE, toIso } from './time.ts';
 
 /** A resumed order has at least this long left, or its whole window where that is shorter. */
 const SHORTEST_REST: Duration = MINUTE;
@@ -291,16 +291,14 @@ export class Order {
 
 	/**
 	 * The sweeper has come to this order: its next look moves on, later with each find. Answers whether it is a find; an
-	 * order whose call is under way is none.
+	 * order whose call is under way, or that the look came to early, is none.
 	 */
 	found(now: Instant): boolean {
 		if (this.#record.sweepAt === null) return false;
-		if (isUnderWay(this.#record, this.#payment, this.#shipment, now)) {
-			const look = firstLook(this.#record, this.#payment, this.#shipment, now);
-			if (look !== null && look > now) {
-				this.#change({ sweepAt: look });
-				return false;
-			}
+		const look = lookInstead(this.#record, this.#payment, this.#shipment, now);
+		if (look !== null) {
+			this.#change({ sweepAt: look });
+			return false;
 		}
 		const sweeps = this.#record.sweeps + 1;
 		this.#change({ sweeps, sweepAt: laterLook({ ...this.#record, sweeps }, now) });
@@ -366,7 +364,8 @@ export class Order {
 
 	#event({ now, newId }: Moment, type: EventType, data: Omit<EventData, 'version'>): void {
 		const sequence = this.#record.sequence + 1;
-		const sweepAt = firstLook(this.#record, this.#payment, this.#shipment, now);
+		const look = firstLook(this.#record, this.#payment, this.#shipment, now);
+		const sweepAt = servesFor(this.#record, look, now) ? this.#record.sweepAt : look;
 		this.#record = { ...this.#record, sequence, sweepAt, sweeps: 0 };
 		const event: OrderEvent = {
 			kind: 'event',
@@ -390,5 +389,3 @@ const AUTHORIZES: ReadonlySet<OrderStatus> = new Set(['Pending', 'OnHold', 'Conf
 
 const OVER = windowClosed('The cancellation window of this order is over.');
 const HOLD_OVER = windowClosed('The hold limit of this order has passed.');
-
-const toIso = (at: Instant): string => new Date(at).toISOString();

@@ -16,3 +16,18 @@ export const LONGEST_WINDOW: Duration = 7 * DAY;
 /** `first` doubled with each attempt after the first one, never above `cap`. */
 export const backOff = (attempt: number, first: Duration, cap: Duration): Duration =>
 	Math.min(cap, first * 2 ** Math.min(Math.max(attempt, 1) - 1, 30));
+
+/** Moments whose text is known: what is stored together shares them, and each text costs as much as a small order. */
+const known = new Map<Instant, string>();
+const MOST_KNOWN = 64;
+
+/** A moment as RFC 3339 has it, in UTC and with milliseconds. */
+export function toIso(at: Instant): string {
+	let text = known.get(at);
+	if (text === undefined) {
+		text = new Date(at).toISOString();
+		if (known.size === MOST_KNOWN) known.clear();
+		known.set(at, text);
+	}
+	return text;
+}

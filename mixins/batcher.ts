@@ -43,7 +43,8 @@ export class Batcher<I, O> {
 	add(item: I): Promise<O> {
 		return new Promise((resolve, reject) => {
 			this.#waiting.push({ item, resolve, reject });
-			this.#schedule();
+			if (this.#isGroup()) this.#begin();
+			else this.#schedule();
 		});
 	}
 
@@ -51,6 +52,11 @@ export class Batcher<I, O> {
 	drained(): Promise<void> {
 		if (this.size === 0) return Promise.resolve();
 		return new Promise((resolve) => this.#idle.push(resolve));
+	}
+
+	/** While others are at work a full group need not wait for the rest of this turn, which may take in their answers too. */
+	#isGroup(): boolean {
+		return this.#active > 0 && this.#active < this.#options.inFlight && this.#waiting.length >= this.#share();
 	}
 
 	/** Begins after the present turn of the event loop, so that what arrives together goes together. */

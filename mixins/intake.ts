@@ -1,10 +1,10 @@
 import { setTimeout as pause } from 'node:timers/promises';
 import { Order, type PlaceOrder } from '../domain/order.ts';
-import { type Duration, SECOND } from '../domain/time.ts';
+import { type Duration, type Instant, SECOND } from '../domain/time.ts';
 import { Batcher } from './batcher.ts';
 import { joinedTexts, plainArray, splitTexts, textArray } from './database/arrays.ts';
 import { type Database, isTransient, type Transaction } from './database/database.ts';
-import { instants } from './database/instants.ts';
+import { instants, NOW } from './database/instants.ts';
 import type { Statement } from './database/statement.ts';
 import { type OnStored, UnitOfWork } from './database/unit-of-work.ts';
 import { isolate } from './isolate.ts';
@@ -90,7 +90,8 @@ async function store<A>(
 	group: readonly PlaceRequest<A>[],
 ): Promise<Map<PlaceRequest<A>, Placed<A>>> {
 	const placed = new Map<PlaceRequest<A>, Placed<A>>();
-	const [held, moment] = await Promise.all([takeKeys(tx, group), work.readClock()]);
+	const { held, now } = await takeKeys(tx, group);
+	const moment = now === undefined ? await work.readClock() : work.at(now);
 	const keys: StoredKey[] = [];
 	for (const request of group) {
 		const { idempotency, command } = request;
@@ -137,27 +138,30 @@ interface HeldKey {
 	readonly answer: string | null;
 }
 
+interface TakenKeys<A> {
+	readonly held: ReadonlyMap<PlaceRequest<A>, HeldKey>;
+	/** the database's clock; undefined where nobody has a key */
+	readonly now: Instant | undefined;
+}
+
 /**
  * Locks the keys until the commit, and reads the answers that are kept for them; answers the requests that got theirs.
  * Of two with the same key only the first does. An answer that another transaction stored between this statement's
  * snapshot and the lock is not seen: then the key cannot be stored, and the whole transaction is repeated.
  */
-async function takeKeys<A>(
-	tx: Transaction,
-	group: readonly PlaceRequest<A>[],
-): Promise<ReadonlyMap<PlaceRequest<A>, HeldKey>> {
+async function takeKeys<A>(tx: Transaction, group: readonly PlaceRequest<A>[]): Promise<TakenKeys<A>> {
 	const first = new Map<string, PlaceRequest<A>>();
 	for (const request of group) {
 		if (request.idempotency !== null && !first.has(nameOf(request))) first.set(nameOf(request), request);
 	}
-	if (first.size === 0) return new Map();
+	if (first.size === 0) return { held: new Map(), now: undefined };
 	const requests = [...first.values()];
-	const rows = await tx.query<HeldKey>({
+	const rows = await tx.query<HeldKey & { now: Instant }>({
 		name: 'take-keys',
-		text: `SELECT pg_try_advisory_xact_lock(hashtextextended(k.caller || E'\\n' || k.key, 5300)) AS taken,
+		text: `SELECT ${NOW} AS now, pg_try_advisory_xact_lock(hashtextextended(k.caller || E'\\n' || k.key, 5300)) AS taken,
 				i.fingerprint, i.answer
 			FROM unnest($1::text[], $2::text[]) WITH ORDINALITY AS k (caller, key, place)
-			LEFT JOIN LATERAL (SELECT * FROM idempotency_keys t WHERE t.caller = k.caller AND t.key = k.key LIMIT 1) AS i ON true
+			LEFT JOIN LATERAL (SELECT * FROM idempotency_keys t WHERE t.key = k.key AND t.caller = k.caller LIMIT 1) AS i ON true
 			ORDER BY k.place`,
 		values: [
 			textArray(requests.map(({ command }) => command.owner)),
@@ -168,7 +172,7 @@ async function takeKeys<A>(
 		const row = rows[place];
 		return row?.taken === true ? [[request, row]] : [];
 	});
-	return new Map(held);
+	return { held: new Map(held), now: rows[0]?.now };
 }
 
 function storeKeys(keys: readonly StoredKey[]): Statement {

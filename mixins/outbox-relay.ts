@@ -24,6 +24,8 @@ const LONGEST_STEP: Duration = SECOND;
 
 interface OutboxRow extends Envelope {
 	position: bigint;
+	/** where the row stands; for as long as the transaction that read it holds it */
+	place: string;
 	attempts: number;
 	delay: number;
 	deliver_at: Instant | null;
@@ -78,7 +80,7 @@ export class OutboxRelay {
 					tx,
 					rows.map((row) => toMessage(row, 0)),
 				)) ?? [];
-			await postpone(tx, rows, failures);
+			await postpone(tx, OWN, rows, failures);
 			// If this commit is lost with the server, the rows are unsent again, and whatever was done with their messages
 			// is lost as well: a later commit that waits for the disk waits for this one too.
 			tx.commitLazily();
@@ -100,7 +102,7 @@ export class OutboxRelay {
 		);
 		for (const { position, error } of blamed) {
 			await this.#database.transaction('outbox.postpone', (tx) =>
-				tx.query(postponeThese([position], [sentence(error)])),
+				tx.query(postponeThese(UNSENT, [{ position, place: null, error: sentence(error), delay: LONGEST_RETRY }])),
 			);
 		}
 		return rows.length;
@@ -158,7 +160,7 @@ export class OutboxRelay {
 			const failed = new Set(failures.map(({ id }) => id));
 			const sent = rows.filter(({ id }) => !failed.has(id)).map(({ position }) => position);
 			if (sent.length > 0) await tx.query(markSent(sent));
-			await postpone(tx, rows, failures);
+			await postpone(tx, UNSENT, rows, failures);
 		});
 	}
 
@@ -191,28 +193,38 @@ const toMessage = (row: OutboxRow, passed: Duration): CarrierMessage => ({
 });
 
 /** What the carrier did not take is not sent; it goes again later. */
-async function postpone(tx: Transaction, rows: readonly OutboxRow[], failures: readonly Failed[]): Promise<void> {
+async function postpone(
+	tx: Transaction,
+	where: Where,
+	rows: readonly OutboxRow[],
+	failures: readonly Failed[],
+): Promise<void> {
 	if (failures.length === 0) return;
 	const reasons = new Map(failures.map((failure) => [failure.id, failure]));
-	const failed = rows.filter(({ id }) => reasons.has(id));
-	await tx.query(
-		postponeThese(
-			failed.map(({ position }) => position),
-			failed.map(({ id }) => reasons.get(id)?.error ?? ''),
-			failed.map(({ id, attempts }) => backOff(attempts + 1, FIRST_RETRY, reasons.get(id)?.longest ?? LONGEST_RETRY)),
-		),
-	);
+	const postponed = rows.flatMap(({ id, position, place, attempts }): Postponed[] => {
+		const reason = reasons.get(id);
+		if (reason === undefined) return [];
+		const delay = backOff(attempts + 1, FIRST_RETRY, reason.longest ?? LONGEST_RETRY);
+		return [{ position, place, error: reason.error, delay }];
+	});
+	await tx.query(postponeThese(where, postponed));
 }
 
-const UNSENT = 'sent_at IS NULL AND available_at <= statement_timestamp()';
+/** How a row is found again: unsent ones by their position, for which there is an index; one's own by its place. */
+type Where = typeof UNSENT | typeof OWN;
 
-const ENVELOPED = `m.position, m.message_id AS id, m.type, m.order_id, m.sequence, m.attempts, e.data, e.traceparent,
+const OWN = 'm.ctid = f.place';
+const UNSENT = `m.ctid = (SELECT ctid FROM outbox_messages u WHERE u.sent_at IS NULL AND u.position = f.position)`;
+
+const AVAILABLE = 'sent_at IS NULL AND available_at <= statement_timestamp()';
+
+const ENVELOPED = `m.position, m.place, m.message_id AS id, m.type, m.order_id, m.sequence, m.attempts, e.data, e.traceparent,
 		${instant('m.deliver_at', 'deliver_at')}, ${instant('e.occurred_at', 'occurred_at')},
 		coalesce(greatest(0, extract(epoch FROM m.deliver_at - clock_timestamp()) * 1000), 0)::float8 AS delay`;
 
 const WITH_EVENTS = 'AS m LEFT JOIN order_events e ON e.order_id = m.order_id AND e.sequence = m.sequence';
 
-const OLDEST = `SELECT ctid FROM outbox_messages WHERE ${UNSENT} ORDER BY available_at, position LIMIT $1
+const OLDEST = `SELECT ctid FROM outbox_messages WHERE ${AVAILABLE} ORDER BY position LIMIT $1
 	FOR UPDATE SKIP LOCKED`;
 
 const THESE = `SELECT ctid FROM outbox_messages WHERE sent_at IS NULL AND position = ANY($1::bigint[])
@@ -220,7 +232,8 @@ const THESE = `SELECT ctid FROM outbox_messages WHERE sent_at IS NULL AND positi
 
 /** Claims rows and marks them as sent, which holds if the transaction does. */
 const taken = (rows: string): string => `WITH taken AS (
-		UPDATE outbox_messages SET sent_at = statement_timestamp() WHERE ctid = ANY (ARRAY(${rows})) RETURNING *)
+		UPDATE outbox_messages SET sent_at = statement_timestamp() WHERE ctid = ANY (ARRAY(${rows}))
+		RETURNING ctid::text AS place, *)
 	SELECT ${ENVELOPED} FROM taken ${WITH_EVENTS} ORDER BY m.position`;
 
 const take = (most: number): Statement => ({ name: 'take-outbox', text: taken(OLDEST), values: [most] });
@@ -236,31 +249,42 @@ const lease = (most: number): Statement => ({
 	name: 'lease-outbox',
 	text: `WITH leased AS (
 			UPDATE outbox_messages SET available_at = statement_timestamp() + $2::float8 * interval '1 millisecond'
-			WHERE ctid = ANY (ARRAY(${OLDEST})) RETURNING *)
+			WHERE ctid = ANY (ARRAY(${OLDEST})) RETURNING ctid::text AS place, *)
 		SELECT ${ENVELOPED} FROM leased ${WITH_EVENTS} ORDER BY m.position`,
 	values: [most, LEASE],
 });
 
 const peek = (most: number): Statement => ({
 	name: 'peek-outbox',
-	text: `SELECT position FROM outbox_messages WHERE ${UNSENT} ORDER BY available_at, position LIMIT $1`,
+	text: `SELECT position FROM outbox_messages WHERE ${AVAILABLE} ORDER BY position LIMIT $1`,
 	values: [most],
 });
 
 const markSent = (positions: readonly bigint[]): Statement => ({
 	name: 'mark-sent',
-	text: 'UPDATE outbox_messages SET sent_at = statement_timestamp() WHERE position = ANY($1::bigint[])',
+	text: `UPDATE outbox_messages SET sent_at = statement_timestamp()
+		WHERE sent_at IS NULL AND position = ANY($1::bigint[])`,
 	values: [plainArray(positions)],
 });
 
-const postponeThese = (
-	positions: readonly bigint[],
-	errors: readonly string[],
-	delays: readonly Duration[] = positions.map(() => LONGEST_RETRY),
-): Statement => ({
-	name: 'postpone-outbox',
+interface Postponed {
+	readonly position: bigint;
+	/** null for a row that is found by its position */
+	readonly place: string | null;
+	readonly error: string;
+	readonly delay: Duration;
+}
+
+const postponeThese = (where: Where, rows: readonly Postponed[]): Statement => ({
+	name: where === UNSENT ? 'postpone-unsent' : 'postpone-own',
 	text: `UPDATE outbox_messages m SET sent_at = NULL, attempts = m.attempts + 1, last_error = left(f.error, 1000),
 			available_at = statement_timestamp() + f.delay * interval '1 millisecond'
-		FROM unnest($1::bigint[], $2::text[], $3::float8[]) AS f (position, error, delay) WHERE m.position = f.position`,
-	values: [plainArray(positions), textArray(errors.map(storable)), plainArray(delays)],
+		FROM unnest($1::bigint[], $2::tid[], $3::text[], $4::float8[]) AS f (position, place, error, delay)
+		WHERE ${where}`,
+	values: [
+		plainArray(rows.map(({ position }) => position)),
+		textArray(rows.map(({ place }) => place)),
+		textArray(rows.map(({ error }) => storable(error))),
+		plainArray(rows.map(({ delay }) => delay)),
+	],
 });

@@ -35,13 +35,10 @@ async function repeat(database: Database, statement: Statement): Promise<number>
 
 const CUTOFF = `statement_timestamp() - $1::float8 * interval '1 millisecond'`;
 
-/** Rows are sent nearly in the order of their positions, so the old ones are at the low end of the primary key. */
 const purgeOutbox = (retention: Duration): Statement => ({
 	name: 'purge-outbox',
-	text: `DELETE FROM outbox_messages WHERE position IN (
-			SELECT position FROM (
-				SELECT position, sent_at FROM outbox_messages WHERE sent_at IS NOT NULL ORDER BY position LIMIT ${BATCH}) AS oldest
-			WHERE sent_at < ${CUTOFF})
+	text: `DELETE FROM outbox_messages WHERE ctid = ANY (ARRAY(
+			SELECT ctid FROM outbox_messages WHERE sent_at < ${CUTOFF} LIMIT ${BATCH}))
 		RETURNING position`,
 	values: [retention],
 });

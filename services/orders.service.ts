@@ -161,8 +161,7 @@ export function ordersService(platform: Platform, models: Models): ServiceSchema
 						this.adapter.find({
 							query: {
 								...(status === undefined ? {} : { status }),
-								// Lets the small index of unfinished orders serve, where they are few among many.
-								...(status !== undefined && UNFINISHED.has(status) ? { sweepAt: { [Op.ne]: null } } : {}),
+								...(status === undefined ? {} : NARROWED[status]),
 								...(before === undefined ? {} : { id: { [Op.lt]: before } }),
 								...(isAdmin(caller) ? {} : { owner: caller.subject }),
 							},
@@ -239,7 +238,18 @@ export function ordersService(platform: Platform, models: Models): ServiceSchema
 	return schema as unknown as ServiceSchema;
 }
 
-const UNFINISHED: ReadonlySet<OrderStatus> = new Set(['Pending', 'OnHold', 'CancelRequested', 'Confirmed']);
+const IS_SET = { [Op.ne]: null };
+
+/** What else is true of a state, and lets a small index serve, where its orders are few among many. */
+const NARROWED: Readonly<Record<OrderStatus, object>> = {
+	Pending: { sweepAt: IS_SET },
+	OnHold: { sweepAt: IS_SET },
+	CancelRequested: { sweepAt: IS_SET },
+	Confirmed: { sweepAt: IS_SET },
+	Cancelled: { cancelledAt: IS_SET },
+	PaymentFailed: { failedAt: IS_SET },
+	Shipped: {},
+};
 
 const notFound = (): Error => new Errors.MoleculerClientError('There is no such order.', 404, 'Orders.NotFound');
 

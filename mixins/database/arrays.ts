@@ -15,13 +15,17 @@ export function plainArray(values: readonly (string | number | bigint | null)[])
 
 const NEEDS_ESCAPE = /["\\]/g;
 
+/** Hardly any text needs it, and to look costs less than to replace nothing. */
+const escaped = (text: string): string =>
+	text.includes('"') || text.includes('\\') ? text.replace(NEEDS_ESCAPE, '\\$&') : text;
+
 /** Text of any kind. */
 export function textArray(values: readonly (string | null)[]): string {
 	let text = '{';
 	for (let index = 0; index < values.length; index += 1) {
 		if (index > 0) text += ',';
 		const value = values[index] ?? null;
-		text += value === null ? 'NULL' : `"${value.replace(NEEDS_ESCAPE, '\\$&')}"`;
+		text += value === null ? 'NULL' : `"${escaped(value)}"`;
 	}
 	return `${text}}`;
 }

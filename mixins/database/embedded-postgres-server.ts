@@ -30,6 +30,7 @@ const SETTINGS: Readonly<Record<string, string>> = {
 	max_wal_size: '2GB', // fewer checkpoints, and with them fewer full-page images
 	jit: 'off', // the statements are short: compiling costs more than it saves
 	autovacuum_naptime: '5s', // queue tables turn over within seconds
+	default_statistics_target: '10', // the statements that matter have one plan: see HOT_SESSION
 	timezone: 'UTC',
 	log_timezone: 'UTC',
 	log_min_messages: 'log', // the server's own events and fatal errors; no statements, they hold customers' data

@@ -2,6 +2,9 @@
 import type { Instant } from '../../domain/time.ts';
 import { plainArray } from './arrays.ts';
 
+/** The database's clock, now and not as the transaction began, in whole milliseconds since 1970. */
+export const NOW = 'floor(extract(epoch FROM clock_timestamp()) * 1000)::float8';
+
 /** A column to be read as milliseconds since 1970. */
 export const instant = (column: string, name = column): string =>
 	`round(date_part('epoch', ${column}) * 1000) AS ${name}`;

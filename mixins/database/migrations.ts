@@ -7,9 +7,19 @@ import { migration as sandbox } from './migrations/0004-sandbox.ts';
 import { migration as traces } from './migrations/0005-traces.ts';
 import { migration as installation } from './migrations/0006-installation.ts';
 import { migration as access } from './migrations/0007-access.ts';
+import { migration as leanIndexes } from './migrations/0008-lean-indexes.ts';
 import type { Migration } from './migrations/migration.ts';
 
-export const MIGRATIONS: readonly Migration[] = [orders, messages, carrier, sandbox, traces, installation, access];
+export const MIGRATIONS: readonly Migration[] = [
+	orders,
+	messages,
+	carrier,
+	sandbox,
+	traces,
+	installation,
+	access,
+	leanIndexes,
+];
 
 export interface MigrationStatus {
 	readonly applied: readonly string[];

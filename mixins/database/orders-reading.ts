@@ -3,6 +3,7 @@ import type { PaymentStatus } from '../../domain/payment.ts';
 import type { Instant } from '../../domain/time.ts';
 import { plainArray, textArray } from './arrays.ts';
 import type { Database } from './database.ts';
+import { NOW } from './instants.ts';
 
 /** An order as clients see it, read without a lock. */
 export interface OrderView {
@@ -42,7 +43,7 @@ export function readChanged(database: Database, known: readonly Known[]): Promis
 				o.pending_until AS "pendingUntil", o.hold_expires_at AS "holdExpiresAt", o.confirmed_at AS "confirmedAt",
 				o.cancelled_at AS "cancelledAt", o.shipped_at AS "shippedAt", o.failed_at AS "failedAt",
 				o.failure_reason AS "failureReason", concat(o.xmin, '.', p.xmin) AS version,
-				floor(extract(epoch FROM clock_timestamp()) * 1000)::float8 AS now
+				${NOW} AS now
 			FROM unnest($1::uuid[], $2::text[]) AS k (id, version)
 			CROSS JOIN LATERAL (SELECT t.xmin, t.* FROM orders t WHERE t.id = k.id LIMIT 1) AS o
 			LEFT JOIN LATERAL (SELECT t.xmin, t.status FROM payments t WHERE t.order_id = k.id LIMIT 1) AS p ON true

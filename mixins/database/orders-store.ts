@@ -5,7 +5,7 @@ import type { Shipment } from '../../domain/shipment.ts';
 import type { Instant } from '../../domain/time.ts';
 import { plainArray, textArray } from './arrays.ts';
 import type { Transaction } from './database.ts';
-import { instant, instants } from './instants.ts';
+import { instant, instants, NOW } from './instants.ts';
 import type { Statement } from './statement.ts';
 
 interface OrderRow {
@@ -93,7 +93,7 @@ export async function lockOverdueOrders(
 
 export const CLOCK: Statement = {
 	name: 'clock',
-	text: 'SELECT floor(extract(epoch FROM clock_timestamp()) * 1000)::float8 AS now',
+	text: `SELECT ${NOW} AS now`,
 	values: [],
 };
 
@@ -123,7 +123,7 @@ export async function readClockAndPayments(tx: Transaction, ids: readonly string
 		text: `SELECT clock.now, p.order_id, p.status AS payment_status,
 				p.operation, ${instant('p.key_used_at', 'key_used_at')}, ${instant('p.attempt_until', 'attempt_until')}, p.attempts,
 				p.reference, ${instant('s.attempt_until', 'shipment_until')}, s.attempts AS shipment_attempts
-			FROM (SELECT floor(extract(epoch FROM clock_timestamp()) * 1000)::float8 AS now) AS clock
+			FROM (SELECT ${NOW} AS now) AS clock
 			LEFT JOIN payments p ON p.order_id = ANY($1::uuid[])
 			-- nothing is handed over before it is paid
 			LEFT JOIN LATERAL (
@@ -219,38 +219,41 @@ export function updateOrders(orders: readonly Order[]): Statement {
 	};
 }
 
-/** Payments of orders that are stored for the first time. */
+/** Payments that leave `Requested`, or whose first call is intended: until then an order has no row here. */
 export function insertPayments(orders: readonly Order[]): Statement {
 	return {
 		name: 'insert-payments',
-		text: `INSERT INTO payments (order_id, status)
-			SELECT order_id, status FROM unnest($1::uuid[], $2::text[]) AS c (order_id, status)`,
-		values: [
-			plainArray(orders.map(({ record }) => record.id)),
-			plainArray(orders.map(({ payment }) => payment.status)),
-		],
+		text: `INSERT INTO payments (order_id, status, operation, key_used_at, attempt_until, attempts, reference)
+			SELECT order_id, status, operation, to_timestamp(key_used_at), to_timestamp(attempt_until), attempts, reference
+			FROM ${PAYMENTS}`,
+		values: paymentValues(orders),
 	};
 }
 
 export function updatePayments(orders: readonly Order[]): Statement {
-	const open = orders.map(({ payment }) => payment.open);
 	return {
 		name: 'update-payments',
 		text: `UPDATE payments p SET status = c.status, operation = c.operation, key_used_at = to_timestamp(c.key_used_at),
 				attempt_until = to_timestamp(c.attempt_until), attempts = c.attempts, reference = c.reference
-			FROM unnest($1::uuid[], $2::text[], $3::text[], $4::float8[], $5::float8[], $6::int[], $7::text[])
-				AS c (order_id, status, operation, key_used_at, attempt_until, attempts, reference)
-			WHERE p.order_id = c.order_id`,
-		values: [
-			plainArray(orders.map(({ record }) => record.id)),
-			plainArray(orders.map(({ payment }) => payment.status)),
-			plainArray(open.map((operation) => operation?.operation ?? null)),
-			instants(open.map((operation) => operation?.keyUsedAt ?? null)),
-			instants(open.map((operation) => operation?.attemptUntil ?? null)),
-			plainArray(open.map((operation) => operation?.attempts ?? null)),
-			textArray(orders.map(({ payment }) => payment.reference)),
-		],
+			FROM ${PAYMENTS} WHERE p.order_id = c.order_id`,
+		values: paymentValues(orders),
 	};
+}
+
+const PAYMENTS = `unnest($1::uuid[], $2::text[], $3::text[], $4::float8[], $5::float8[], $6::int[], $7::text[])
+				AS c (order_id, status, operation, key_used_at, attempt_until, attempts, reference)`;
+
+function paymentValues(orders: readonly Order[]): readonly string[] {
+	const open = orders.map(({ payment }) => payment.open);
+	return [
+		plainArray(orders.map(({ record }) => record.id)),
+		plainArray(orders.map(({ payment }) => payment.status)),
+		plainArray(open.map((operation) => operation?.operation ?? null)),
+		instants(open.map((operation) => operation?.keyUsedAt ?? null)),
+		instants(open.map((operation) => operation?.attemptUntil ?? null)),
+		plainArray(open.map((operation) => operation?.attempts ?? null)),
+		textArray(orders.map(({ payment }) => payment.reference)),
+	];
 }
 
 export function storeShipments(orders: readonly Order[]): Statement {

@@ -26,7 +26,9 @@ interface Loaded {
 	readonly order: Order;
 	/** as stored; undefined for a new order */
 	readonly record: OrderRecord | undefined;
-	readonly payment: Payment | undefined;
+	readonly payment: Payment;
+	/** a payment has a row from its first change on */
+	readonly hasPayment: boolean;
 	readonly shipment: Shipment | null;
 }
 
@@ -57,7 +59,12 @@ export class UnitOfWork {
 	/** Reads the clock alone, for orders that do not exist yet. */
 	async readClock(): Promise<Moment> {
 		const [row] = await this.#tx.query<{ now: Instant }>(CLOCK);
-		this.#now = row?.now ?? Number.NaN;
+		return this.at(row?.now ?? Number.NaN);
+	}
+
+	/** Takes the database's clock as it was read with another statement of this transaction. */
+	at(now: Instant): Moment {
+		this.#now = now;
 		return this.moment;
 	}
 
@@ -78,13 +85,19 @@ export class UnitOfWork {
 
 	/** A new order, to be stored with the rest. */
 	add(order: Order): void {
-		this.#loaded.set(order.record.id, { order, record: undefined, payment: undefined, shipment: null });
+		this.#loaded.set(order.record.id, {
+			order,
+			record: undefined,
+			payment: order.payment,
+			hasPayment: false,
+			shipment: null,
+		});
 	}
 
 	/** Forgets what was done to an order and gives it back as it was stored. */
 	reset(id: string): Order | undefined {
 		const loaded = this.#loaded.get(id);
-		if (loaded?.record === undefined || loaded.payment === undefined) return undefined;
+		if (loaded?.record === undefined) return undefined;
 		const order = new Order(loaded.record, loaded.payment, loaded.shipment);
 		this.#loaded.set(id, { ...loaded, order });
 		return order;
@@ -100,17 +113,16 @@ export class UnitOfWork {
 		const all = [...this.#loaded.values()].sort((a, b) => (a.order.record.id < b.order.record.id ? -1 : 1));
 		const created = all.filter(({ record }) => record === undefined).map(({ order }) => order);
 		const changed = all.filter(({ order, record }) => record !== undefined && order.record !== record);
-		const payments = all.filter(({ order, record, payment }) => record !== undefined && order.payment !== payment);
+		const paid = all.filter(({ order, payment }) => order.payment !== payment);
+		const [begun, paying] = [paid.filter(({ hasPayment }) => !hasPayment), paid.filter(({ hasPayment }) => hasPayment)];
 		const shipments = all.filter(({ order, shipment }) => order.shipment !== shipment);
 		const raised = all.flatMap(({ order }) => order.raised);
 		const tx = this.#tx;
 		const stored = (loaded: readonly Loaded[]): Order[] => loaded.map(({ order }) => order);
-		if (created.length > 0) {
-			tx.write(insertOrders(created, this.#traces));
-			tx.write(insertPayments(created));
-		}
+		if (created.length > 0) tx.write(insertOrders(created, this.#traces));
 		if (changed.length > 0) tx.write(updateOrders(stored(changed)));
-		if (payments.length > 0) tx.write(updatePayments(stored(payments)));
+		if (begun.length > 0) tx.write(insertPayments(stored(begun)));
+		if (paying.length > 0) tx.write(updatePayments(stored(paying)));
 		if (shipments.length > 0) tx.write(storeShipments(stored(shipments)));
 		if (raised.length > 0) this.#storeMessages(raised);
 	}
@@ -133,7 +145,7 @@ export class UnitOfWork {
 			const payment = stored?.payment ?? newPayment();
 			const shipment = stored?.shipment ?? null;
 			const order = new Order(record, payment, shipment);
-			this.#loaded.set(record.id, { order, record, payment, shipment });
+			this.#loaded.set(record.id, { order, record, payment, hasPayment: stored !== undefined, shipment });
 			orders.set(record.id, order);
 		}
 		return orders;

@@ -2,6 +2,7 @@ import { formatAmount } from '../../domain/money.ts';
 import type { Order } from '../../domain/order.ts';
 import type { OrderRecord, OrderStatus } from '../../domain/order-record.ts';
 import type { PaymentStatus } from '../../domain/payment.ts';
+import { toIso } from '../../domain/time.ts';
 import { minorUnits } from '../../mixins/currencies.ts';
 import type { OrderRow } from '../../mixins/database/models.ts';
 import type { OrderView } from '../../mixins/database/orders-reading.ts';
@@ -59,7 +60,7 @@ function toDto(order: Fields, times: Times<number | Date>, paymentStatus: Paymen
 	};
 }
 
-const iso = (time: number | Date): string => new Date(time).toISOString();
+const iso = (time: number | Date): string => toIso(Number(time));
 const isoOrNull = (time: number | Date | null): string | null => (time === null ? null : iso(time));
 
 /** From the aggregate, as it will be once it is stored. */

@@ -60,14 +60,15 @@ const handle: Doing = async (world, move, spare) => {
 	};
 };
 
-/** One look of the sweeper, at this order and no other. */
+/** One look of the sweeper, at this order and no other, which has waited long enough. */
 async function look(world: World, order: number, sweep: () => Promise<unknown>): Promise<void> {
 	const id = world.names.orders[order - 1];
 	const shift = (by: string): Promise<unknown> =>
 		world.server.query(`UPDATE orders SET sweep_at = sweep_at ${by} interval '100 days' WHERE id <> $1`, [id]);
 	await shift('+');
 	await world.server.query(
-		`UPDATE orders SET sweep_at = statement_timestamp() - interval '1 second' WHERE id = $1 AND sweep_at IS NOT NULL`,
+		`UPDATE orders SET sweep_at = statement_timestamp() - interval '1 second', confirmed_at = confirmed_at - interval '1 minute'
+			WHERE id = $1 AND sweep_at IS NOT NULL`,
 		[id],
 	);
 	try {

@@ -78,3 +78,27 @@ it.each([
 	const read = Object.entries(after).map(([table, rows]) => [table, rows - (before[table] ?? 0)]);
 	expect(read.filter(([, rows]) => Number(rows) >= FINISHED)).toEqual([]);
 });
+
+it('a due order that ships in time has its row and its payment’s entered in an index once', async () => {
+	application = await startTestApplication(database);
+	const updates = async (): Promise<Record<string, { all: number; inPlace: number }>> => {
+		await database.query('SELECT pg_stat_force_next_flush()');
+		const rows = await database.query<{ relname: string; all: number; hot: number }>(
+			`SELECT relname, n_tup_upd::int AS all, n_tup_hot_upd::int AS hot FROM pg_stat_user_tables
+			WHERE relname IN ('orders', 'payments')`,
+		);
+		return Object.fromEntries(rows.map(({ relname, all, hot }) => [relname, { all, inPlace: hot }]));
+	};
+	const before = await updates();
+	const { id } = await call<OrderDto>('orders.create', { productName: 'Tea', amount: 1, cancellationWindow: '1s' });
+	await until(async () => (await call<OrderDto>('orders.get', { id })).status === 'Shipped');
+	await application.stop();
+	const after = await updates();
+	const since = (table: string): object => ({
+		all: (after[table]?.all ?? 0) - (before[table]?.all ?? 0),
+		inPlace: (after[table]?.inPlace ?? 0) - (before[table]?.inPlace ?? 0),
+	});
+	// authorised and shipped move or end its look; confirmed and captured leave every indexed column alone
+	expect(since('orders')).toEqual({ all: 4, inPlace: 2 });
+	expect(since('payments')).toEqual({ all: 3, inPlace: 3 });
+});

@@ -1,8 +1,8 @@
 import { describe, expect, it } from '@jest/globals';
 import type { Order } from '../../domain/order.ts';
 import { firstLook, GRACE, laterLook } from '../../domain/sweeping.ts';
-import { SECOND } from '../../domain/time.ts';
-import { at, DUE, FIXTURES, LIMIT, LIMIT_AT, outcome, PAUSED, place, START, TIMEOUT } from './order.fixtures.ts';
+import { DAY, SECOND } from '../../domain/time.ts';
+import { at, call, DUE, FIXTURES, LIMIT, LIMIT_AT, outcome, PAUSED, place, START, TIMEOUT } from './order.fixtures.ts';
 
 /** Late enough for the sweeper to have come. */
 const OVERDUE = DUE + GRACE;
@@ -59,6 +59,31 @@ describe('the sweeper’s look', () => {
 		['a parcel nobody took', () => fixture('Confirmed / Captured (parcel unknown)'), DUE + SECOND + GRACE],
 	])('at %s', (_what, order, look) => {
 		expect(order().record.sweepAt).toBe(look);
+	});
+
+	it('stays where it is while a confirmed order goes on in time, and moves where that took too long', () => {
+		for (const [late, look] of [
+			[0, DUE + GRACE],
+			[SECOND, DUE + GRACE],
+			[2 * SECOND - 1, DUE + GRACE],
+			[2 * SECOND, DUE + 2 * SECOND + GRACE],
+			[DAY, DUE + DAY + GRACE],
+		] as const) {
+			const order = fixture('Pending / Authorized');
+			order.wakeAtDue(DUE, at(DUE + late));
+			expect(order.record.sweepAt).toBe(look);
+			call(order, DUE + late, 'succeeded');
+			expect(order.record).toMatchObject({ status: 'Confirmed', sweepAt: look });
+		}
+	});
+
+	it('is no find where it comes to a confirmed order sooner than 3 s after that', () => {
+		const order = fixture('Pending / Authorized');
+		order.wakeAtDue(DUE, at(DUE + SECOND));
+		expect(order.found(DUE + GRACE)).toBe(false);
+		expect(order.record).toMatchObject({ sweeps: 0, sweepAt: DUE + SECOND + GRACE });
+		expect(order.found(DUE + SECOND + GRACE)).toBe(true);
+		expect(order.record).toMatchObject({ sweeps: 1, sweepAt: DUE + SECOND + 2 * GRACE });
 	});
 
 	it('leaves a repeated call alone until it is overdue', () => {
