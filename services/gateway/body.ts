@@ -83,22 +83,45 @@ function readBytes(req: IncomingMessage): Promise<Buffer> {
 	});
 }
 
+function parseExact(bytes: Buffer): Body {
+	if (!isUtf8(bytes)) throw new ProblemError(malformed('The body is not valid UTF-8.'));
+	const text = bytes.toString();
+	try {
+		const value: unknown = JSON.parse(text);
+		return { value, amount: hasAmount(value) ? (onlyAmount(text) ?? amountOf(text)) : undefined };
+	} catch {
+		throw new ProblemError(malformed('The body is not valid JSON.'));
+	}
+}
+
+const hasAmount = (value: unknown): boolean =>
+	typeof value === 'object' && value !== null && Object.hasOwn(value, 'amount');
+
+const NAME = '"amount"';
+const MEMBER = /"amount"[\t\n\r ]*:[\t\n\r ]*(-?[0-9][-+.0-9Ee]*)?/y;
+
+/**
+ * The number of a body that has an amount, found in its text, where no escape could spell the name otherwise and it
+ * stands there once: then it stands for that member. This is the usual body, and costs a fifth of a reviver.
+ */
+function onlyAmount(text: string): string | undefined {
+	const at = text.indexOf(NAME);
+	if (at < 0 || text.includes(NAME, at + 1) || text.includes('\\')) return undefined;
+	MEMBER.lastIndex = at;
+	return MEMBER.exec(text)?.[1];
+}
+
 /** ECMAScript's "JSON.parse source text access": primitive values come with their source. */
 interface ReviverContext {
 	readonly source?: string;
 }
 
-function parseExact(bytes: Buffer): Body {
-	if (!isUtf8(bytes)) throw new ProblemError(malformed('The body is not valid UTF-8.'));
+/** The same for every body. */
+function amountOf(text: string): string | undefined {
 	const amounts = new Map<unknown, string>();
 	function note(this: unknown, key: string, value: unknown, context?: ReviverContext): unknown {
 		if (key === 'amount' && typeof value === 'number' && context?.source) amounts.set(this, context.source);
 		return value;
 	}
-	try {
-		const value: unknown = JSON.parse(bytes.toString(), note);
-		return { value, amount: amounts.get(value) };
-	} catch {
-		throw new ProblemError(malformed('The body is not valid JSON.'));
-	}
+	return amounts.get(JSON.parse(text, note));
 }

@@ -164,7 +164,7 @@ describe('what is unusual and clear', () => {
 				[`Content-Length: ${15_000 + LAMP.length}`, 'Connection: close'],
 				LAMP.replace('"Lamp"', `${'['.repeat(7_500)}"Lamp"${']'.repeat(7_500)}`),
 			),
-			[400],
+			[422],
 		],
 	])('%s', async (_name, bytes, expected) => {
 		expect(statuses(await speak(on.port, bytes))).toEqual(expected);

@@ -50,6 +50,19 @@ describe('what goes well', () => {
 		},
 	);
 
+	it.each([
+		['{"\\u0061mount":1.50,"productName":"x"}', '1.50'],
+		['{"\\u0061mount":1.50,"amount":2.50,"productName":"x"}', '2.50'],
+		['{"amount":2.50,"am\\u006funt":1.50,"productName":"x"}', '1.50'],
+		['{"productName":"\\"amount\\":9.0","amount":1.50}', '1.50'],
+		['{"productName":"amount","amount":1.50}', '1.50'],
+		['{"amount"\n\t :\r 1.50,"productName":"\\\\"}', '1.50'],
+		[' {"paymentMethod":"amount" , "amount" : 1.50,"productName":"x"}', '1.50'],
+	])('knows the amount of %s', async (body, amount) => {
+		expect((await post(body)).status).toBe(201);
+		expect(on.calls[0]?.params.amount).toBe(amount);
+	});
+
 	it('takes the last of two amounts, and no amount from below', async () => {
 		await post('{"amount":1,"productName":"x","amount":2.0}');
 		expect(on.calls[0]?.params.amount).toBe('2.0');
