@@ -17,7 +17,7 @@ export const LONGEST_WINDOW: Duration = 7 * DAY;
 export const backOff = (attempt: number, first: Duration, cap: Duration): Duration =>
 	Math.min(cap, first * 2 ** Math.min(Math.max(attempt, 1) - 1, 30));
 
-/** Moments whose text is known: what is stored together shares them, and each text costs as much as a small order. */
+/** Texts of the last moments: what is stored together shares its moments, and to make a text is dear. */
 const known = new Map<Instant, string>();
 const MOST_KNOWN = 64;
 
