@@ -53,12 +53,10 @@ const BUILD = 600_000;
 const HAS_GO = spawnSync('go', ['version']).status === 0;
 const SKIPPED = 'skipped: there is no Go here, which their loader needs';
 
-/**
- * Tests of the Compose files. Compose's own loader is a Go library and there is no other; whoever works on the services
- * needs no Go, so without it they are skipped, and named as such.
- */
+/** Tests of the Compose files. */
 export function describeCompose(name: string, tests: (files: ComposeFiles) => void): void {
 	const files = new ComposeFiles();
+	// Compose's own loader is a Go library, and there is no other; nothing else here needs Go, so a developer may have none.
 	if (!HAS_GO) return void describe.skip(`${name} (${SKIPPED})`, () => tests(files));
 	describe(name, () => {
 		beforeAll(() => files.build(), BUILD);

@@ -35,6 +35,6 @@ export async function describeBroker(kind: BrokerKind, name: string, body: () =>
 		});
 		return;
 	}
-	// A developer may do without some of the brokers; `.ci/run` requires every one.
+	// `npm test` promises to run with any of the brokers or none, and to name what it left out; `.ci/run` requires them all.
 	describe.skip(`${name} (skipped: ${missing})`, body);
 }
