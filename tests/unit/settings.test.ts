@@ -1,19 +1,8 @@
-import { readFileSync } from 'node:fs';
-import { createRequire } from 'node:module';
 import { resolve } from 'node:path';
 import { inspect } from 'node:util';
 import { describe, expect, it } from '@jest/globals';
 import fc from 'fast-check';
-import { minorUnits } from '../../mixins/currencies.ts';
-import {
-	formatDuration,
-	parseDuration,
-	parseSettings,
-	SERVICE_NAMES,
-	type ServiceName,
-	type Settings,
-	SettingsError,
-} from '../../mixins/settings.ts';
+import { parseSettings, SERVICE_NAMES, type ServiceName, type Settings, SettingsError } from '../../mixins/settings.ts';
 
 type Env = Readonly<Record<string, string>>;
 
@@ -398,88 +387,4 @@ describe('properties', () => {
 			{ numRuns: 2000 },
 		);
 	});
-});
-
-describe('durations', () => {
-	it.each<[string, number]>([
-		['0ms', 0],
-		['250ms', 250],
-		['90s', 90_000],
-		['10m', 600_000],
-		['2h', 7_200_000],
-		['1.5h', 5_400_000],
-		['1.1s', 1100],
-		['0.001s', 1],
-		['0.5d', 43_200_000],
-		['7d', 604_800_000],
-		['010m', 600_000],
-		['1.50s', 1500],
-	])('%s is %d ms', (text, ms) => expect(parseDuration(text)).toBe(ms));
-
-	it.each([
-		...['', '10', 'm', '10 m', ' 10m', '10m ', '10m\n', '10M', '10min', '10mss', '1h30m', '-1s', '+1s', '.5h', '5.h'],
-		...['1,5h', '1.5.5h', '1e3s', '0x1s', 'Infinitys', 'NaNs', '٣s', 'P1D', '0.5ms', '1.0005s', '9999999999999999d'],
-		...['9007199254740992ms', `${'9'.repeat(100_000)}s`, `0.${'0'.repeat(100_000)}s`],
-	])('%.30j is none', (text) => expect(parseDuration(text)).toBeUndefined());
-
-	it.each<[number, string]>([
-		[0, '0ms'],
-		[1, '1ms'],
-		[1500, '1500ms'],
-		[90_000, '90s'],
-		[600_000, '10m'],
-		[5_400_000, '90m'],
-		[86_400_000, '1d'],
-		[604_800_000, '7d'],
-	])('%d ms is written %s', (ms, text) => expect(formatDuration(ms)).toBe(text));
-
-	it.each([-1, 0.5, Number.NaN, Number.POSITIVE_INFINITY])('%d ms is not written', (ms) =>
-		expect(() => formatDuration(ms)).toThrow(RangeError),
-	);
-
-	it('is read as it was written', () => {
-		fc.assert(fc.property(fc.maxSafeNat(), (ms) => expect(parseDuration(formatDuration(ms))).toBe(ms)));
-	});
-});
-
-describe('minorUnits', () => {
-	/** ISO's own list as it was published; the package brings it along. Code → minor unit, "N.A." for none. */
-	const listOne = readFileSync(createRequire(import.meta.url).resolve('currency-codes/iso-4217-list-one.xml'), 'utf8');
-	const published = new Map(
-		[...listOne.matchAll(/<Ccy>(.*?)<\/Ccy>\s*<CcyNbr>.*?<\/CcyNbr>\s*<CcyMnrUnts>(.*?)<\/CcyMnrUnts>/g)].map(
-			([, code = '', units = '']) => [code, units],
-		),
-	);
-
-	it('is what ISO 4217 publishes, for every currency', () => {
-		expect(published.size).toBeGreaterThan(170);
-		const expected = [...published].map(([code, units]) => [code, units === 'N.A.' ? undefined : Number(units)]);
-		expect([...published.keys()].map((code) => [code, minorUnits(code)])).toEqual(expected);
-	});
-
-	it.each<[string, number]>([
-		...(['USD', 'EUR', 'HUF', 'IDR', 'COP', 'PKR'] as const).map((code): [string, number] => [code, 2]),
-		['JPY', 0],
-		['KRW', 0],
-		['CLP', 0],
-		['KWD', 3],
-		['BHD', 3],
-		['IQD', 3],
-		['UYW', 4],
-		['CLF', 4],
-	])('%s has %d decimals', (code, units) => expect(minorUnits(code)).toBe(units));
-
-	it('does not follow Intl, which has other decimals for 16 currencies', () => {
-		const intl = (currency: string): number | undefined =>
-			new Intl.NumberFormat('en', { style: 'currency', currency }).resolvedOptions().maximumFractionDigits;
-		for (const code of ['HUF', 'IDR', 'IQD', 'PKR']) expect(minorUnits(code)).not.toBe(intl(code));
-	});
-
-	it.each('XAU XAG XPT XPD XBA XBB XBC XBD XDR XSU XUA XTS XXX'.split(' '))('%s cannot be paid in', (code) =>
-		expect(minorUnits(code)).toBeUndefined(),
-	);
-
-	it.each(['usd', 'Usd', '', 'US', 'USD ', 'ZZZ', '840', '__proto__', 'constructor'])('%j is no currency', (code) =>
-		expect(minorUnits(code)).toBeUndefined(),
-	);
 });

@@ -1,0 +1,46 @@
+import { readFileSync } from 'node:fs';
+import { createRequire } from 'node:module';
+import { describe, expect, it } from '@jest/globals';
+import { minorUnits } from '../../mixins/currencies.ts';
+
+describe('minorUnits', () => {
+	/** ISO's own list as it was published; the package brings it along. Code → minor unit, "N.A." for none. */
+	const listOne = readFileSync(createRequire(import.meta.url).resolve('currency-codes/iso-4217-list-one.xml'), 'utf8');
+	const published = new Map(
+		[...listOne.matchAll(/<Ccy>(.*?)<\/Ccy>\s*<CcyNbr>.*?<\/CcyNbr>\s*<CcyMnrUnts>(.*?)<\/CcyMnrUnts>/g)].map(
+			([, code = '', units = '']) => [code, units],
+		),
+	);
+
+	it('is what ISO 4217 publishes, for every currency', () => {
+		expect(published.size).toBeGreaterThan(170);
+		const expected = [...published].map(([code, units]) => [code, units === 'N.A.' ? undefined : Number(units)]);
+		expect([...published.keys()].map((code) => [code, minorUnits(code)])).toEqual(expected);
+	});
+
+	it.each<[string, number]>([
+		...(['USD', 'EUR', 'HUF', 'IDR', 'COP', 'PKR'] as const).map((code): [string, number] => [code, 2]),
+		['JPY', 0],
+		['KRW', 0],
+		['CLP', 0],
+		['KWD', 3],
+		['BHD', 3],
+		['IQD', 3],
+		['UYW', 4],
+		['CLF', 4],
+	])('%s has %d decimals', (code, units) => expect(minorUnits(code)).toBe(units));
+
+	it('does not follow Intl, which has other decimals for 16 currencies', () => {
+		const intl = (currency: string): number | undefined =>
+			new Intl.NumberFormat('en', { style: 'currency', currency }).resolvedOptions().maximumFractionDigits;
+		for (const code of ['HUF', 'IDR', 'IQD', 'PKR']) expect(minorUnits(code)).not.toBe(intl(code));
+	});
+
+	it.each('XAU XAG XPT XPD XBA XBB XBC XBD XDR XSU XUA XTS XXX'.split(' '))('%s cannot be paid in', (code) =>
+		expect(minorUnits(code)).toBeUndefined(),
+	);
+
+	it.each(['usd', 'Usd', '', 'US', 'USD ', 'ZZZ', '840', '__proto__', 'constructor'])('%j is no currency', (code) =>
+		expect(minorUnits(code)).toBeUndefined(),
+	);
+});
