@@ -24,8 +24,8 @@ const LONGEST_STEP: Duration = SECOND;
 
 interface OutboxRow extends Envelope {
 	position: bigint;
-	/** where the row stands; for as long as the transaction that read it holds it */
-	place: string;
+	/** where the row stands, told to the transaction that sends it: as long as that holds it, it stays there */
+	place?: string;
 	attempts: number;
 	delay: number;
 	deliver_at: Instant | null;
@@ -205,7 +205,7 @@ async function postpone(
 		const reason = reasons.get(id);
 		if (reason === undefined) return [];
 		const delay = backOff(attempts + 1, FIRST_RETRY, reason.longest ?? LONGEST_RETRY);
-		return [{ position, place, error: reason.error, delay }];
+		return [{ position, place: place ?? null, error: reason.error, delay }];
 	});
 	await tx.query(postponeThese(where, postponed));
 }
@@ -218,7 +218,7 @@ const UNSENT = `m.ctid = (SELECT ctid FROM outbox_messages u WHERE u.sent_at IS 
 
 const AVAILABLE = 'sent_at IS NULL AND available_at <= statement_timestamp()';
 
-const ENVELOPED = `m.position, m.place, m.message_id AS id, m.type, m.order_id, m.sequence, m.attempts, e.data, e.traceparent,
+const ENVELOPED = `m.position, m.message_id AS id, m.type, m.order_id, m.sequence, m.attempts, e.data, e.traceparent,
 		${instant('m.deliver_at', 'deliver_at')}, ${instant('e.occurred_at', 'occurred_at')},
 		coalesce(greatest(0, extract(epoch FROM m.deliver_at - clock_timestamp()) * 1000), 0)::float8 AS delay`;
 
@@ -234,7 +234,7 @@ const THESE = `SELECT ctid FROM outbox_messages WHERE sent_at IS NULL AND positi
 const taken = (rows: string): string => `WITH taken AS (
 		UPDATE outbox_messages SET sent_at = statement_timestamp() WHERE ctid = ANY (ARRAY(${rows}))
 		RETURNING ctid::text AS place, *)
-	SELECT ${ENVELOPED} FROM taken ${WITH_EVENTS} ORDER BY m.position`;
+	SELECT m.place, ${ENVELOPED} FROM taken ${WITH_EVENTS} ORDER BY m.position`;
 
 const take = (most: number): Statement => ({ name: 'take-outbox', text: taken(OLDEST), values: [most] });
 
@@ -249,7 +249,7 @@ const lease = (most: number): Statement => ({
 	name: 'lease-outbox',
 	text: `WITH leased AS (
 			UPDATE outbox_messages SET available_at = statement_timestamp() + $2::float8 * interval '1 millisecond'
-			WHERE ctid = ANY (ARRAY(${OLDEST})) RETURNING ctid::text AS place, *)
+			WHERE ctid = ANY (ARRAY(${OLDEST})) RETURNING *)
 		SELECT ${ENVELOPED} FROM leased ${WITH_EVENTS} ORDER BY m.position`,
 	values: [most, LEASE],
 });

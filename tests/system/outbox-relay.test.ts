@@ -231,6 +231,22 @@ describe('a carrier with a lease', () => {
 		expect(left).toBeLessThan(expected + 500);
 	});
 
+	it('does not take back what another relay has sent since the lease ran out', async () => {
+		await store(server.database, events(5));
+		const late: Carrier = {
+			...leasing,
+			publish: async () => {
+				await skipWaiting();
+				await step(leasing);
+				throw new Error('nobody there any more');
+			},
+		};
+		await step(late);
+		expect((await outbox()).map(({ attempts, sent }) => ({ attempts, sent }))).toEqual(
+			Array(5).fill({ attempts: 0, sent: true }),
+		);
+	});
+
 	it.each([1, 3])('gets full batches, no more than %i at once, each marked, in one step', async (publications) => {
 		await store(server.database, events(1_700));
 		const sizes: number[] = [];
