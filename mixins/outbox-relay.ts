@@ -1,18 +1,31 @@
 import { performance } from 'node:perf_hooks';
-import { backOff, type Duration, type Instant, SECOND } from '../domain/time.ts';
+import { backOff, type Duration, SECOND } from '../domain/time.ts';
 import type { Carrier, CarrierMessage, Failure } from './brokers/carrier.ts';
 import { crashPoint } from './crash-points.ts';
-import { plainArray, storable, textArray } from './database/arrays.ts';
 import { type Database, isTransient, type Transaction } from './database/database.ts';
-import { instant } from './database/instants.ts';
 import type { Statement } from './database/statement.ts';
-import { type Envelope, toEnvelope } from './envelope.ts';
+import { toEnvelope } from './envelope.ts';
 import { isolate } from './isolate.ts';
+import { LowWater } from './low-water.ts';
+import {
+	END,
+	type Found,
+	firstBefore,
+	lease,
+	markSent,
+	type OutboxRow,
+	OWN,
+	type Postponed,
+	peek,
+	postponeThese,
+	take,
+	takeThese,
+	UNSENT,
+	type Where,
+} from './outbox-statements.ts';
 
 /** At most so many messages in one batch. */
 const BATCH = 500;
-/** How long a relay has for publishing what it leased; a dead one's messages are free after that. */
-const LEASE: Duration = 30 * SECOND;
 const FIRST_RETRY: Duration = SECOND / 4;
 const LONGEST_RETRY: Duration = 30 * SECOND;
 /** The same where the carrier was away: all that waits goes soon after it is back. */
@@ -21,15 +34,6 @@ const LONGEST_ABSENCE: Duration = 5 * SECOND;
 const SLOW_POLL: Duration = SECOND / 2;
 /** Full batches follow each other within a step for so long. */
 const LONGEST_STEP: Duration = SECOND;
-
-interface OutboxRow extends Envelope {
-	position: bigint;
-	/** where the row stands, told to the transaction that sends it: as long as that holds it, it stays there */
-	place?: string;
-	attempts: number;
-	delay: number;
-	deliver_at: Instant | null;
-}
 
 /** Rows that this relay alone may send for a while. */
 interface Leased {
@@ -46,6 +50,7 @@ interface Leased {
 export class OutboxRelay {
 	readonly #database: Database;
 	readonly #carrier: Carrier;
+	readonly #lowWater = new LowWater(0n);
 	/** a carrier that could not be reached is left alone until then, by the process's timer */
 	#restUntil = Number.NEGATIVE_INFINITY;
 
@@ -62,19 +67,34 @@ export class OutboxRelay {
 		return sent === BATCH ? 0 : SLOW_POLL;
 	}
 
+	/** True if something can be sent that stands before where `step` begins; it begins there now. */
+	async lookBack(): Promise<boolean> {
+		const [row] = await this.#database.query<{ position: bigint }>(firstBefore(this.#lowWater.place));
+		if (row !== undefined) this.#lowWater.lower(row.position);
+		return row !== undefined;
+	}
+
 	async #sendInOneTransaction(): Promise<number> {
 		try {
-			return await this.#forward(take(BATCH));
+			const sent = await this.#forward(take(this.#lowWater.place, BATCH));
+			await this.#reached(sent);
+			return sent.length;
 		} catch (error) {
 			if (isTransient(error)) throw error;
 			return this.#forwardApart();
 		}
 	}
 
-	async #forward(statement: Statement): Promise<number> {
+	/** Where nothing was found, all was seen up to the last position that was given. */
+	async #reached(rows: readonly OutboxRow[]): Promise<void> {
+		const place = rows.at(-1)?.position ?? (await this.#database.query<{ position: bigint | null }>(END))[0]?.position;
+		if (place !== undefined && place !== null) this.#lowWater.reached(place, rows.length === BATCH);
+	}
+
+	async #forward(statement: Statement): Promise<readonly OutboxRow[]> {
 		return this.#database.transaction('outbox.forward', async (tx) => {
 			const rows = await tx.query<OutboxRow>(statement);
-			if (rows.length === 0) return 0;
+			if (rows.length === 0) return rows;
 			const failures =
 				(await this.#carrier.publishIn?.(
 					tx,
@@ -84,25 +104,25 @@ export class OutboxRelay {
 			// If this commit is lost with the server, the rows are unsent again, and whatever was done with their messages
 			// is lost as well: a later commit that waits for the disk waits for this one too.
 			tx.commitLazily();
-			return rows.length;
+			return rows;
 		});
 	}
 
 	/** A batch failed as a whole: finds the row that is to blame, so that it cannot hold up the others. */
 	async #forwardApart(): Promise<number> {
-		const rows = await this.#database.query<{ position: bigint }>(peek(BATCH));
-		const blamed: { position: bigint; error: unknown }[] = [];
+		const rows = await this.#database.query<Found>(peek(this.#lowWater.place, BATCH));
+		const blamed: { row: Found; error: unknown }[] = [];
 		await isolate(
-			rows.map(({ position }) => position),
-			async (positions) => {
-				await this.#forward(takeThese(positions));
+			rows,
+			async (group) => {
+				await this.#forward(takeThese(group.map(({ position }) => position)));
 			},
-			(position, error) => blamed.push({ position, error }),
+			(row, error) => blamed.push({ row, error }),
 			isTransient,
 		);
-		for (const { position, error } of blamed) {
+		for (const { row, error } of blamed) {
 			await this.#database.transaction('outbox.postpone', (tx) =>
-				tx.query(postponeThese(UNSENT, [{ position, place: null, error: sentence(error), delay: LONGEST_RETRY }])),
+				tx.query(postponeThese(UNSENT, [{ ...row, place: null, error: sentence(error), delay: LONGEST_RETRY }])),
 			);
 		}
 		return rows.length;
@@ -121,6 +141,7 @@ export class OutboxRelay {
 		let size = 0;
 		for (;;) {
 			const leased = await this.#lease().catch(note);
+			if (leased !== undefined) await this.#reached(leased.rows).catch(note);
 			size = leased?.rows.length ?? 0;
 			if (leased === undefined || size === 0) break;
 			if (publishing.length === most) await publishing.shift();
@@ -141,7 +162,7 @@ export class OutboxRelay {
 	async #lease(): Promise<Leased> {
 		return this.#database.transaction('outbox.lease', async (tx) => {
 			tx.commitLazily();
-			const rows = await tx.query<OutboxRow>(lease(BATCH));
+			const rows = await tx.query<OutboxRow>(lease(this.#lowWater.place, BATCH));
 			return { rows, readAt: performance.now() };
 		});
 	}
@@ -158,7 +179,7 @@ export class OutboxRelay {
 		await this.#database.transaction('outbox.sent', async (tx) => {
 			tx.commitLazily();
 			const failed = new Set(failures.map(({ id }) => id));
-			const sent = rows.filter(({ id }) => !failed.has(id)).map(({ position }) => position);
+			const sent = rows.filter(({ id }) => !failed.has(id));
 			if (sent.length > 0) await tx.query(markSent(sent));
 			await postpone(tx, UNSENT, rows, failures);
 		});
@@ -170,6 +191,7 @@ export class OutboxRelay {
 		} catch (error) {
 			// Nobody knows what arrived. All go again; the inbox drops what comes twice.
 			this.#restUntil = performance.now() + SLOW_POLL;
+			this.#lowWater.lower();
 			return rows.map(({ id }) => ({ id, error: sentence(error), longest: LONGEST_ABSENCE }));
 		}
 	}
@@ -205,86 +227,7 @@ async function postpone(
 		const reason = reasons.get(id);
 		if (reason === undefined) return [];
 		const delay = backOff(attempts + 1, FIRST_RETRY, reason.longest ?? LONGEST_RETRY);
-		return [{ position, place: place ?? null, error: reason.error, delay }];
+		return [{ position, id, place: place ?? null, error: reason.error, delay }];
 	});
 	await tx.query(postponeThese(where, postponed));
 }
-
-/** How a row is found again: unsent ones by their position, for which there is an index; one's own by its place. */
-type Where = typeof UNSENT | typeof OWN;
-
-const OWN = 'm.ctid = f.place';
-const UNSENT = `m.ctid = (SELECT ctid FROM outbox_messages u WHERE u.sent_at IS NULL AND u.position = f.position)`;
-
-const AVAILABLE = 'sent_at IS NULL AND available_at <= statement_timestamp()';
-
-const ENVELOPED = `m.position, m.message_id AS id, m.type, m.order_id, m.sequence, m.attempts, e.data, e.traceparent,
-		${instant('m.deliver_at', 'deliver_at')}, ${instant('e.occurred_at', 'occurred_at')},
-		coalesce(greatest(0, extract(epoch FROM m.deliver_at - clock_timestamp()) * 1000), 0)::float8 AS delay`;
-
-const WITH_EVENTS = 'AS m LEFT JOIN order_events e ON e.order_id = m.order_id AND e.sequence = m.sequence';
-
-const OLDEST = `SELECT ctid FROM outbox_messages WHERE ${AVAILABLE} ORDER BY position LIMIT $1
-	FOR UPDATE SKIP LOCKED`;
-
-const THESE = `SELECT ctid FROM outbox_messages WHERE sent_at IS NULL AND position = ANY($1::bigint[])
-	FOR UPDATE SKIP LOCKED`;
-
-/** Claims rows and marks them as sent, which holds if the transaction does. */
-const taken = (rows: string): string => `WITH taken AS (
-		UPDATE outbox_messages SET sent_at = statement_timestamp() WHERE ctid = ANY (ARRAY(${rows}))
-		RETURNING ctid::text AS place, *)
-	SELECT m.place, ${ENVELOPED} FROM taken ${WITH_EVENTS} ORDER BY m.position`;
-
-const take = (most: number): Statement => ({ name: 'take-outbox', text: taken(OLDEST), values: [most] });
-
-const takeThese = (positions: readonly bigint[]): Statement => ({
-	name: 'take-these',
-	text: taken(THESE),
-	values: [plainArray(positions)],
-});
-
-/** Claims rows and keeps others off them for a while. */
-const lease = (most: number): Statement => ({
-	name: 'lease-outbox',
-	text: `WITH leased AS (
-			UPDATE outbox_messages SET available_at = statement_timestamp() + $2::float8 * interval '1 millisecond'
-			WHERE ctid = ANY (ARRAY(${OLDEST})) RETURNING *)
-		SELECT ${ENVELOPED} FROM leased ${WITH_EVENTS} ORDER BY m.position`,
-	values: [most, LEASE],
-});
-
-const peek = (most: number): Statement => ({
-	name: 'peek-outbox',
-	text: `SELECT position FROM outbox_messages WHERE ${AVAILABLE} ORDER BY position LIMIT $1`,
-	values: [most],
-});
-
-const markSent = (positions: readonly bigint[]): Statement => ({
-	name: 'mark-sent',
-	text: `UPDATE outbox_messages SET sent_at = statement_timestamp()
-		WHERE sent_at IS NULL AND position = ANY($1::bigint[])`,
-	values: [plainArray(positions)],
-});
-
-interface Postponed {
-	readonly position: bigint;
-	/** null for a row that is found by its position */
-	readonly place: string | null;
-	readonly error: string;
-	readonly delay: Duration;
-}
-
-const postponeThese = (where: Where, rows: readonly Postponed[]): Statement => ({
-	name: where === UNSENT ? 'postpone-unsent' : 'postpone-own',
-	text: `UPDATE outbox_messages m SET sent_at = NULL, attempts = m.attempts + 1, last_error = left(f.error, 1000),
-			available_at = statement_timestamp() + f.delay * interval '1 millisecond'
-		FROM unnest($1::bigint[], $2::tid[], $3::text[], $4::float8[]) AS f (position, place, error, delay)
-		WHERE ${where}`,
-	values: [
-		plainArray(rows.map(({ position }) => position)),
-		textArray(rows.map(({ place }) => place)),
-		textArray(rows.map(({ error }) => storable(error))),
-		plainArray(rows.map(({ delay }) => delay)),
-	],
-});

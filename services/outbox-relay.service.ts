@@ -2,6 +2,7 @@ import { type Context, Errors, type ServiceSchema } from 'moleculer';
 import { EVENT_TYPES, type EventType } from '../domain/events.ts';
 import { type Duration, MINUTE, SECOND } from '../domain/time.ts';
 import { Loop } from '../mixins/loop.ts';
+import { lookingBack } from '../mixins/low-water.ts';
 import { outboxBacklog } from '../mixins/outbox-backlog.ts';
 import { outboxStats, replayEvents } from '../mixins/outbox-operations.ts';
 import { OutboxRelay } from '../mixins/outbox-relay.ts';
@@ -30,6 +31,8 @@ export function outboxRelayService(platform: Platform): ServiceSchema {
 		return Math.max(SECOND, Math.min(settings.retention / 10, LONGEST_PURGE_PAUSE));
 	});
 	const wake = (): void => relaying.wake();
+	const looksBack = lookingBack('outbox relay', log, () => relay.lookBack(), wake);
+	const loops = [relaying, looksBack, purging];
 	metrics.read(
 		{
 			outbox_unsent_messages: 'Messages that wait in the outbox to be sent, 50000 at most.',
@@ -98,13 +101,12 @@ export function outboxRelayService(platform: Platform): ServiceSchema {
 		events: { 'outbox.stored': wake },
 		async started() {
 			signals.on('outbox.stored', wake);
-			relaying.start();
-			purging.start();
+			for (const loop of loops) loop.start();
 			health.watch('outbox relay', relaying, 'broker');
 		},
 		async stopped() {
 			signals.off('outbox.stored', wake);
-			await Promise.all([relaying.stop(), purging.stop()]);
+			await Promise.all(loops.map((loop) => loop.stop()));
 		},
 	};
 }

@@ -5,6 +5,7 @@ import type { Database, Transaction } from '../database/database.ts';
 import { instants } from '../database/instants.ts';
 import type { Statement } from '../database/statement.ts';
 import { type Log, Loop } from '../loop.ts';
+import { LowWater, lookingBack } from '../low-water.ts';
 import {
 	type BatchHandler,
 	type Carrier,
@@ -27,6 +28,7 @@ const BUSY_POLL: Duration = 20;
 const DEFAULT_BATCH = 500;
 
 interface Row {
+	deliver_at: Place;
 	id: string;
 	type: string;
 	key: string;
@@ -34,6 +36,9 @@ interface Row {
 	due_at: Instant | null;
 	attempts: number;
 }
+
+/** `deliver_at` as PostgreSQL writes it: more exact than milliseconds, and nobody here calculates with it. */
+type Place = string;
 
 /**
  * PostgreSQL as the carrier: a row for each message and consumer group. A consumer deletes the rows that it takes and
@@ -45,6 +50,7 @@ export class PostgresCarrier implements Carrier {
 	readonly #topology: Topology;
 	readonly #log: Log;
 	readonly #loops = new Map<string, Set<Loop>>();
+	readonly #lookingBack = new Set<Loop>();
 
 	constructor(database: Database, topology: Topology, log: Log) {
 		this.#database = database;
@@ -72,16 +78,21 @@ export class PostgresCarrier implements Carrier {
 	}
 
 	subscribe(group: string, handle: BatchHandler, options: SubscribeOptions = {}): Subscription {
+		const lowWater = new LowWater<Place>('-infinity');
 		const loops = Array.from(
 			{ length: options.concurrency ?? 1 },
 			() =>
 				new Loop(
 					`consumer ${group}`,
 					this.#log,
-					() => this.#deliver(group, handle, options.batch ?? DEFAULT_BATCH),
+					() => this.#deliver(group, handle, options.batch ?? DEFAULT_BATCH, lowWater),
 					options.gather,
 				),
 		);
+		const wake = (): void => this.#wake(new Set([group]));
+		const looksBack = lookingBack(`consumer ${group}`, this.#log, () => this.#lookBack(group, lowWater), wake);
+		looksBack.start();
+		this.#lookingBack.add(looksBack);
 		const running = this.#loops.get(group) ?? new Set();
 		this.#loops.set(group, running);
 		for (const loop of loops) {
@@ -93,17 +104,20 @@ export class PostgresCarrier implements Carrier {
 				return Math.max(...loops.map((loop) => loop.sinceLastBeat));
 			},
 			close: async () => {
-				await Promise.all(loops.map((loop) => loop.stop()));
+				await Promise.all([...loops, looksBack].map((loop) => loop.stop()));
 				for (const loop of loops) running.delete(loop);
+				this.#lookingBack.delete(looksBack);
 			},
 		};
 	}
 
 	async deadLetters(limit: number): Promise<readonly DeadLetter[]> {
-		const rows = await this.#database.query<Row & { consumer: string; error: string; failed_at: Instant }>({
+		const rows = await this.#database.query<
+			Omit<Row, 'deliver_at'> & { consumer: string; error: string; failed_at: Instant }
+		>({
 			name: 'dead-letters',
 			text: `SELECT id, consumer, type, key, body, attempts, error, failed_at FROM dead_letters
-				ORDER BY position DESC LIMIT $1`,
+				ORDER BY failed_at DESC, letter DESC LIMIT $1`,
 			values: [limit],
 		});
 		return rows.map(({ failed_at, ...row }) => ({ ...row, failedAt: failed_at }));
@@ -124,7 +138,8 @@ export class PostgresCarrier implements Carrier {
 	}
 
 	async close(): Promise<void> {
-		await Promise.all([...this.#loops.values()].flatMap((loops) => [...loops]).map((loop) => loop.stop()));
+		const loops = [...this.#loops.values(), this.#lookingBack].flatMap((some) => [...some]);
+		await Promise.all(loops.map((loop) => loop.stop()));
 	}
 
 	#consumersOf(type: string): readonly string[] {
@@ -138,17 +153,40 @@ export class PostgresCarrier implements Carrier {
 	}
 
 	/** Takes one batch, has it handled, and acknowledges it; answers how long the next may wait. */
-	async #deliver(consumer: string, handle: BatchHandler, batch: number): Promise<Duration> {
-		const taken = await this.#database.transaction('carrier.deliver', async (tx) => {
-			const rows = await tx.query<Row>(takeMessages(consumer, batch));
-			if (rows.length === 0) return 0;
+	async #deliver(consumer: string, handle: BatchHandler, batch: number, lowWater: LowWater<Place>): Promise<Duration> {
+		const from = lowWater.place;
+		const taken = await this.#take(consumer, handle, batch, from).catch((error: unknown) => {
+			lowWater.lower(from); // what was taken is there again
+			throw error;
+		});
+		const last = taken.at(-1)?.deliver_at;
+		if (last === undefined) return this.#untilNext(consumer, lowWater);
+		lowWater.reached(last, taken.length === batch);
+		return 0;
+	}
+
+	async #take(consumer: string, handle: BatchHandler, batch: number, from: Place): Promise<readonly Row[]> {
+		return this.#database.transaction('carrier.deliver', async (tx) => {
+			const rows = await tx.query<Row>(takeMessages(consumer, batch, from));
+			if (rows.length === 0) return rows;
 			const failures = await handle(rows.map(toDelivery));
 			if (failures.length > 0) this.#setBack(tx, consumer, rows, failures);
 			// If this commit is lost with the server, the messages come again, and the inbox knows them.
 			else tx.commitLazily();
-			return rows.length;
+			return rows;
 		});
-		return taken > 0 ? 0 : this.#untilNext(consumer);
+	}
+
+	/** True if something is due that stands before where consumers look; they begin there now. */
+	async #lookBack(consumer: string, lowWater: LowWater<Place>): Promise<boolean> {
+		const [row] = await this.#database.query<{ place: Place }>({
+			name: 'first-due-before',
+			text: `SELECT deliver_at::text AS place FROM carrier_messages WHERE consumer = $1 AND deliver_at < $2::timestamptz
+				ORDER BY deliver_at LIMIT 1 FOR UPDATE SKIP LOCKED`,
+			values: [consumer, lowWater.place],
+		});
+		if (row !== undefined) lowWater.lower(row.place);
+		return row !== undefined;
 	}
 
 	#setBack(tx: Transaction, consumer: string, rows: readonly Row[], failures: readonly Failure[]): void {
@@ -165,14 +203,17 @@ export class PostgresCarrier implements Carrier {
 	}
 
 	/** What is due but locked is in somebody's hands; that must not keep us from what is due next. */
-	async #untilNext(consumer: string): Promise<Duration> {
-		const [row] = await this.#database.query<{ left: number | null; busy: boolean }>({
+	async #untilNext(consumer: string, lowWater: LowWater<Place>): Promise<Duration> {
+		const [row] = await this.#database.query<{ left: number | null; busy: boolean; place: Place }>({
 			name: 'next-delivery',
 			text: `SELECT (date_part('epoch', min(deliver_at) - clock_timestamp()) * 1000) AS left,
-				EXISTS (SELECT FROM carrier_messages WHERE consumer = $1 AND deliver_at <= statement_timestamp()) AS busy
+				EXISTS (SELECT FROM carrier_messages WHERE consumer = $1
+					AND deliver_at BETWEEN $2::timestamptz AND statement_timestamp()) AS busy,
+				statement_timestamp()::text AS place
 				FROM carrier_messages WHERE consumer = $1 AND deliver_at > statement_timestamp()`,
-			values: [consumer],
+			values: [consumer, lowWater.place],
 		});
+		if (row?.busy === false) lowWater.reached(row.place, false);
 		const left = Math.max(0, row?.left ?? SLOW_POLL);
 		return Math.min(left, row?.busy === true ? BUSY_POLL : SLOW_POLL);
 	}
@@ -196,20 +237,21 @@ const toDelivery = (row: Row): Delivery => ({
 	attempt: row.attempts + 1,
 });
 
-const takeMessages = (consumer: string, most: number): Statement => ({
+const takeMessages = (consumer: string, most: number, from: Place): Statement => ({
 	name: 'take-messages',
 	text: `WITH taken AS (DELETE FROM carrier_messages WHERE ctid = ANY (ARRAY(
-			SELECT ctid FROM carrier_messages WHERE consumer = $1 AND deliver_at <= statement_timestamp()
+			SELECT ctid FROM carrier_messages
+			WHERE consumer = $1 AND deliver_at BETWEEN $3::timestamptz AND statement_timestamp()
 			ORDER BY deliver_at, position LIMIT $2 FOR UPDATE SKIP LOCKED))
 		RETURNING deliver_at, position, id, type, key, body, due_at, attempts)
-		SELECT id, type, key, body, due_at, attempts FROM taken ORDER BY deliver_at, position`,
-	values: [consumer, most],
+		SELECT deliver_at::text, id, type, key, body, due_at, attempts FROM taken ORDER BY deliver_at, position`,
+	values: [consumer, most, from],
 });
 
 const insertMessages = (rows: readonly { consumer: string; message: CarrierMessage }[]): Statement => ({
 	name: 'insert-messages',
 	text: `INSERT INTO carrier_messages (consumer, deliver_at, id, type, key, due_at, body)
-		SELECT consumer, coalesce(to_timestamp(due_at), statement_timestamp()), id, type, key, to_timestamp(due_at), body
+		SELECT consumer, greatest(to_timestamp(due_at), statement_timestamp()), id, type, key, to_timestamp(due_at), body
 		FROM unnest($1::text[], $2::uuid[], $3::text[], $4::uuid[], $5::float8[], ${splitTexts('$6')})
 			AS m (consumer, id, type, key, due_at, body)`,
 	values: [

@@ -1,4 +1,6 @@
+import { setTimeout as pause } from 'node:timers/promises';
 import pg from 'pg';
+import type { Duration } from '../../domain/time.ts';
 import type { Log } from '../loop.ts';
 import { migration as orders } from './migrations/0001-orders.ts';
 import { migration as messages } from './migrations/0002-messages.ts';
@@ -8,6 +10,7 @@ import { migration as traces } from './migrations/0005-traces.ts';
 import { migration as installation } from './migrations/0006-installation.ts';
 import { migration as access } from './migrations/0007-access.ts';
 import { migration as leanIndexes } from './migrations/0008-lean-indexes.ts';
+import { migration as anySequence } from './migrations/0009-any-sequence.ts';
 import type { Migration } from './migrations/migration.ts';
 
 export const MIGRATIONS: readonly Migration[] = [
@@ -19,6 +22,7 @@ export const MIGRATIONS: readonly Migration[] = [
 	installation,
 	access,
 	leanIndexes,
+	anySequence,
 ];
 
 export interface MigrationStatus {
@@ -30,6 +34,7 @@ export interface MigrationStatus {
 
 /** Held while migrating, so that two processes that start together take turns. Any fixed number does. */
 const LOCK = 5_300_001;
+const ASK_EVERY: Duration = 100;
 
 /** Which versions a database has. Needs no lock and changes nothing. */
 export async function migrationStatus(client: pg.ClientBase): Promise<MigrationStatus> {
@@ -55,14 +60,17 @@ export async function migrate(config: pg.ClientConfig, direction: 'up' | 'down',
 	client.on('error', (error) => log.warn(`migrations: ${error.message}`));
 	await client.connect();
 	try {
-		await client.query('SELECT pg_advisory_lock($1)', [LOCK]);
+		await takeLock(client);
 		await client.query(
 			'CREATE TABLE IF NOT EXISTS schema_migrations (name text PRIMARY KEY, applied_at timestamptz NOT NULL DEFAULT now())',
 		);
 		const umzug = new Umzug({
-			migrations: MIGRATIONS.map(({ name, up, down }) => ({
+			migrations: MIGRATIONS.map(({ name, before = [], up, down }) => ({
 				name,
-				up: () => inTransaction(client, up, 'INSERT INTO schema_migrations (name) VALUES ($1)', name),
+				up: async () => {
+					for (const statement of before) await client.query(statement);
+					await inTransaction(client, up, 'INSERT INTO schema_migrations (name) VALUES ($1)', name);
+				},
 				down: () => inTransaction(client, down, 'DELETE FROM schema_migrations WHERE name = $1', name),
 			})),
 			// The record is written in the migration's own transaction, or a crash could leave one without the other.
@@ -77,6 +85,15 @@ export async function migrate(config: pg.ClientConfig, direction: 'up' | 'down',
 		return done.map(({ name }) => name);
 	} finally {
 		await client.end();
+	}
+}
+
+/** Asked for again and again: who waits within a statement has a snapshot, and an index made concurrently waits for that. */
+async function takeLock(client: pg.ClientBase): Promise<void> {
+	for (;;) {
+		const { rows } = await client.query<{ taken: boolean }>('SELECT pg_try_advisory_lock($1) AS taken', [LOCK]);
+		if (rows[0]?.taken === true) return;
+		await pause(ASK_EVERY);
 	}
 }
 
