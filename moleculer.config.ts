@@ -129,11 +129,11 @@ interface Node {
 export async function startApplication(settings: Settings, options: StartOptions = {}): Promise<Application> {
 	const { signal, onLost = () => {}, onProbe = () => {} } = options;
 	const runsAll = settings.services.length === SERVICE_NAMES.length;
-	const health = new Health({ goesOnWithoutBroker: runsAll });
+	const log = logsOf(settings);
+	const health = new Health({ goesOnWithoutBroker: runsAll, log: log('health') });
 	const made = new AsyncDisposableStack();
-	const metrics = new Metrics();
-	const start: Start = { settings, health, metrics, log: logsOf(settings), made, signal, onLost };
-	const { log } = start;
+	const metrics = new Metrics(log('metrics'));
+	const start: Start = { settings, health, metrics, log, made, signal, onLost };
 	let phase: 'starting' | 'stopping' | undefined = 'starting';
 	health.register('process', () => phase);
 	const stop = async (): Promise<void> => {
@@ -158,7 +158,9 @@ export async function startApplication(settings: Settings, options: StartOptions
 			settings.broker === undefined ? alone(start) : await amongOthers(start, settings.broker, connection, gate);
 		const { broker } = node;
 		broker.middlewares.add(meteredActions(metrics));
-		const carrier = await carrierOf({ ...settings, database, prefix: node.prefix }, TOPOLOGY, log('carrier'));
+		const onDeadLetter = (group: string): void => metrics.setAside(group);
+		const place = { broker: settings.broker, database, prefix: node.prefix, onDeadLetter };
+		const carrier = await carrierOf(place, TOPOLOGY, log('carrier'));
 		made.defer(() => carrier.close());
 		health.register('carrier', () => carrier.waitsFor, 'broker');
 		const platform = platformOf(start, database, carrier);
@@ -211,15 +213,15 @@ async function amongOthers(start: Start, url: BrokerUrl, connection: PoolConfig,
 	return { broker, prefix: place.namespace, start: () => unlessAborted(broker.start(), signal) };
 }
 
-async function openProbes({ settings, health, metrics, made }: Start, port: number): Promise<string> {
+async function openProbes({ settings, health, metrics, log, made }: Start, port: number): Promise<string> {
 	const json = ({ status, body }: HealthAnswer): ProbeAnswer => ({ status, type: 'application/json', body });
 	const text = ({ contentType, body }: Exposition): ProbeAnswer => ({ status: 200, type: contentType, body });
 	const routes = new Map<string, ProbeRoute>([
 		['/health/live', () => json(ALIVE)],
-		['/health/ready', async () => json(await readiness(() => health.readiness(), undefined))],
+		['/health/ready', async () => json(await readiness(() => health.readiness(), undefined, log('probes')))],
 		['/metrics', async () => text(await metrics.expose())],
 	]);
-	const probes = new ProbeServer(routes);
+	const probes = new ProbeServer(routes, log('probes'));
 	made.defer(() => probes.close());
 	return probes.listen(settings.http.host, port);
 }
@@ -237,7 +239,7 @@ async function connect({ settings, log, made, onLost }: Start): Promise<PoolConf
 }
 
 /** Log lines have to be written before the service broker can be made: one that is never started writes them. */
-function logsOf(settings: Settings): (name: string) => Log {
+export function logsOf(settings: Settings): (name: string) => Log {
 	const options = { logger: loggerOf(settings), internalServices: false, skipProcessEventRegistration: true };
 	const broker = new ServiceBroker(options);
 	return (name) => broker.getLogger(name);

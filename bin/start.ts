@@ -1,5 +1,6 @@
+import { endOnUncaught } from '../mixins/errors.ts';
 import { parseSettings } from '../mixins/settings.ts';
-import { startApplication } from '../moleculer.config.ts';
+import { logsOf, startApplication } from '../moleculer.config.ts';
 
 /** A stop that takes longer is cut short; what was in hand is taken up again by the next start. */
 const LONGEST_STOP = 9_000;
@@ -18,6 +19,7 @@ let stopping = false;
 
 try {
 	const settings = parseSettings(process.env);
+	endOnUncaught(logsOf(settings)('process'));
 	const starting = startApplication(settings, {
 		signal: giveUp.signal,
 		onLost: (what) => fail(new Error(`another process has taken ${what}`)),

@@ -1,6 +1,7 @@
 import { setTimeout as pause } from 'node:timers/promises';
 import type { Duration } from '../domain/time.ts';
 import { Batcher } from './batcher.ts';
+import { sentence, tell } from './errors.ts';
 import type { Log } from './loop.ts';
 import { Slots } from './slots.ts';
 
@@ -96,7 +97,7 @@ export class Calls<C, O> {
 				({ next: call, intended } = await this.#outcomes.add({ call, outcome }));
 			}
 		} catch (error) {
-			this.#options.log.warn(`an outcome was not stored: ${error instanceof Error ? error.message : String(error)}`);
+			tell(this.#options.log, 'warn', 'an outcome was not stored', error);
 		} finally {
 			this.slots.give(1);
 		}
@@ -113,7 +114,8 @@ export class Calls<C, O> {
 			});
 			return await Promise.race([perform(call, () => since(intended) < timeout), tooLate]);
 		} catch (error) {
-			return unknown(error instanceof Error ? error.message : String(error));
+			tell(this.#options.log, 'debug', 'a call has failed', error);
+			return unknown(sentence(error));
 		} finally {
 			clearTimeout(timer);
 		}

@@ -1,4 +1,6 @@
 import { type Duration, SECOND } from '../domain/time.ts';
+import { discreet, tell } from './errors.ts';
+import type { Log } from './loop.ts';
 
 export interface Finding {
 	readonly name: string;
@@ -23,18 +25,27 @@ export type Kind = 'own' | 'broker';
 /** A loop that has not ended a step for so long is stuck. */
 export const LONGEST_SILENCE: Duration = 20 * SECOND;
 
+/** A check that takes longer is a finding itself, and holds up no other. Less than whoever asks has patience for. */
+const CHECK_PATIENCE: Duration = 1.5 * SECOND;
+
 export interface HealthOptions {
 	/** the process is of use without its broker too: orders are accepted, and carried later */
 	readonly goesOnWithoutBroker?: boolean;
+	/** where a check that throws is told of */
+	readonly log?: Log;
 }
 
 /** What this process needs to do its work. */
 export class Health {
 	readonly #goesOnWithoutBroker: boolean;
+	readonly #log: Log | undefined;
 	readonly #checks = new Map<string, { readonly check: Check; readonly kind: Kind }>();
+	/** what was told of checks that throw, by their names */
+	readonly #told = new Map<string, string>();
 
-	constructor({ goesOnWithoutBroker = false }: HealthOptions = {}) {
+	constructor({ goesOnWithoutBroker = false, log }: HealthOptions = {}) {
 		this.#goesOnWithoutBroker = goesOnWithoutBroker;
+		this.#log = log;
 	}
 
 	register(name: string, check: Check, kind: Kind = 'own'): void {
@@ -54,9 +65,10 @@ export class Health {
 		this.register(name, check, kind);
 	}
 
+	/** Never rejects: a check that throws or hangs is a finding of its own. */
 	async readiness(): Promise<Readiness> {
 		const findings = await Promise.all(
-			[...this.#checks].map(async ([name, { check, kind }]) => ({ name, kind, reason: await check() })),
+			[...this.#checks].map(async ([name, { check, kind }]) => ({ name, kind, reason: await this.#ask(name, check) })),
 		);
 		const failing: Finding[] = [];
 		const degraded: Finding[] = [];
@@ -65,5 +77,23 @@ export class Health {
 			(kind === 'broker' && this.#goesOnWithoutBroker ? degraded : failing).push({ name, reason });
 		}
 		return { ready: failing.length === 0, failing, degraded };
+	}
+
+	async #ask(name: string, check: Check): Promise<string | undefined> {
+		const late = Promise.withResolvers<string>();
+		const timer = setTimeout(() => late.resolve('the check does not answer'), CHECK_PATIENCE);
+		try {
+			const reason = await Promise.race([check(), late.promise]);
+			this.#told.delete(name);
+			return reason;
+		} catch (error) {
+			const reason = `the check failed: ${discreet(error)}`;
+			if (this.#log !== undefined && this.#told.get(name) !== reason)
+				tell(this.#log, 'warn', `the health check ${name} failed`, error);
+			this.#told.set(name, reason);
+			return reason;
+		} finally {
+			clearTimeout(timer);
+		}
 	}
 }

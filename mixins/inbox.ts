@@ -1,3 +1,4 @@
+import pg from 'pg';
 import type { Moment, Order } from '../domain/order.ts';
 import type { Delivery, Failure } from './brokers/carrier.ts';
 import type { TransactionName } from './crash-points.ts';
@@ -5,7 +6,9 @@ import { type Database, isTransient } from './database/database.ts';
 import { insertInbox } from './database/messages-store.ts';
 import { type OnStored, UnitOfWork } from './database/unit-of-work.ts';
 import { traceOf } from './envelope.ts';
+import { isNew, sentence } from './errors.ts';
 import { isolate } from './isolate.ts';
+import type { Log } from './loop.ts';
 
 /** What one message asks of its order; may answer with something to do after the commit. */
 export type Decide<R> = (order: Order, delivery: Delivery, moment: Moment) => R | null;
@@ -28,10 +31,12 @@ interface Understood {
 export class Inbox {
 	readonly #database: Database;
 	readonly #onStored: OnStored;
+	readonly #log: Log;
 
-	constructor(database: Database, onStored: OnStored) {
+	constructor(database: Database, onStored: OnStored, log: Log) {
 		this.#database = database;
 		this.#onStored = onStored;
+		this.#log = log;
 	}
 
 	async handle<R>(
@@ -47,10 +52,19 @@ export class Inbox {
 			async (group) => {
 				results.push(...(await this.#handleGroup(transaction, consumer, group, decide)));
 			},
-			({ delivery }, error) => failures.push({ id: delivery.id, error: sentence(error) }),
+			({ delivery }, error) => {
+				failures.push({ id: delivery.id, error: sentence(error) });
+				this.#tell(consumer, error);
+			},
 			isTransient,
 		);
 		return { results, failures };
+	}
+
+	/** A decision that threw may be a mistake of ours; what the database refuses says all in its message. */
+	#tell(consumer: string, error: unknown): void {
+		if (!(error instanceof Error) || error instanceof pg.DatabaseError || !isNew(this.#log, error)) return;
+		this.#log.error(`${consumer} cannot handle a message: ${error.message}`, error);
 	}
 
 	#handleGroup<R>(
@@ -96,5 +110,3 @@ function understand(deliveries: readonly Delivery[], failures: Failure[]): Under
 		}
 	});
 }
-
-const sentence = (error: unknown): string => (error instanceof Error ? error.message : String(error));

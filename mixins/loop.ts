@@ -1,12 +1,13 @@
 import { performance } from 'node:perf_hooks';
 import { backOff, type Duration } from '../domain/time.ts';
+import { isMistake, isNew, sentence } from './errors.ts';
 
-/** What a loop, a pool or a supervisor tells the operator. */
+/** What a loop, a pool or a supervisor tells the operator; an `error` is shown with its stack. */
 export interface Log {
-	debug(message: string): void;
-	info(message: string): void;
-	warn(message: string): void;
-	error(message: string): void;
+	debug(message: string, error?: unknown): void;
+	info(message: string, error?: unknown): void;
+	warn(message: string, error?: unknown): void;
+	error(message: string, error?: unknown): void;
 }
 
 /** After a step that failed, the next one waits this long, doubling. */
@@ -80,13 +81,18 @@ export class Loop {
 			return pause;
 		} catch (error) {
 			this.#failures += 1;
-			this.#say(error instanceof Error ? error.message : String(error));
+			this.#say(error);
 			this.#woken = false;
 			return backOff(this.#failures, FIRST_PAUSE, LONGEST_PAUSE);
 		}
 	}
 
-	#say(reason: string): void {
+	#say(error: unknown): void {
+		const reason = sentence(error);
+		if (isMistake(error) && isNew(this.#log, error)) {
+			this.#log.error(`${this.name} has failed: ${reason}`, error);
+			return;
+		}
 		const now = performance.now();
 		if (this.#stopping || now - this.#lastBeat < QUIET || now - this.#saidAt < SAY_EVERY) {
 			this.#log.debug(`${this.name}: ${reason}`);

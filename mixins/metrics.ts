@@ -3,7 +3,9 @@ import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from 'prom
 import type { Raised } from '../domain/events.ts';
 import type { PaymentOperation, ProviderOutcome } from '../domain/payment.ts';
 import { type Duration, SECOND } from '../domain/time.ts';
-import { type BatchHandler, MOST_ATTEMPTS } from './brokers/carrier.ts';
+import type { BatchHandler } from './brokers/carrier.ts';
+import { sentence } from './errors.ts';
+import type { Log } from './loop.ts';
 
 /** The text of one scrape. */
 export interface Exposition {
@@ -28,7 +30,10 @@ export type Refusal = 'overload' | 'rate_limit';
  */
 export class Metrics {
 	readonly #registry = new Registry();
+	readonly #log: Log | undefined;
 	readonly #readers = new Map<string, () => Promise<void>>();
+	/** the names of what was missing in the last scrape */
+	readonly #missing = new Set<string>();
 	readonly #requests: Histogram<'method' | 'route' | 'status'>;
 	readonly #refused: Counter<'reason'>;
 	readonly #actions: Histogram<'action' | 'status'>;
@@ -41,7 +46,9 @@ export class Metrics {
 	readonly #dead: Counter<'group'>;
 	readonly #swept: Counter;
 
-	constructor() {
+	/** `log` is told why a figure is missing. */
+	constructor(log?: Log) {
+		this.#log = log;
 		const registers = [this.#registry];
 		this.#requests = new Histogram({
 			name: 'http_request_duration_seconds',
@@ -102,7 +109,7 @@ export class Metrics {
 		});
 		this.#dead = new Counter({
 			name: 'dead_letters_total',
-			help: 'Messages set aside for a person, because they have failed too often.',
+			help: 'Messages set aside for a person, because they have failed too often or are none of ours.',
 			labelNames: ['group'],
 			registers,
 		});
@@ -149,17 +156,18 @@ export class Metrics {
 		this.#swept.inc(found);
 	}
 
+	/** A message of a consumer group was set aside, by its carrier. */
+	setAside(group: string): void {
+		this.#dead.inc({ group });
+	}
+
 	/** Counts what a consumer group's handler does. */
 	counting(group: string, handle: BatchHandler): BatchHandler {
 		for (const counter of [this.#handled, this.#failed, this.#dead]) counter.inc({ group }, 0);
 		return async (deliveries) => {
 			const failures = await handle(deliveries);
 			this.#handled.inc({ group }, deliveries.length - failures.length);
-			if (failures.length === 0) return failures;
 			this.#failed.inc({ group }, failures.length);
-			const failed = new Set(failures.map(({ id }) => id));
-			const dead = deliveries.filter(({ id, attempt }) => failed.has(id) && attempt >= MOST_ATTEMPTS);
-			this.#dead.inc({ group }, dead.length);
 			return failures;
 		};
 	}
@@ -175,7 +183,7 @@ export class Metrics {
 		const names = Object.keys(help) as Name[];
 		const gauges = names.map((name) => this.#gauge(name, help[name]));
 		this.#readers.set(names.join(), async () => {
-			const figures = await inTime(read);
+			const figures = await this.#inTime(names.join(), read);
 			for (const [index, name] of names.entries()) {
 				if (figures === undefined) gauges[index]?.remove();
 				else gauges[index]?.set(figures[name]);
@@ -187,8 +195,26 @@ export class Metrics {
 	readEach(name: string, help: string, label: string, read: () => Readonly<Record<string, number>>): void {
 		const gauge = this.#gauge(name, help, label);
 		this.#readers.set(name, async () => {
-			for (const [value, figure] of Object.entries(read())) gauge.set({ [label]: value }, figure);
+			const figures = (await this.#inTime(name, read)) ?? {};
+			for (const [value, figure] of Object.entries(figures)) gauge.set({ [label]: value }, figure);
 		});
+	}
+
+	/** Undefined for what cannot be found; the log says why, once until it is there again. */
+	async #inTime<T>(names: string, read: () => Promise<T> | T): Promise<T | undefined> {
+		const { promise: late, reject } = Promise.withResolvers<never>();
+		const timer = setTimeout(() => reject(new Error(`no answer within ${PATIENCE} ms`)), PATIENCE);
+		try {
+			const figures = await Promise.race([read(), late]);
+			this.#missing.delete(names);
+			return figures;
+		} catch (error) {
+			if (!this.#missing.has(names)) this.#log?.warn(`metrics without ${names}: ${sentence(error)}`);
+			this.#missing.add(names);
+			return undefined;
+		} finally {
+			clearTimeout(timer);
+		}
 	}
 
 	#gauge(name: string, help: string, label?: string): Gauge<string> {
@@ -205,20 +231,6 @@ export class Metrics {
 }
 
 const classOf = (status: number): string => (status === 0 ? 'none' : `${Math.floor(status / 100)}xx`);
-
-async function inTime<T>(read: () => Promise<T> | T): Promise<T | undefined> {
-	let timer: NodeJS.Timeout | undefined;
-	const late = new Promise<undefined>((resolve) => {
-		timer = setTimeout(() => resolve(undefined), PATIENCE);
-	});
-	try {
-		return await Promise.race([read(), late]);
-	} catch {
-		return undefined;
-	} finally {
-		clearTimeout(timer);
-	}
-}
 
 /** Names that promtool takes for counters, and lists of every socket that is open. */
 const UNWANTED = [

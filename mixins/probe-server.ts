@@ -3,6 +3,8 @@ import { randomBytes } from 'node:crypto';
 import { once } from 'node:events';
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
+import { sentence } from './errors.ts';
+import type { Log } from './loop.ts';
 
 export interface ProbeAnswer {
 	readonly status: number;
@@ -10,7 +12,7 @@ export interface ProbeAnswer {
 	readonly body: string;
 }
 
-/** Answers a GET; a throw is answered 500, without its reason. */
+/** Answers a GET; a throw is answered 500, its reason is for the log alone. */
 export type ProbeRoute = () => Promise<ProbeAnswer> | ProbeAnswer;
 
 const PATIENCE = 5_000;
@@ -18,10 +20,18 @@ const PATIENCE = 5_000;
 export class ProbeServer {
 	readonly #server: Server;
 
-	/** `routes`: an exact path each. */
-	constructor(routes: ReadonlyMap<string, ProbeRoute>) {
+	/** what was told last of each path whose route throws */
+	readonly #told = new Map<string, string>();
+
+	/** `routes`: an exact path each; `log` is told why one throws. */
+	constructor(routes: ReadonlyMap<string, ProbeRoute>, log?: Log) {
 		const limits = { headersTimeout: PATIENCE, requestTimeout: PATIENCE, connectionsCheckingInterval: 1_000 };
-		this.#server = createServer(limits, (request, response) => void answer(routes, request, response));
+		const failed = (path: string, error: unknown): void => {
+			const reason = sentence(error);
+			if (this.#told.get(path) !== reason) log?.error(`${path} failed: ${reason}`, error);
+			this.#told.set(path, reason);
+		};
+		this.#server = createServer(limits, (request, response) => void answer({ routes, failed }, request, response));
 	}
 
 	/** Resolves with the URL to ask; rejects with a message of one line. Port 0 takes any free one. */
@@ -47,32 +57,31 @@ export class ProbeServer {
 	}
 }
 
-async function answer(
-	routes: ReadonlyMap<string, ProbeRoute>,
-	request: IncomingMessage,
-	response: ServerResponse,
-): Promise<void> {
+interface Routing {
+	readonly routes: ReadonlyMap<string, ProbeRoute>;
+	/** called with the error of a route that threw */
+	readonly failed: (path: string, error: unknown) => void;
+}
+
+async function answer(routing: Routing, request: IncomingMessage, response: ServerResponse): Promise<void> {
 	request.resume(); // whatever came along is not read
 	const traceId = randomBytes(16).toString('hex');
-	const { status, type, body } = await answerTo(routes, request, traceId);
+	const { status, type, body } = await answerTo(routing, request, traceId);
 	const headers = { 'Content-Type': type, 'Content-Length': Buffer.byteLength(body), 'Cache-Control': 'no-store' };
 	const more = status === 405 ? { Allow: 'GET, HEAD' } : status === 503 ? { 'Retry-After': '1' } : {};
 	response.writeHead(status, { ...headers, ...more });
 	response.end(request.method === 'HEAD' ? undefined : body);
 }
 
-async function answerTo(
-	routes: ReadonlyMap<string, ProbeRoute>,
-	request: IncomingMessage,
-	traceId: string,
-): Promise<ProbeAnswer> {
+async function answerTo({ routes, failed }: Routing, request: IncomingMessage, traceId: string): Promise<ProbeAnswer> {
 	const [path = ''] = (request.url ?? '').split('?');
 	const route = routes.get(path);
 	if (route === undefined) return problem(NOT_FOUND, traceId);
 	if (request.method !== 'GET' && request.method !== 'HEAD') return problem(NOT_ALLOWED, traceId);
 	try {
 		return await route();
-	} catch {
+	} catch (error) {
+		failed(path, error);
 		return problem(FAILED, traceId);
 	}
 }

@@ -148,7 +148,7 @@ export function gatewayService(deps: GatewayDeps): ServiceSchema {
 					const phase = this.phase();
 					if (destination === 'health/ready') {
 						const halt = phase === 'running' ? undefined : phase;
-						return this.answerHealth(res, await readiness(() => deps.health(), halt));
+						return this.answerHealth(res, await readiness(() => deps.health(), halt, this.logger));
 					}
 					if (destination === 'metrics') return await this.answerMetrics(req, res);
 					if (phase === 'stopping') throw new ProblemError(unavailable('The service is stopping.'));

@@ -1,7 +1,7 @@
 import { performance } from 'node:perf_hooks';
 import type { ServiceSchema } from 'moleculer';
 import { type Duration, SECOND } from '../domain/time.ts';
-import type { BatchHandler, Subscription } from '../mixins/brokers/carrier.ts';
+import type { BatchHandler, SubscribeOptions, Subscription } from '../mixins/brokers/carrier.ts';
 import { STOP_PATIENCE } from '../mixins/calls.ts';
 import { readClock } from '../mixins/database-clock.ts';
 import { inDueTime } from '../mixins/in-due-time.ts';
@@ -22,7 +22,7 @@ const BEHIND_FOR: Duration = 2 * SECOND;
 export function settlementService(platform: Platform): ServiceSchema {
 	const { carrier, database, health, metrics, settings, stored } = platform;
 	const log = platform.log('settlement');
-	const inbox = new Inbox(database, stored);
+	const inbox = new Inbox(database, stored, log);
 	const calls = paymentCalls(platform, log);
 	let lastBehind = Number.NEGATIVE_INFINITY;
 	const sweeper = new Sweeper(platform, calls, log, () => performance.now() - lastBehind < BEHIND_FOR);
@@ -30,7 +30,7 @@ export function settlementService(platform: Platform): ServiceSchema {
 		const { found } = await sweeper.sweep();
 		return found > 0 ? 0 : SWEEP_EVERY;
 	});
-	let subscriptions: Subscription[] = [];
+	const subscriptions: Subscription[] = [];
 
 	const handleDeadlines: BatchHandler = async (deliveries) => {
 		const handled = await inbox.handle('deadlines.handle', 'deadlines', deliveries, (order, delivery, moment) => {
@@ -61,13 +61,14 @@ export function settlementService(platform: Platform): ServiceSchema {
 			sweep: { visibility: 'public', handler: () => sweeper.sweep() },
 		},
 		async started() {
-			subscriptions = [
-				carrier.subscribe('deadlines', metrics.counting('deadlines', deadlines), { concurrency: 3 }),
-				carrier.subscribe('settlement', metrics.counting('settlement', handlePayments), { gather: GATHER }),
-			];
+			const consume = (group: string, handle: BatchHandler, options: SubscribeOptions): void => {
+				const subscription = carrier.subscribe(group, metrics.counting(group, handle), options);
+				subscriptions.push(subscription);
+				health.watch(`consumer ${group}`, subscription, 'broker');
+			};
+			consume('deadlines', deadlines, { concurrency: 3 });
+			consume('settlement', handlePayments, { gather: GATHER });
 			sweeping.start();
-			for (const [index, subscription] of subscriptions.entries())
-				health.watch(`settlement consumer ${index + 1}`, subscription, 'broker');
 			health.watch('sweeper', sweeping);
 		},
 		async stopped() {

@@ -6,6 +6,7 @@ import { Calls, type Done, STOP_PATIENCE } from '../mixins/calls.ts';
 import { crashPoint } from '../mixins/crash-points.ts';
 import { isTransient } from '../mixins/database/database.ts';
 import { UnitOfWork } from '../mixins/database/unit-of-work.ts';
+import { tell } from '../mixins/errors.ts';
 import { Inbox } from '../mixins/inbox.ts';
 import { intentHandler } from '../mixins/intents.ts';
 import { isolate } from '../mixins/isolate.ts';
@@ -19,7 +20,7 @@ const SLOTS = 500;
 export function shippingService(platform: Platform): ServiceSchema {
 	const { carrier, database, health, metrics, parcels, settings, stored } = platform;
 	const log = platform.log('shipping');
-	const inbox = new Inbox(database, stored);
+	const inbox = new Inbox(database, stored, log);
 	let subscription: Subscription | undefined;
 
 	const calls = new Calls<HandOverCall, HandOverOutcome>({
@@ -36,7 +37,7 @@ export function shippingService(platform: Platform): ServiceSchema {
 			await isolate(
 				done,
 				store,
-				({ call }, error) => log.error(`the hand-over of ${call.orderId} was not stored: ${String(error)}`),
+				({ call }, error) => tell(log, 'error', `the hand-over of ${call.orderId} was not stored`, error),
 				isTransient,
 			);
 			return done.map(() => null);
@@ -64,7 +65,7 @@ export function shippingService(platform: Platform): ServiceSchema {
 		name: 'shipping',
 		async started() {
 			subscription = carrier.subscribe('shipping', metrics.counting('shipping', handle), { gather: GATHER });
-			health.watch('shipping consumer', subscription, 'broker');
+			health.watch('consumer shipping', subscription, 'broker');
 		},
 		async stopped() {
 			await subscription?.close();

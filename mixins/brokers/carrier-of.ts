@@ -1,7 +1,7 @@
 import type { Database } from '../database/database.ts';
 import type { Log } from '../loop.ts';
 import type { BrokerUrl } from './broker-url.ts';
-import type { Carrier, Topology } from './carrier.ts';
+import type { Carrier, OnDeadLetter, Topology } from './carrier.ts';
 import { PostgresCarrier } from './postgres.ts';
 
 /** What the process asks of a carrier beside its messages; a carrier without these has nothing to tell. */
@@ -18,28 +18,29 @@ export interface CarrierPlace {
 	readonly database: Database;
 	/** what everything that the carrier keeps on a broker begins with */
 	readonly prefix: string;
+	readonly onDeadLetter: OnDeadLetter;
 }
 
 /** The carrier that `BROKER_URL` chooses. Only its own client is loaded: each takes its time. */
 export async function carrierOf(
-	{ broker, database, prefix }: CarrierPlace,
+	{ broker, database, prefix, onDeadLetter }: CarrierPlace,
 	topology: Topology,
 	log: Log,
 ): Promise<ProcessCarrier> {
 	switch (broker?.kind) {
 		case undefined:
-			return new PostgresCarrier(database, topology, log);
+			return new PostgresCarrier(database, topology, log, onDeadLetter);
 		case 'redis': {
 			const { RedisCarrier } = await import('./redis.ts');
-			return new RedisCarrier(broker.url, topology, log, { prefix });
+			return new RedisCarrier(broker.url, topology, log, { prefix, onDeadLetter });
 		}
 		case 'amqp': {
 			const { RabbitMqCarrier } = await import('./rabbitmq.ts');
-			return new RabbitMqCarrier(broker.url, topology, log, { prefix });
+			return new RabbitMqCarrier(broker.url, topology, log, { prefix, onDeadLetter });
 		}
 		case 'kafka': {
 			const { KafkaCarrier } = await import('./kafka.ts');
-			return new KafkaCarrier(broker.url, topology, log, { prefix });
+			return new KafkaCarrier(broker.url, topology, log, { prefix, onDeadLetter });
 		}
 	}
 }

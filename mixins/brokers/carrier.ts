@@ -102,6 +102,13 @@ export interface Carrier {
 /** After so many failures a message is set aside for a person: about a minute after the first. */
 export const MOST_ATTEMPTS = 8;
 
+/** Called when a message of a group lies among the dead letters: it has failed too often, or is none of ours. */
+export type OnDeadLetter = (group: string, reason: string) => void;
+
+/** What becomes of a message after its failure number `attempt`: how long it waits; undefined if it is set aside. */
+export const nextTry = (attempt: number): Duration | undefined =>
+	attempt >= MOST_ATTEMPTS ? undefined : retryDelay(attempt);
+
 /** How long a message waits after its failure number `attempt`. */
 export const retryDelay = (attempt: number): Duration => backOff(attempt, SECOND / 4, MINUTE / 2);
 

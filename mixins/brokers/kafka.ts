@@ -11,6 +11,7 @@ import {
 	type DeadLetter,
 	type Failure,
 	LONGEST_BODY,
+	type OnDeadLetter,
 	type SubscribeOptions,
 	type Subscription,
 	type Topology,
@@ -25,6 +26,7 @@ import { Sender } from './kafka/sender.ts';
 import { TopicKeeper } from './kafka/topic-keeper.ts';
 import { Topics } from './kafka/topics.ts';
 import { quietLog } from './quiet-log.ts';
+import { type SetAside, settingAside } from './set-aside.ts';
 
 const DEFAULT_PREFIX = 'protected-payment';
 const DEFAULT_PARTITIONS = 6;
@@ -44,6 +46,7 @@ export interface KafkaOptions {
 	/** as many as there are brokers, at most three, unless given */
 	readonly replication?: number;
 	readonly clock?: BrokerClock;
+	readonly onDeadLetter?: OnDeadLetter;
 }
 
 /** Kafka as the carrier: a topic for each group, and a ladder of topics for what it is to get later. */
@@ -54,6 +57,7 @@ export class KafkaCarrier implements Carrier {
 	readonly #topology: Topology;
 	/** for whatever fails because Kafka is away */
 	readonly #quietly: Log;
+	readonly #setAside: SetAside;
 	readonly #topics: Topics;
 	readonly #clock: BrokerClock;
 	readonly #keeper: TopicKeeper;
@@ -75,6 +79,7 @@ export class KafkaCarrier implements Carrier {
 		this.#clock = options.clock ?? new BrokerClock();
 		const wanted = replication === undefined ? { partitions } : { partitions, replication };
 		this.#keeper = new TopicKeeper(this.#client, this.#topics, wanted, log);
+		this.#setAside = settingAside(log, options.onDeadLetter);
 		this.#quietly = quietLog(log, () => this.waitsFor !== undefined);
 		this.#publishing = new Sender(this.#client, this.#clock);
 		this.#forwarding = new Sender(this.#client, this.#clock);
@@ -127,7 +132,7 @@ export class KafkaCarrier implements Carrier {
 				await this.#askClock(ASK_CLOCK);
 			},
 			forwarder: (name) =>
-				new Forwarder(name, { topics: this.#topics, clock: this.#clock, log }, (records) =>
+				new Forwarder(name, { topics: this.#topics, clock: this.#clock, log, setAside: this.#setAside }, (records) =>
 					this.#send(this.#forwarding, records),
 				),
 		});

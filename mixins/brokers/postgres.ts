@@ -14,12 +14,13 @@ import {
 	type Delivery,
 	type Failure,
 	LONGEST_BODY,
-	MOST_ATTEMPTS,
-	retryDelay,
+	nextTry,
+	type OnDeadLetter,
 	type SubscribeOptions,
 	type Subscription,
 	type Topology,
 } from './carrier.ts';
+import { type SetAside, settingAside } from './set-aside.ts';
 
 /** Looked for at least this often, whoever forgot to wake us. */
 const SLOW_POLL: Duration = SECOND;
@@ -49,13 +50,15 @@ export class PostgresCarrier implements Carrier {
 	readonly #database: Database;
 	readonly #topology: Topology;
 	readonly #log: Log;
+	readonly #setAside: SetAside;
 	readonly #loops = new Map<string, Set<Loop>>();
 	readonly #lookingBack = new Set<Loop>();
 
-	constructor(database: Database, topology: Topology, log: Log) {
+	constructor(database: Database, topology: Topology, log: Log, onDeadLetter?: OnDeadLetter) {
 		this.#database = database;
 		this.#topology = topology;
 		this.#log = log;
+		this.#setAside = settingAside(log, onDeadLetter);
 	}
 
 	publish(messages: readonly CarrierMessage[]): Promise<readonly Failure[]> {
@@ -191,13 +194,19 @@ export class PostgresCarrier implements Carrier {
 
 	#setBack(tx: Transaction, consumer: string, rows: readonly Row[], failures: readonly Failure[]): void {
 		const errors = new Map(failures.map(({ id, error }) => [id, storable(error)]));
-		const failed = rows.flatMap((row) => {
+		const dead: FailedRow[] = [];
+		const again: (FailedRow & { readonly delay: Duration })[] = [];
+		for (const row of rows) {
 			const error = errors.get(row.id);
-			return error === undefined ? [] : [{ ...row, error, attempts: row.attempts + 1 }];
+			if (error === undefined) continue;
+			const failed = { ...row, error, attempts: row.attempts + 1 };
+			const delay = nextTry(failed.attempts);
+			if (delay === undefined) dead.push(failed);
+			else again.push({ ...failed, delay });
+		}
+		tx.afterCommit(() => {
+			for (const { id, type, error } of dead) this.#setAside(consumer, `${type} ${id}`, error);
 		});
-		const dead = failed.filter(({ attempts }) => attempts >= MOST_ATTEMPTS);
-		const again = failed.filter(({ attempts }) => attempts < MOST_ATTEMPTS);
-		for (const { id, type, error } of dead) this.#log.error(`dead letter for ${consumer}: ${type} ${id}: ${error}`);
 		if (dead.length > 0) tx.write(insertDeadLetters(consumer, dead));
 		if (again.length > 0) tx.write(retryMessages(consumer, again));
 	}
@@ -264,7 +273,11 @@ const insertMessages = (rows: readonly { consumer: string; message: CarrierMessa
 	],
 });
 
-const failedColumns = (consumer: string, rows: readonly (Row & { error: string })[]): unknown[] => [
+interface FailedRow extends Row {
+	readonly error: string;
+}
+
+const failedColumns = (consumer: string, rows: readonly FailedRow[]): unknown[] => [
 	consumer,
 	plainArray(rows.map(({ id }) => id)),
 	textArray(rows.map(({ type }) => type)),
@@ -274,16 +287,16 @@ const failedColumns = (consumer: string, rows: readonly (Row & { error: string }
 	plainArray(rows.map(({ attempts }) => attempts)),
 ];
 
-const retryMessages = (consumer: string, rows: readonly (Row & { error: string })[]): Statement => ({
+const retryMessages = (consumer: string, rows: readonly (FailedRow & { readonly delay: Duration })[]): Statement => ({
 	name: 'retry-messages',
 	text: `INSERT INTO carrier_messages (consumer, deliver_at, id, type, key, due_at, body, attempts)
 		SELECT $1, statement_timestamp() + delay * interval '1 millisecond', id, type, key, to_timestamp(due_at), body, attempts
 		FROM unnest($2::uuid[], $3::text[], $4::uuid[], $5::float8[], $6::text[], $7::int[], $8::float8[])
 			AS m (id, type, key, due_at, body, attempts, delay)`,
-	values: [...failedColumns(consumer, rows), plainArray(rows.map(({ attempts }) => retryDelay(attempts)))],
+	values: [...failedColumns(consumer, rows), plainArray(rows.map(({ delay }) => delay))],
 });
 
-const insertDeadLetters = (consumer: string, rows: readonly (Row & { error: string })[]): Statement => ({
+const insertDeadLetters = (consumer: string, rows: readonly FailedRow[]): Statement => ({
 	name: 'insert-dead-letters',
 	text: `INSERT INTO dead_letters (consumer, id, type, key, due_at, body, attempts, error)
 		SELECT $1, id, type, key, to_timestamp(due_at), body, attempts, error

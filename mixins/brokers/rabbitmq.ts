@@ -10,6 +10,7 @@ import {
 	type DeadLetter,
 	type Failure,
 	LONGEST_BODY,
+	type OnDeadLetter,
 	type SubscribeOptions,
 	type Subscription,
 	type Topology,
@@ -22,6 +23,7 @@ import { closeQuietly, Link } from './rabbitmq/link.ts';
 import { toPacket } from './rabbitmq/message.ts';
 import { type Outgoing, Publisher } from './rabbitmq/publisher.ts';
 import { declareTopology, Names } from './rabbitmq/topology.ts';
+import { type SetAside, settingAside } from './set-aside.ts';
 
 const DEFAULT_PREFIX = 'protected-payment';
 const DEFAULT_BATCH = 500;
@@ -31,6 +33,7 @@ const DECLARE_EVERY: Duration = MINUTE;
 export interface RabbitMqOptions {
 	/** the beginning of the names of all queues and exchanges; systems with different ones share a virtual host */
 	readonly prefix?: string;
+	readonly onDeadLetter?: OnDeadLetter;
 }
 
 /**
@@ -46,6 +49,7 @@ export class RabbitMqCarrier implements Carrier {
 	readonly #types: ReadonlySet<string>;
 	readonly #taken: ReadonlySet<string>;
 	readonly #log: Log;
+	readonly #setAside: SetAside;
 	readonly #names: Names;
 	/** Two connections: a broker that is short of memory stops reading from the one that publishes, and from no other. */
 	readonly #publishing: Link;
@@ -61,6 +65,7 @@ export class RabbitMqCarrier implements Carrier {
 		this.#types = new Set(topology.types);
 		this.#taken = new Set(Object.values(topology.consumers).flat());
 		this.#log = log;
+		this.#setAside = settingAside(log, options.onDeadLetter);
 		this.#names = new Names(options.prefix ?? DEFAULT_PREFIX);
 		const prepare = (connection: ChannelModel): Promise<void> => this.#declare(connection);
 		this.#publishing = new Link({ name: 'RabbitMQ publishing', url, log, prepare, every: DECLARE_EVERY });
@@ -100,6 +105,7 @@ export class RabbitMqCarrier implements Carrier {
 			names: this.#names,
 			dueClock: this.#dueClock,
 			log: this.#log,
+			setAside: this.#setAside,
 		};
 		const consumers = Array.from(
 			{ length: concurrency },

@@ -9,6 +9,7 @@ import {
 	type DeadLetter,
 	type Failure,
 	LONGEST_BODY,
+	type OnDeadLetter,
 	type SubscribeOptions,
 	type Subscription,
 	type Topology,
@@ -22,6 +23,7 @@ import { Link, type LinkEvents } from './redis/link.ts';
 import { MOVE_DUE, PUBLISH } from './redis/lua.ts';
 import { encode } from './redis/message.ts';
 import { misgivings, NotNow, parseInfo, type ServerInfo, UnfitServer, unfitness } from './redis/server.ts';
+import { type SetAside, settingAside } from './set-aside.ts';
 
 export { UnfitServer } from './redis/server.ts';
 
@@ -39,6 +41,7 @@ const WATCH_EVERY: Duration = 2 * SECOND;
 export interface RedisCarrierOptions {
 	/** what the names of all keys begin with */
 	readonly prefix?: string;
+	readonly onDeadLetter?: OnDeadLetter;
 }
 
 /**
@@ -57,6 +60,7 @@ export class RedisCarrier implements Carrier {
 	readonly #log: Log;
 	/** for whatever fails because Redis is away: that is said once, not by every connection */
 	readonly #quietly: Log;
+	readonly #setAside: SetAside;
 	readonly #access: Access;
 	readonly #keys: Keys;
 	readonly #places: ReadonlyMap<string, readonly number[]>;
@@ -72,10 +76,12 @@ export class RedisCarrier implements Carrier {
 	#closing: Promise<void> | undefined;
 
 	/** Throws if the URL cannot be understood; begins to connect by itself otherwise. */
-	constructor(url: string, topology: Topology, log: Log, { prefix = DEFAULT_PREFIX }: RedisCarrierOptions = {}) {
+	constructor(url: string, topology: Topology, log: Log, options: RedisCarrierOptions = {}) {
+		const { prefix = DEFAULT_PREFIX, onDeadLetter } = options;
 		this.#access = accessOf(url);
 		this.#topology = topology;
 		this.#log = log;
+		this.#setAside = settingAside(log, onDeadLetter);
 		const groups = Object.keys(topology.consumers);
 		this.#keys = keysOf(prefix, groups);
 		this.#places = new Map(
@@ -132,6 +138,7 @@ export class RedisCarrier implements Carrier {
 					batch: options.batch ?? DEFAULT_BATCH,
 					gather: options.gather ?? 0,
 					log: this.#quietly,
+					setAside: this.#setAside,
 					onDelayed: () => this.#moving.wake(),
 					unblock: (id) => this.#main.run((client) => client.client('UNBLOCK', id)),
 				}),

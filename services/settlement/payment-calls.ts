@@ -5,6 +5,7 @@ import { Calls, type Done, NOT_BEGUN } from '../../mixins/calls.ts';
 import { crashPoint } from '../../mixins/crash-points.ts';
 import { isTransient } from '../../mixins/database/database.ts';
 import { UnitOfWork } from '../../mixins/database/unit-of-work.ts';
+import { tell } from '../../mixins/errors.ts';
 import { isolate } from '../../mixins/isolate.ts';
 import type { Log } from '../../mixins/loop.ts';
 import type { Platform } from '../../mixins/platform.ts';
@@ -35,8 +36,7 @@ export function paymentCalls(platform: Platform, log: Log): PaymentCalls {
 			async (group) => {
 				for (const call of await store(group)) next.set(call.orderId, call);
 			},
-			({ call }, error) =>
-				log.error(`the outcome of ${call.operation} ${call.orderId} was not stored: ${String(error)}`),
+			({ call }, error) => tell(log, 'error', `the outcome of ${call.operation} ${call.orderId} was not stored`, error),
 			isTransient,
 		);
 		return done.map(({ call }) => {

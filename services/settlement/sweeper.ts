@@ -2,6 +2,7 @@ import type { Order, PaymentCall } from '../../domain/order.ts';
 import { type Duration, SECOND } from '../../domain/time.ts';
 import { stamp } from '../../mixins/calls.ts';
 import { UnitOfWork } from '../../mixins/database/unit-of-work.ts';
+import { tell } from '../../mixins/errors.ts';
 import type { Log } from '../../mixins/loop.ts';
 import type { Platform } from '../../mixins/platform.ts';
 import type { PaymentCalls } from './payment-calls.ts';
@@ -66,7 +67,7 @@ export class Sweeper {
 			const call = this.#step(work, order, started.length < slots);
 			if (call !== null) started.push(call);
 		} catch (error) {
-			this.#log.error(`order ${id} could not be swept: ${String(error)}`);
+			tell(this.#log, 'error', `order ${id} could not be swept`, error);
 			work.reset(id)?.found(work.moment.now);
 		}
 		return true;

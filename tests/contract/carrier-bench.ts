@@ -27,6 +27,8 @@ export class Bench {
 	readonly harness: BrokerHarness;
 	readonly space: Space;
 	readonly log = memoryLog();
+	/** what the carriers said that they have set aside */
+	readonly setAside: { readonly group: string; readonly reason: string }[] = [];
 	readonly #module: CarrierModule;
 	readonly #opened: OpenCarrier[] = [];
 	readonly #children: ChildProcess[] = [];
@@ -44,7 +46,9 @@ export class Bench {
 
 	/** A carrier of its own, as another process would have it. */
 	open(): Carrier {
-		const opened = this.#module.openCarrier(this.space.address, TOPOLOGY, this.log);
+		const opened = this.#module.openCarrier(this.space.address, TOPOLOGY, this.log, (group, reason) =>
+			this.setAside.push({ group, reason }),
+		);
 		this.#opened.push(opened);
 		return opened.carrier;
 	}

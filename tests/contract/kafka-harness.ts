@@ -273,12 +273,13 @@ class TestClock extends BrokerClock {
 	}
 }
 
-export const openCarrier: CarrierModule['openCarrier'] = (address, topology, log) => {
+export const openCarrier: CarrierModule['openCarrier'] = (address, topology, log, onDeadLetter) => {
 	const { url, prefix } = JSON.parse(address);
 	const carrier = new KafkaCarrier(url, topology, log, {
 		prefix,
 		partitions: PARTITIONS,
 		clock: new TestClock(prefix),
+		...(onDeadLetter === undefined ? {} : { onDeadLetter }),
 	});
 	return { carrier, release: () => carrier.close() };
 };

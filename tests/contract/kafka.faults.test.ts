@@ -192,6 +192,7 @@ await describeBroker(kafka, 'the Kafka carrier when things go wrong', () => {
 			expect(letter.error).toMatch(/unreadable|Foreign/);
 		}
 		expect(new Set(idsOf(letters)).size).toBe(6);
+		await until(() => bench.setAside.length === 6, 'the carrier counts them');
 		expect(collector.received).toHaveLength(good.length);
 		await bench.drained('first');
 

@@ -58,10 +58,10 @@ function toSpace(server: TestDatabase): Space {
 	};
 }
 
-export const openCarrier: CarrierModule['openCarrier'] = (address, topology, log) => {
+export const openCarrier: CarrierModule['openCarrier'] = (address, topology, log, onDeadLetter) => {
 	const database = new Database(JSON.parse(address), log);
 	database.open();
-	const carrier = new PostgresCarrier(database, topology, log);
+	const carrier = new PostgresCarrier(database, topology, log, onDeadLetter);
 	return {
 		carrier,
 		release: async () => {

@@ -130,6 +130,7 @@ await describeBroker(rabbitmq, 'what can happen to RabbitMQ', () => {
 		expect(letters.map(({ body }) => body).filter((body) => body === 'hello?')).toHaveLength(3);
 		expect(letters.every(({ consumer, attempts }) => consumer === 'first' && attempts === 0)).toBe(true);
 		expect(new Set(idsOf(letters)).size).toBeGreaterThanOrEqual(3);
+		expect(bench.setAside.map(({ group }) => group)).toEqual(['first', 'first', 'first', 'first']);
 
 		// Whoever delivers them again gets them back, and no endless round begins.
 		expect(await carrier.replayDeadLetters()).toBe(4);
@@ -157,6 +158,36 @@ await describeBroker(rabbitmq, 'what can happen to RabbitMQ', () => {
 		carrier.subscribe('first', collector.handle);
 		expect(await carrier.replayDeadLetters([poison.id])).toBe(1);
 		await collector.hasHandled([poison]);
+	});
+
+	it('sets aside what is about to be taken away for its deliveries, so that it is counted', async () => {
+		const carrier = bench.open();
+		const poison = await bench.delayed(1, { type: 'Beta' });
+		await carrier.publish([poison]);
+		const connection = await connect(bench.space.address);
+		for (let deaths = 0; deaths < 99; deaths += 1) {
+			const channel = await connection.createChannel();
+			await until(() => channel.get(NAMES.group('first')));
+			await channel.close();
+		}
+		await connection.close();
+		const collector = new Collector();
+		carrier.subscribe('first', collector.handle);
+		const reason = '99 deliveries ended without an answer';
+		await until(() => bench.setAside.length > 0, 'it is set aside');
+		expect(bench.setAside).toEqual([{ group: 'first', reason }]);
+		const [letter] = await carrier.deadLetters(10);
+		expect(letter).toMatchObject({
+			id: poison.id,
+			consumer: 'first',
+			body: poison.body,
+			key: poison.key,
+			error: reason,
+		});
+		expect(collector.received).toEqual([]);
+		expect(await carrier.replayDeadLetters([poison.id])).toBe(1);
+		await collector.hasHandled([poison]);
+		expect(collector.first(poison.id)).toMatchObject({ deliverAt: poison.deliverAt, attempt: 1 });
 	});
 
 	it('does not let a message that nobody takes any more block the delay of the others', async () => {

@@ -155,7 +155,8 @@ async function hasten(url: string): Promise<void> {
 	await connection.close();
 }
 
-export const openCarrier: CarrierModule['openCarrier'] = (address, topology, log) => {
-	const carrier = new RabbitMqCarrier(address, topology, log, { prefix: PREFIX });
+export const openCarrier: CarrierModule['openCarrier'] = (address, topology, log, onDeadLetter) => {
+	const options = { prefix: PREFIX, ...(onDeadLetter === undefined ? {} : { onDeadLetter }) };
+	const carrier = new RabbitMqCarrier(address, topology, log, options);
 	return { carrier, release: () => carrier.close() };
 };

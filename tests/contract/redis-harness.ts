@@ -78,8 +78,9 @@ function toSpace(url: string, prefix: string, topology: Topology): Space {
 	};
 }
 
-export const openCarrier: CarrierModule['openCarrier'] = (address, topology, log) => {
+export const openCarrier: CarrierModule['openCarrier'] = (address, topology, log, onDeadLetter) => {
 	const { url, prefix }: { url: string; prefix: string } = JSON.parse(address);
-	const carrier = new RedisCarrier(url, topology, log, { prefix });
+	const options = { prefix, ...(onDeadLetter === undefined ? {} : { onDeadLetter }) };
+	const carrier = new RedisCarrier(url, topology, log, options);
 	return { carrier, release: () => carrier.close() };
 };

@@ -196,6 +196,7 @@ await describeBroker(redis, 'consumers of the Redis carrier', () => {
 		);
 		expect(letters.filter(({ error }) => error.includes('no header'))).toHaveLength(3);
 		await bench.drained('first');
+		expect(bench.setAside.map(({ group }) => group)).toEqual(['first', 'first', 'first', 'first']);
 		expect(collector.received).toHaveLength(3);
 
 		expect(await carrier.replayDeadLetters([letters[0]?.id ?? ''])).toBe(1);

@@ -14,12 +14,18 @@ import { eventually, until } from './until.ts';
 /** A log that keeps its lines, `level message`, for a test to look at. */
 export interface MemoryLog extends Log {
 	readonly lines: string[];
+	/** the errors that came with lines, to be shown with their stacks */
+	readonly errors: unknown[];
 }
 
 export function memoryLog(): MemoryLog {
 	const lines: string[] = [];
-	const keep = (level: string) => (message: string) => void lines.push(`${level} ${message}`);
-	return { lines, debug: keep('debug'), info: keep('info'), warn: keep('warn'), error: keep('error') };
+	const errors: unknown[] = [];
+	const keep = (level: string) => (message: string, error?: unknown) => {
+		lines.push(`${level} ${message}`);
+		if (error !== undefined) errors.push(error);
+	};
+	return { lines, errors, debug: keep('debug'), info: keep('info'), warn: keep('warn'), error: keep('error') };
 }
 
 export interface TestDatabaseOptions {

@@ -8,6 +8,7 @@ import {
 	type Problem,
 	routeNotFound,
 } from '../../services/gateway/problem.ts';
+import { memoryLog } from '../support/database.ts';
 
 describe('readiness', () => {
 	const silent = { sinceLastBeat: LONGEST_SILENCE + 5_000 };
@@ -49,6 +50,46 @@ describe('readiness', () => {
 	});
 });
 
+describe('a check that cannot be made', () => {
+	it('is a finding with its reason, told once, and hides no other', async () => {
+		const log = memoryLog();
+		const health = new Health({ goesOnWithoutBroker: true, log });
+		health.register('database', () => Promise.reject(new Error('no answer of 10.1.2.3:5432 at\npostgres://u:p@db/x')));
+		health.register('slot', () => {
+			throw new Error('no slot');
+		});
+		health.register('schema', () => 'version 1 is needed');
+		health.register(
+			'carrier',
+			() => Promise.reject(Object.assign(new Error('x'), { errno: -111, code: 'ECONNREFUSED' })),
+			'broker',
+		);
+		for (let asked = 0; asked < 3; asked += 1) {
+			expect(await health.readiness()).toEqual({
+				ready: false,
+				failing: [
+					{ name: 'database', reason: 'the check failed: no answer of … at …' },
+					{ name: 'slot', reason: 'the check failed: no slot' },
+					{ name: 'schema', reason: 'version 1 is needed' },
+				],
+				degraded: [{ name: 'carrier', reason: 'the check failed: ECONNREFUSED' }],
+			});
+		}
+		expect(log.lines.filter((line) => line.includes('slot'))).toEqual(['warn the health check slot failed: no slot']);
+		expect(log.lines).toHaveLength(3);
+	});
+
+	it('does not keep the others from being told', async () => {
+		const health = new Health();
+		health.register('hanging', () => new Promise(() => {}));
+		health.register('database', () => 'away');
+		expect((await health.readiness()).failing).toEqual([
+			{ name: 'hanging', reason: 'the check does not answer' },
+			{ name: 'database', reason: 'away' },
+		]);
+	});
+});
+
 describe('the probe server', () => {
 	let server: ProbeServer;
 	const json = (body: string, status = 200) => ({ status, type: 'application/json', body });
@@ -57,11 +98,13 @@ describe('the probe server', () => {
 		['/health/ready', async () => json('{}', 503)],
 		['/broken', () => Promise.reject(new Error('secret'))],
 	]);
+	const log = memoryLog();
 	afterEach(() => server.close());
 
+	let url = '';
 	async function get(path: string, init: RequestInit = {}): Promise<[number, string, Headers]> {
-		server = new ProbeServer(routes);
-		const url = await server.listen('127.0.0.1', 0);
+		server = new ProbeServer(routes, log);
+		url = await server.listen('127.0.0.1', 0);
 		const response = await fetch(`${url}${path}`, init);
 		return [response.status, await response.text(), response.headers];
 	}
@@ -89,6 +132,14 @@ describe('the probe server', () => {
 		expect([found, text]).toEqual([expected.status, encodeProblem(expected, traceId)]);
 		expect(headers.get('content-type')).toBe('application/problem+json');
 		expect(headers.get('allow')).toBe(expected.headers?.Allow ?? null);
+	});
+
+	it('says once why it could not answer, to the log alone', async () => {
+		log.lines.splice(0);
+		const [, text] = await get('/broken');
+		await fetch(`${url}/broken`);
+		expect(text).not.toContain('secret');
+		expect(log.lines).toEqual(['error /broken failed: secret']);
 	});
 
 	it('says in one line that it cannot listen', async () => {

@@ -23,6 +23,30 @@ function running(pause: number, rest?: number) {
 	return Object.assign(self, { loop });
 }
 
+it('a mistake in the program is told at once with its stack, once for each place; what may pass is told without', async () => {
+	jest.useFakeTimers();
+	const log = memoryLog();
+	const failures: (() => void)[] = [];
+	const loop = new Loop('test', log, async () => {
+		failures.shift()?.();
+		return 100; // without a pause the clock would never move
+	});
+	const mistake = (): void => void (undefined as unknown as { readonly x: { readonly y: number } }).x.y;
+	const other = (): void => void new Array(-1);
+	const away = (): void => {
+		throw new Error('the database is away');
+	};
+	failures.push(mistake, mistake, other, away, mistake);
+	loop.start();
+	await jest.advanceTimersByTimeAsync(5_000);
+	await loop.stop();
+	const [first, second] = log.lines.filter((line) => line.startsWith('error'));
+	expect(first).toMatch(/^error test has failed: Cannot read properties of undefined/);
+	expect(second).toMatch(/^error test has failed: Invalid array length/);
+	expect(log.errors.map((error) => (error as Error).stack?.includes('loop.test.ts'))).toEqual([true, true]);
+	expect(log.lines.filter((line) => line.startsWith('debug'))).toHaveLength(3);
+});
+
 describe('a loop', () => {
 	it('waits as long as its step says, or until it is woken', async () => {
 		const on = running(100);

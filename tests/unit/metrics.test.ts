@@ -1,6 +1,6 @@
 import { describe, expect, it } from '@jest/globals';
-import { MOST_ATTEMPTS } from '../../mixins/brokers/carrier.ts';
 import { Metrics } from '../../mixins/metrics.ts';
+import { memoryLog } from '../support/database.ts';
 
 /** The samples of a scrape by their names with labels. */
 async function samples(metrics: Metrics): Promise<ReadonlyMap<string, number>> {
@@ -63,9 +63,9 @@ describe('what is counted', () => {
 		expect(found.get('action_duration_seconds_count{action="orders.get",status="5xx"}')).toBe(1);
 	});
 
-	it('messages that were handled, failed, or failed for the last time', async () => {
+	it('messages that were handled, or failed, and those that their carrier says it has set aside', async () => {
 		const metrics = new Metrics();
-		const deliveries = [1, 1, MOST_ATTEMPTS, MOST_ATTEMPTS].map((attempt, index) => ({
+		const deliveries = [1, 1, 8, 8].map((attempt, index) => ({
 			...{ id: String(index), type: 'OrderDue', key: '', body: '', deliverAt: null, attempt },
 		}));
 		const handle = metrics.counting('deadlines', async () => ['1', '3'].map((id) => ({ id, error: 'no' })));
@@ -74,6 +74,8 @@ describe('what is counted', () => {
 			{ id: '3', error: 'no' },
 		]);
 		await expect(metrics.counting('deadlines', () => Promise.reject(new Error('away')))(deliveries)).rejects.toThrow();
+		expect((await samples(metrics)).get('dead_letters_total{group="deadlines"}')).toBe(0);
+		metrics.setAside('deadlines');
 		const found = await samples(metrics);
 		expect(found.get('messages_handled_total{group="deadlines"}')).toBe(2);
 		expect(found.get('messages_failed_total{group="deadlines"}')).toBe(2);
@@ -91,8 +93,9 @@ describe('what is counted', () => {
 });
 
 describe('figures that are asked for at the scrape', () => {
-	it('are there when they are found, and missing when not; a scrape never fails for them', async () => {
-		const metrics = new Metrics();
+	it('are there when they are found; when not, they are missing, one line says why, and a scrape never fails', async () => {
+		const log = memoryLog();
+		const metrics = new Metrics(log);
 		let answer: () => Promise<{ waiting_things: number }> = async () => ({ waiting_things: 3 });
 		metrics.read({ waiting_things: 'Things that wait.' }, () => answer());
 		metrics.readEach('placed_things', 'Things by place.', 'place', () => ({ here: 1, there: 2 }));
@@ -104,6 +107,7 @@ describe('figures that are asked for at the scrape', () => {
 			expect(found.has('waiting_things')).toBe(false);
 			expect(found.get('placed_things{place="here"}')).toBe(1);
 		}
+		expect(log.lines).toEqual(['warn metrics without waiting_things: away']);
 		answer = async () => ({ waiting_things: 5 });
 		expect((await samples(metrics)).get('waiting_things')).toBe(5);
 		metrics.read({ waiting_things: 'Things that wait.' }, () => ({ waiting_things: 9 }));

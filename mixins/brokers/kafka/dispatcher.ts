@@ -1,5 +1,6 @@
 import { setTimeout as pause } from 'node:timers/promises';
 import { backOff, type Duration, SECOND } from '../../../domain/time.ts';
+import { tell } from '../../errors.ts';
 import type { Log } from '../../loop.ts';
 import type { BatchHandler, Failure } from '../carrier.ts';
 import type { Held, LanePartition } from './lane-partition.ts';
@@ -120,7 +121,7 @@ export class Dispatcher {
 				failures += 1;
 				// The first few may pass by themselves; after that one line a minute says what is wrong.
 				const level = failures % SAY_EVERY === QUIET_FAILURES + 1 ? 'warn' : 'debug';
-				log[level](`${name} has failed ${failures} times: ${error instanceof Error ? error.message : String(error)}`);
+				tell(log, level, `${name} has failed ${failures} times`, error);
 				await this.#wait(backOff(failures, FIRST_PAUSE, LONGEST_PAUSE));
 				if (this.#stopped.signal.aborted) return;
 			}

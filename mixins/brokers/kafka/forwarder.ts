@@ -2,7 +2,8 @@ import { performance } from 'node:perf_hooks';
 import { setTimeout as pause } from 'node:timers/promises';
 import { type Duration, SECOND } from '../../../domain/time.ts';
 import { type Log, Loop } from '../../loop.ts';
-import { MOST_ATTEMPTS, retryDelay } from '../carrier.ts';
+import { nextTry } from '../carrier.ts';
+import type { SetAside } from '../set-aside.ts';
 import type { BrokerClock } from './broker-clock.ts';
 import type { Held, LanePartition } from './lane-partition.ts';
 import { type Outgoing, toLetterRecord, toRecord } from './records.ts';
@@ -19,24 +20,31 @@ interface Move {
 	readonly done: () => void;
 }
 
+export interface ForwarderSurroundings {
+	readonly topics: Topics;
+	readonly clock: BrokerClock;
+	readonly log: Log;
+	readonly setAside: SetAside;
+}
+
 /** Sends messages on: to the next rung, to be tried again, to the dead letters. A message is done when Kafka has it there. */
 export class Forwarder {
 	readonly #group: string;
 	readonly #topics: Topics;
 	readonly #clock: BrokerClock;
-	readonly #log: Log;
+	readonly #setAside: SetAside;
 	readonly #sending: Loop;
 	#moves: Move[] = [];
 
 	constructor(
 		group: string,
-		{ topics, clock, log }: { readonly topics: Topics; readonly clock: BrokerClock; readonly log: Log },
+		{ topics, clock, log, setAside }: ForwarderSurroundings,
 		send: (records: readonly Outgoing[]) => Promise<void>,
 	) {
 		this.#group = group;
 		this.#topics = topics;
 		this.#clock = clock;
-		this.#log = log;
+		this.#setAside = setAside;
 		this.#sending = new Loop(`forwarder of ${group}`, log, () => this.#send(send));
 		this.#sending.start();
 	}
@@ -50,11 +58,11 @@ export class Forwarder {
 	/** A handler failed with it. */
 	failed(held: Held, error: string, done: () => void): void {
 		const attempts = held.message.attempts + 1;
-		if (attempts >= MOST_ATTEMPTS) {
+		const delay = nextTry(attempts);
+		if (delay === undefined) {
 			this.dead(held, error, done, attempts);
 			return;
 		}
-		const delay = retryDelay(attempts);
 		const message = { ...held.message, attempts, due: Math.ceil(this.#clock.latest() + delay) };
 		const topic = this.#topics.delayed(this.#group, delay);
 		this.#add({ held, outgoing: { topic, record: toRecord(message) }, done });
@@ -64,9 +72,12 @@ export class Forwarder {
 	dead(held: Held, error: string, done: () => void, attempts = held.message.attempts): void {
 		const { type, id } = held.message;
 		const place = `${held.home.topic}/${held.home.partition}/${held.offset}`;
-		this.#log.error(`dead letter for ${this.#group}: ${type} ${id}: ${error}`);
 		const record = toLetterRecord({ ...held.message, attempts }, this.#group, error, place);
-		this.#add({ held, outgoing: { topic: this.#topics.deadLetters, record }, done });
+		const stored = (): void => {
+			this.#setAside(this.#group, `${type} ${id}`, error);
+			done();
+		};
+		this.#add({ held, outgoing: { topic: this.#topics.deadLetters, record }, done: stored });
 	}
 
 	/** Whether something of a partition is on its way. */

@@ -2,7 +2,8 @@ import { performance } from 'node:perf_hooks';
 import type { Channel, ConsumeMessage } from 'amqplib';
 import { type Duration, SECOND } from '../../../domain/time.ts';
 import { type Log, Loop } from '../../loop.ts';
-import { type BatchHandler, type Delivery, type Failure, MOST_ATTEMPTS, retryDelay } from '../carrier.ts';
+import { type BatchHandler, type Delivery, type Failure, nextTry } from '../carrier.ts';
+import type { SetAside } from '../set-aside.ts';
 import type { DueClock } from './due-clock.ts';
 import { CLOSE_PATIENCE, closeQuietly, type Link, within } from './link.ts';
 import { idOf, toDeadPacket, toForeignPacket, toRetry, type Understood, understand } from './message.ts';
@@ -27,12 +28,19 @@ export interface ConsumerOptions {
 	readonly names: Names;
 	readonly dueClock: DueClock;
 	readonly log: Log;
+	readonly setAside: SetAside;
 }
 
 /** A message that the broker has given us and that is not acknowledged yet. */
 interface Held {
 	readonly message: ConsumeMessage;
 	readonly understood: Understood;
+}
+
+/** What comes of a message that was not handled: a retry, or a dead letter with what the operator is told. */
+interface SetBack {
+	readonly outgoing: Outgoing;
+	readonly dead?: { readonly what: string; readonly error: string };
 }
 
 /**
@@ -115,45 +123,47 @@ export class Consumer {
 	}
 
 	async #deliver(channel: Channel, batch: readonly Held[]): Promise<void> {
-		const { handle, publisher } = this.#options;
+		const { group, handle, publisher, setAside } = this.#options;
 		const deliveries = batch.flatMap(({ understood }) => (understood.ok ? [understood.delivery] : []));
 		const failures = deliveries.length > 0 ? await handle(deliveries) : [];
 		const setBack = this.#setBack(batch, failures);
 		// They are acknowledged only when what follows from them is stored: a message may come twice, but never not at all.
-		const [refused] = await publisher.send(setBack);
+		const [refused] = await publisher.send(setBack.map(({ outgoing }) => outgoing));
 		if (refused !== undefined) throw new Error(`a failed message could not be set back: ${refused.error}`);
+		for (const { dead } of setBack) if (dead !== undefined) setAside(group, dead.what, dead.error);
 		if (this.#channel !== channel) return; // the broker gives them to somebody again
 		this.#ready.splice(0, batch.length);
 		this.#acknowledge(channel, batch);
 	}
 
 	/** The retries and dead letters that come of a batch. */
-	#setBack(batch: readonly Held[], failures: readonly Failure[]): Outgoing[] {
+	#setBack(batch: readonly Held[], failures: readonly Failure[]): SetBack[] {
 		const errors = new Map(failures.map(({ id, error }) => [id, error]));
 		return batch.flatMap(({ message, understood }) => {
-			if (!understood.ok) return [this.#dead(understood.error, message)];
+			if (!understood.ok) return [this.#dead(understood.error, message, understood.delivery)];
 			const error = errors.get(understood.delivery.id);
 			if (error === undefined) return [];
 			const { delivery } = understood;
-			return [delivery.attempt >= MOST_ATTEMPTS ? this.#dead(error, message, delivery) : this.#retry(delivery)];
+			const delay = nextTry(delivery.attempt);
+			return [delay === undefined ? this.#dead(error, message, delivery) : this.#retry(delivery, delay)];
 		});
 	}
 
-	#retry(delivery: Delivery): Outgoing {
+	#retry(delivery: Delivery, delay: Duration): SetBack {
 		const { group, names } = this.#options;
-		const { exchange, routingKey, rest } = names.toGroup(group, retryDelay(delivery.attempt));
+		const { exchange, routingKey, rest } = names.toGroup(group, delay);
 		const { content, options } = toRetry(delivery, rest);
-		return { id: delivery.id, exchange, routingKey, content, options: { ...options, mandatory: true } };
+		return { outgoing: { id: delivery.id, exchange, routingKey, content, options: { ...options, mandatory: true } } };
 	}
 
-	#dead(error: string, message: ConsumeMessage, delivery?: Delivery): Outgoing {
-		const { group, names, log } = this.#options;
+	#dead(error: string, message: ConsumeMessage, delivery?: Delivery): SetBack {
+		const { group, names } = this.#options;
 		const at = Date.now();
 		const { content, options } =
 			delivery === undefined ? toForeignPacket(message, group, error, at) : toDeadPacket(delivery, group, error, at);
 		const id = idOf(message);
-		log.error(`dead letter for ${group}: ${delivery?.type ?? 'a foreign message'} ${id}: ${error.slice(0, 1_000)}`);
-		return { id, exchange: names.dead, routingKey: '', content, options: { ...options, mandatory: true } };
+		const outgoing = { id, exchange: names.dead, routingKey: '', content, options: { ...options, mandatory: true } };
+		return { outgoing, dead: { what: `${delivery?.type ?? 'a foreign message'} ${id}`, error } };
 	}
 
 	/** One acknowledgement for all up to the first that is still held, one each for those beyond it. */

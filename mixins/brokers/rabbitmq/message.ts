@@ -3,11 +3,13 @@ import type { Message, Options } from 'amqplib';
 import { v5 } from 'uuid';
 import type { Duration, Instant } from '../../../domain/time.ts';
 import type { CarrierMessage, DeadLetter, Delivery } from '../carrier.ts';
-import type { Names } from './topology.ts';
+import { MOST_DELIVERIES, type Names } from './topology.ts';
 
 /** What of an error goes along with its message: headers have to fit into one frame. */
 const LONGEST_ERROR = 2_000;
 
+/** How often the queue has delivered a message in vain; its own header. */
+const DELIVERIES = 'x-delivery-count';
 /** Our headers; all others belong to the broker. */
 const KEY = 'key';
 const DELIVER_AT = 'deliver-at';
@@ -77,7 +79,7 @@ function packet(
 /** A delivery and what its consumer still has to wait out, or why it is none of our messages. */
 export type Understood =
 	| { readonly ok: true; readonly delivery: Delivery; readonly rest: Duration }
-	| { readonly ok: false; readonly error: string };
+	| { readonly ok: false; readonly error: string; readonly delivery?: Delivery };
 
 const UUID = /^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$/;
 
@@ -93,7 +95,11 @@ export function understand(message: Message, types: readonly string[]): Understo
 	if (body === undefined) return foreign('its body is not UTF-8');
 	const attempt = count(message, FAILURES) + 1;
 	const moment = typeof deliverAt === 'number' ? deliverAt : null;
-	return { ok: true, delivery: { id, type, key, body, deliverAt: moment, attempt }, rest: count(message, REST) };
+	const delivery = { id, type, key, body, deliverAt: moment, attempt };
+	const deaths = count(message, DELIVERIES);
+	if (deaths >= MOST_DELIVERIES - 1)
+		return { ok: false, error: `${deaths} deliveries ended without an answer`, delivery };
+	return { ok: true, delivery, rest: count(message, REST) };
 }
 
 const foreign = (reason: string): Understood => ({ ok: false, error: `not understood: ${reason}` });

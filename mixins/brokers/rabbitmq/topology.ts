@@ -3,8 +3,11 @@ import type { Duration } from '../../../domain/time.ts';
 import type { Topology } from '../carrier.ts';
 import { LEVELS, lengthName, USUAL, wayThrough } from './delay-levels.ts';
 
-/** After so many deliveries that were neither acknowledged nor refused, a message may be what kills its consumers. */
-const MOST_DELIVERIES = 100;
+/**
+ * After so many deliveries that were neither acknowledged nor refused, a message may be what kills its consumers. They
+ * set it aside one delivery earlier, and count it; the queue does so by itself where no consumer of ours gets it.
+ */
+export const MOST_DELIVERIES = 100;
 /** Looking at a dead letter counts as a delivery; without a limit of its own a quorum queue takes 20 (RabbitMQ 4). */
 const NO_LIMIT = 2_147_483_647;
 

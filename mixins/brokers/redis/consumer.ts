@@ -1,9 +1,11 @@
 import type { Redis } from 'ioredis';
 import { type Duration, SECOND } from '../../../domain/time.ts';
+import { sentence } from '../../errors.ts';
 import { newId } from '../../ids.ts';
 import { type Log, Loop } from '../../loop.ts';
 import type { BatchHandler } from '../carrier.ts';
-import { judge, type RawEntry, type SetBack, sentence, toDelivery, understand } from './entries.ts';
+import type { SetAside } from '../set-aside.ts';
+import { judge, type RawEntry, type SetBack, toDelivery, understand } from './entries.ts';
 import type { GroupKeys } from './keys.ts';
 import type { Link } from './link.ts';
 import { ACKNOWLEDGE, DISMISS, FOUND, SET_BACK, TOUCH } from './lua.ts';
@@ -33,6 +35,7 @@ export interface ConsumerOptions {
 	readonly batch: number;
 	readonly gather: Duration;
 	readonly log: Log;
+	readonly setAside: SetAside;
 	/** called after messages were delayed */
 	readonly onDelayed: () => void;
 	/** ends a blocking read of this connection, by another connection */
@@ -210,11 +213,10 @@ export class Consumer {
 	}
 
 	async #setBack(back: readonly SetBack[]): Promise<void> {
-		const { link, keys, deadLetters, log, onDelayed } = this.#options;
-		for (const { delay, what, error } of back)
-			if (delay < 0) log.error(`dead letter for ${keys.group}: ${what}: ${error}`);
+		const { link, keys, deadLetters, setAside, onDelayed } = this.#options;
 		const args = back.flatMap(({ id, delay, message, error }) => [id, delay, message, error]);
 		await link.run((client) => SET_BACK.run(client, [keys.stream, keys.delayed, deadLetters], [keys.group, ...args]));
+		for (const { delay, what, error } of back) if (delay < 0) setAside(keys.group, what, error);
 		onDelayed();
 	}
 

@@ -1,5 +1,6 @@
 import type { Duration } from '../../../domain/time.ts';
-import { type Delivery, MOST_ATTEMPTS, retryDelay } from '../carrier.ts';
+import { sentence } from '../../errors.ts';
+import { type Delivery, nextTry } from '../carrier.ts';
 import { decode, encode, FIELD, type StoredMessage } from './message.ts';
 
 /** What Redis answers for a stream's entry; without its fields if somebody deleted it while it was in hand. */
@@ -23,8 +24,6 @@ export interface SetBack {
 
 /** Errors are for reading: what is longer is cut. */
 const LONGEST_ERROR = 2_000;
-
-export const sentence = (error: unknown): string => (error instanceof Error ? error.message : String(error));
 
 /** Parses what came for a group; what is no message for it is set aside. */
 export function understand(
@@ -56,7 +55,7 @@ export function judge({ id, message }: Entry, error: string | undefined): SetBac
 	return [
 		{
 			id,
-			delay: attempts >= MOST_ATTEMPTS ? -1 : retryDelay(attempts),
+			delay: nextTry(attempts) ?? -1,
 			message: encode({ ...message, attempts }),
 			error: error.slice(0, LONGEST_ERROR),
 			what: `${message.type} ${message.id}`,

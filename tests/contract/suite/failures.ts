@@ -118,6 +118,8 @@ export function failureSuite({ harness, bench }: Part): void {
 		const { id, type, key, body } = bad;
 		expect(letter).toMatchObject({ id, type, key, body, consumer: 'first', error, attempts: MOST_ATTEMPTS });
 		expect(Math.abs((letter?.failedAt ?? 0) - (failedAt.at(-1) ?? 0))).toBeLessThan(10_000);
+		await until(() => bench().setAside.length > 0, 'the carrier says so');
+		expect(bench().setAside).toEqual([{ group: 'first', reason: error }]);
 		await bench().drained('first');
 		expect(bench().log.lines.some((line) => line.startsWith('error') && line.includes(bad.id))).toBe(true);
 	});

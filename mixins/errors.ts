@@ -1,0 +1,47 @@
+/** How errors are told: to operators with their stack where it helps, to strangers without hosts and paths. */
+import type { Log } from './loop.ts';
+
+/** What the language throws for a mistake in a program. A `fetch` that failed throws one too, and names its cause. */
+const LANGUAGE = /^(?:Type|Reference|Range|Syntax|Assertion)Error$/;
+
+/** The places that each log has told of; no more than there are in the source. */
+const told = new WeakMap<Log, Set<string>>();
+
+export const sentence = (error: unknown): string => (error instanceof Error ? error.message : String(error));
+
+/** Whether an error is a mistake in the program, rather than something that is away or refuses. */
+export const isMistake = (error: unknown): error is Error =>
+	error instanceof Error && LANGUAGE.test(error.name) && error.cause === undefined;
+
+/** Whether this log hears for the first time of an error from that place in the source. */
+export function isNew(log: Log, error: Error): boolean {
+	const place = /^\s*at .*$/m.exec(error.stack ?? '')?.[0] ?? error.message;
+	const places = told.get(log) ?? new Set();
+	told.set(log, places);
+	if (places.has(place)) return false;
+	places.add(place);
+	return true;
+}
+
+/** Logs that something failed; as an error with its stack if it is a mistake of ours that comes for the first time. */
+export function tell(log: Log, level: 'debug' | 'warn' | 'error', what: string, error: unknown): void {
+	if (isMistake(error) && isNew(log, error)) log.error(`${what}: ${error.message}`, error);
+	else log[level](`${what}: ${sentence(error)}`);
+}
+
+const PLACES =
+	/\b[a-z][a-z\d+.-]*:\/\/\S+|\b(?:\d{1,3}\.){3}\d{1,3}(?::\d+)?|(?:[\da-f]*:){2,}[\da-f]+|(?:\/[\w.-]+){2,}/gi;
+
+/** One line for whoever may ask for our health: no address, no path; of what the system says, its code alone. */
+export function discreet(error: unknown): string {
+	if (error instanceof Error && 'errno' in error && 'code' in error) return String(error.code);
+	return sentence(error).replaceAll(PLACES, '…').replaceAll(/\s+/g, ' ').slice(0, 300);
+}
+
+/** What nobody caught ends the process, since nobody knows what it has left half done; the log says it first. */
+export function endOnUncaught(log: Log): void {
+	process.on('uncaughtException', (error: unknown, origin) => {
+		log.error(`the process ends, ${origin}: ${sentence(error)}`, error);
+		process.exit(1);
+	});
+}
