@@ -32,6 +32,8 @@ export interface OrderRecord {
 	readonly heldAt: Instant | null;
 	/** the hold limit, fixed at the first pause */
 	readonly holdExpiresAt: Instant | null;
+	/** how often it has been paused */
+	readonly pauses: number;
 	readonly confirmedAt: Instant | null;
 	readonly cancelledAt: Instant | null;
 	readonly shippedAt: Instant | null;

@@ -22,6 +22,9 @@ import { type Duration, type Instant, MINUTE, toIso } from './time.ts';
 /** A resumed order has at least this long left, or its whole window where that is shorter. */
 const SHORTEST_REST: Duration = MINUTE;
 
+/** So that nobody makes a history without end. */
+export const MOST_PAUSES = 20;
+
 /** The database's clock as read under the order's lock, and new message ids. */
 export interface Moment {
 	readonly now: Instant;
@@ -97,6 +100,7 @@ export class Order {
 				pendingUntil,
 				heldAt: null,
 				holdExpiresAt: null,
+				pauses: 0,
 				confirmedAt: null,
 				cancelledAt: null,
 				shippedAt: null,
@@ -124,8 +128,9 @@ export class Order {
 		const refusal = this.#pauseRefused(moment.now);
 		if (refusal !== undefined) return refuse(refusal);
 		if (status === 'OnHold') return ok(undefined);
+		if (this.#record.pauses >= MOST_PAUSES) return refuse(PAUSED_OFTEN);
 		const holdExpiresAt = this.#record.holdExpiresAt ?? moment.now + holdLimit;
-		this.#change({ status: 'OnHold', heldAt: moment.now, holdExpiresAt });
+		this.#change({ status: 'OnHold', heldAt: moment.now, holdExpiresAt, pauses: this.#record.pauses + 1 });
 		this.#event(moment, 'OrderHeld', { heldUntil: toIso(holdExpiresAt) });
 		this.#arm('HoldExpired', holdExpiresAt, moment);
 		return ok(undefined);
@@ -387,5 +392,6 @@ export class Order {
 /** The states in which an authorisation may be under way, and in which its refusal fails the order. */
 const AUTHORIZES: ReadonlySet<OrderStatus> = new Set(['Pending', 'OnHold', 'Confirmed']);
 
+const PAUSED_OFTEN = invalidState(`This order has been paused ${MOST_PAUSES} times already.`);
 const OVER = windowClosed('The cancellation window of this order is over.');
 const HOLD_OVER = windowClosed('The hold limit of this order has passed.');

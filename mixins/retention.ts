@@ -10,27 +10,20 @@ export interface Purged {
 	readonly outbox: number;
 	readonly inbox: number;
 	readonly keys: number;
+	/** more may have been kept long enough; they go with the next call */
+	readonly more: boolean;
 }
 
 /**
  * Deletes what has been kept for the retention: sent outbox rows, idempotency keys, and inbox rows of orders that have
- * ended so long ago. Small statements, the oldest rows first, so that nobody waits for it. Orders and their history
- * are kept for ever.
+ * ended so long ago. One small statement each, the oldest rows first, so that nobody waits for it and a stop never waits
+ * long. Orders and their history are kept for ever.
  */
 export async function purge(database: Database, retention: Duration): Promise<Purged> {
-	return {
-		outbox: await repeat(database, purgeOutbox(retention)),
-		inbox: await repeat(database, purgeInbox(retention)),
-		keys: await repeat(database, purgeKeys(retention)),
-	};
-}
-
-async function repeat(database: Database, statement: Statement): Promise<number> {
-	for (let total = 0; ; ) {
-		const rows = await database.query(statement);
-		total += rows.length;
-		if (rows.length < BATCH) return total;
-	}
+	const { length: outbox } = await database.query(purgeOutbox(retention));
+	const { length: inbox } = await database.query(purgeInbox(retention));
+	const { length: keys } = await database.query(purgeKeys(retention));
+	return { outbox, inbox, keys, more: Math.max(outbox, inbox, keys) === BATCH };
 }
 
 const CUTOFF = `statement_timestamp() - $1::float8 * interval '1 millisecond'`;

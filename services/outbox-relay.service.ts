@@ -27,8 +27,8 @@ export function outboxRelayService(platform: Platform): ServiceSchema {
 	const relay = new OutboxRelay(database, carrier);
 	const relaying = new Loop('outbox relay', log, () => relay.step(), GATHER);
 	const purging = new Loop('purge', log, async () => {
-		await purge(database, settings.retention);
-		return Math.max(SECOND, Math.min(settings.retention / 10, LONGEST_PURGE_PAUSE));
+		const { more } = await purge(database, settings.retention);
+		return more ? 0 : Math.max(SECOND, Math.min(settings.retention / 10, LONGEST_PURGE_PAUSE));
 	});
 	const wake = (): void => relaying.wake();
 	const looksBack = lookingBack('outbox relay', log, () => relay.lookBack(), wake);

@@ -11,6 +11,7 @@ import { migration as installation } from './migrations/0006-installation.ts';
 import { migration as access } from './migrations/0007-access.ts';
 import { migration as leanIndexes } from './migrations/0008-lean-indexes.ts';
 import { migration as anySequence } from './migrations/0009-any-sequence.ts';
+import { migration as pauses } from './migrations/0010-pauses.ts';
 import type { Migration } from './migrations/migration.ts';
 
 export const MIGRATIONS: readonly Migration[] = [
@@ -23,6 +24,7 @@ export const MIGRATIONS: readonly Migration[] = [
 	access,
 	leanIndexes,
 	anySequence,
+	pauses,
 ];
 
 export interface MigrationStatus {

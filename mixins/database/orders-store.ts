@@ -21,6 +21,7 @@ interface OrderRow {
 	pending_until: Instant;
 	held_at: Instant | null;
 	hold_expires_at: Instant | null;
+	pauses: number;
 	confirmed_at: Instant | null;
 	cancelled_at: Instant | null;
 	shipped_at: Instant | null;
@@ -34,7 +35,7 @@ interface OrderRow {
 
 const ORDER_COLUMNS = `id, owner, product_name, amount, currency, payment_method, cancellation_window, status,
 	${['created_at', 'pending_until', 'held_at', 'hold_expires_at', 'confirmed_at', 'cancelled_at', 'shipped_at', 'failed_at'].map((column) => instant(column)).join(', ')},
-	failure_reason, sequence, ${instant('sweep_at')}, sweeps, traceparent`;
+	failure_reason, sequence, ${instant('sweep_at')}, sweeps, pauses, traceparent`;
 
 /** An order as it is stored, with the trace of the request that placed it. */
 export interface StoredOrder {
@@ -56,6 +57,7 @@ const toRecord = (row: OrderRow): OrderRecord => ({
 	pendingUntil: row.pending_until,
 	heldAt: row.held_at,
 	holdExpiresAt: row.hold_expires_at,
+	pauses: row.pauses,
 	confirmedAt: row.confirmed_at,
 	cancelledAt: row.cancelled_at,
 	shippedAt: row.shipped_at,
@@ -195,11 +197,11 @@ export function updateOrders(orders: readonly Order[]): Statement {
 				confirmed_at = to_timestamp(c.confirmed_at), cancelled_at = to_timestamp(c.cancelled_at),
 				shipped_at = to_timestamp(c.shipped_at), failed_at = to_timestamp(c.failed_at),
 				failure_reason = c.failure_reason, sequence = c.sequence, sweep_at = to_timestamp(c.sweep_at),
-				sweeps = c.sweeps
+				sweeps = c.sweeps, pauses = c.pauses
 			FROM unnest($1::uuid[], $2::text[], $3::float8[], $4::float8[], $5::float8[], $6::float8[], $7::float8[],
-				$8::float8[], $9::float8[], $10::text[], $11::int[], $12::float8[], $13::int[])
+				$8::float8[], $9::float8[], $10::text[], $11::int[], $12::float8[], $13::int[], $14::int[])
 				AS c (id, status, pending_until, held_at, hold_expires_at, confirmed_at, cancelled_at, shipped_at, failed_at,
-				failure_reason, sequence, sweep_at, sweeps)
+				failure_reason, sequence, sweep_at, sweeps, pauses)
 			WHERE o.id = c.id`,
 		values: [
 			plainArray(records.map(({ id }) => id)),
@@ -215,6 +217,7 @@ export function updateOrders(orders: readonly Order[]): Statement {
 			plainArray(records.map(({ sequence }) => sequence)),
 			instants(records.map(({ sweepAt }) => sweepAt)),
 			plainArray(records.map(({ sweeps }) => sweeps)),
+			plainArray(records.map(({ pauses }) => pauses)),
 		],
 	};
 }

@@ -48,7 +48,7 @@ export const PROBLEMS = {
 	'Orders.InvalidState': {
 		status: 409,
 		title: 'Not possible in this state of the order',
-		meaning: "The order's state does not know this command. Read the order.",
+		meaning: "The order's state does not know this command, or it has been paused 20 times. Read the order.",
 	},
 	'Orders.NotFound': {
 		status: 404,

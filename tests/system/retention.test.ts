@@ -68,15 +68,18 @@ async function insertOrder(
 const column = async (table: string, name: string): Promise<string[]> =>
 	(await server.query<{ value: string }>(`SELECT DISTINCT ${name} AS value FROM ${table}`)).map(({ value }) => value);
 
-it('deletes outbox rows that were sent long enough ago, in any number, and no other', async () => {
+it('deletes outbox rows that were sent long enough ago, in steps between which it can be stopped, and no other', async () => {
 	const stuck = await insertOutbox(1, null);
 	await insertOutbox(12_000, OLD);
 	const unsent = await insertOutbox(3, null);
 	await insertOutbox(10, OLD);
 	const young = await insertOutbox(10, YOUNG);
-	expect(await purge(server.database, RETENTION)).toEqual({ outbox: 12_010, inbox: 0, keys: 0 });
+	for (const outbox of [5_000, 5_000, 2_010]) {
+		const more = outbox === 5_000;
+		expect(await purge(server.database, RETENTION)).toEqual({ outbox, inbox: 0, keys: 0, more });
+	}
 	expect((await column('outbox_messages', 'message_id')).sort()).toEqual([...stuck, ...unsent, ...young].sort());
-	expect(await purge(server.database, RETENTION)).toEqual({ outbox: 0, inbox: 0, keys: 0 });
+	expect(await purge(server.database, RETENTION)).toEqual({ outbox: 0, inbox: 0, keys: 0, more: false });
 	expect(await purge(server.database, RETENTION - 2 * HOUR)).toMatchObject({ outbox: 10 });
 	expect((await column('outbox_messages', 'message_id')).sort()).toEqual([...stuck, ...unsent].sort());
 });
@@ -97,7 +100,7 @@ it('deletes the inbox rows of orders that ended long enough ago, and keeps the o
 		await insertOrder('Shipped', YOUNG, OLD),
 		await insertOrder('Shipped', OLD, YOUNG), // a late duplicate
 	];
-	expect(await purge(server.database, RETENTION)).toEqual({ outbox: 0, inbox: 6, keys: 0 });
+	expect(await purge(server.database, RETENTION)).toEqual({ outbox: 0, inbox: 6, keys: 0, more: false });
 	expect((await column('inbox_messages', 'order_id')).sort()).toEqual(kept.sort());
 	for (const table of ['orders', 'order_events', 'payments']) {
 		expect(await server.query(`SELECT FROM ${table}`)).toHaveLength(6);
@@ -112,6 +115,6 @@ it('deletes idempotency keys after the retention', async () => {
 			[key],
 		);
 	}
-	expect(await purge(server.database, RETENTION)).toEqual({ outbox: 0, inbox: 0, keys: 1 });
+	expect(await purge(server.database, RETENTION)).toEqual({ outbox: 0, inbox: 0, keys: 1, more: false });
 	expect((await column('idempotency_keys', 'key')).sort()).toEqual(['new', 'young']);
 });

@@ -19,6 +19,7 @@ interface Facts {
 	due: Instant;
 	heldAt: Instant;
 	limit: Instant;
+	pauses: number;
 	/** how often the hand-over was tried */
 	parcels: number;
 }
@@ -38,7 +39,7 @@ type OrderRow = [from: readonly OrderStatus[], to: OrderStatus, on: string, guar
 
 /** contract.md, Order states. The payment's change comes before the order's. */
 const ORDER: readonly OrderRow[] = [
-	[['Pending'], 'OnHold', 'hold', ({ now, due, limit }) => now < due && now < limit],
+	[['Pending'], 'OnHold', 'hold', ({ now, due, limit, pauses }) => now < due && now < limit && pauses < 20],
 	[['OnHold'], 'Pending', 'resume', ({ now, limit }) => now < limit],
 	[['Pending'], 'CancelRequested', 'cancel', ({ now, due }) => now < due],
 	[['OnHold'], 'CancelRequested', 'cancel', () => true],
@@ -65,12 +66,16 @@ const PAYMENT: readonly PaymentRow[] = [
 ];
 
 /** contract.md, HTTP: the code of a refusal, or undefined where the command is accepted. */
-function refusal(command: 'hold' | 'resume' | 'cancel', { now, status, due, limit }: Facts): string | undefined {
+function refusal(
+	command: 'hold' | 'resume' | 'cancel',
+	{ now, status, due, limit, pauses }: Facts,
+): string | undefined {
 	const over = status === 'Confirmed' || status === 'Shipped' || (status === 'Pending' && now >= due);
 	if (over) return 'Orders.WindowClosed';
 	if (command === 'cancel') return status === 'PaymentFailed' ? 'Orders.InvalidState' : undefined;
 	if (status !== 'Pending' && status !== 'OnHold') return 'Orders.InvalidState';
-	return now >= limit ? 'Orders.WindowClosed' : undefined;
+	if (now >= limit) return 'Orders.WindowClosed';
+	return command === 'hold' && status === 'Pending' && pauses === 20 ? 'Orders.InvalidState' : undefined;
 }
 
 function wanted({ status, payment, open }: Facts): PaymentOperation | null {
@@ -90,7 +95,7 @@ class Reference {
 		const due = START + plan.window;
 		const never = Number.POSITIVE_INFINITY;
 		const fresh = { status: 'Pending', payment: 'Requested', open: null, parcels: 0 } as const;
-		this.facts = { ...fresh, now: START, due, heldAt: 0, limit: never };
+		this.facts = { ...fresh, now: START, due, heldAt: 0, limit: never, pauses: 0 };
 	}
 
 	/** `until`: before that moment the call under way may not be repeated. */
@@ -150,6 +155,7 @@ class Reference {
 		if (row === undefined) return;
 		if (on === 'hold') {
 			facts.heldAt = facts.now;
+			facts.pauses += 1;
 			facts.limit = Math.min(facts.limit, facts.now + this.#plan.limit);
 		}
 		if (on === 'resume') {

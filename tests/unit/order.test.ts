@@ -197,6 +197,25 @@ describe('resuming', () => {
 	});
 });
 
+describe('pausing', () => {
+	it('is possible 20 times; after that resuming, cancelling and pausing what is on hold go on as before', () => {
+		const order = place();
+		for (let pause = 1; pause <= 20; pause += 1) {
+			expect(order.hold(at(START + pause), LIMIT).ok).toBe(true);
+			expect(order.hold(at(START + pause), LIMIT).ok).toBe(true); // on hold already
+			if (pause < 20) expect(order.resume(at(START + pause)).ok).toBe(true);
+		}
+		expect(order.record).toMatchObject({ status: 'OnHold', pauses: 20 });
+		expect(order.resume(at(START + 20)).ok).toBe(true);
+		const { record } = order;
+		const raised = order.raised.length;
+		expect(order.hold(at(START + 21), LIMIT)).toMatchObject({ ok: false, error: { code: INVALID } });
+		expect(order.record).toBe(record);
+		expect(order.raised).toHaveLength(raised);
+		expect(order.cancel(at(START + 21)).ok).toBe(true);
+	});
+});
+
 describe('wake-ups', () => {
 	it.each([
 		['OrderDue', 'Pending', DUE, (o: Order, now: Instant) => o.wakeAtDue(DUE, at(now))],

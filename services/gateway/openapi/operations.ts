@@ -1,5 +1,6 @@
 /** What the documentation says of each route, beside what the schemas say. */
 
+import { MOST_PAUSES } from '../../../domain/order.ts';
 import type { ProblemCode } from '../problem-codes.ts';
 import type { Destination } from '../routes.ts';
 import { BODIES, ORDERS } from './examples.ts';
@@ -152,7 +153,7 @@ export const OPERATIONS: Readonly<Record<Exclude<Destination, 'reference/script'
 		id: 'holdOrder',
 		tag: 'Orders',
 		summary: 'Pause an order',
-		description: `Interrupts the window until the order is resumed, cancelled, or past \`heldUntil\`. ${COUNT_DOWN}`,
+		description: `Interrupts the window until the order is resumed, cancelled, or past \`heldUntil\`. An order can be paused ${MOST_PAUSES} times. ${COUNT_DOWN}`,
 		parameters: ['Id'],
 		successes: [{ status: 200, description: 'The order.', headers: ['Date'], schema: 'Order', example: ORDERS.held }],
 		problems: [...CLOSED, 'Validation.Failed'],
