@@ -28,9 +28,10 @@ import { HEARTBEAT, REQUEST_TIMEOUT } from './mixins/transporters/options.ts';
 import { transporterOf } from './mixins/transporters/transporter.ts';
 import { UnixSocketHub } from './mixins/unix-socket-transporter.ts';
 import { unlessAborted } from './mixins/unless-aborted.ts';
+import { untilReady } from './mixins/until-ready.ts';
 import { Door } from './services/gateway/door.ts';
 import { ALIVE, type HealthAnswer, readiness } from './services/gateway/health.ts';
-import { boundAddress, gatewayService } from './services/gateway.service.ts';
+import { gatewayOf, gatewayService } from './services/gateway.service.ts';
 import { ordersService } from './services/orders.service.ts';
 import { outboxRelayService } from './services/outbox-relay.service.ts';
 import { settlementService } from './services/settlement.service.ts';
@@ -85,10 +86,12 @@ function loggerOf({ logLevel, broker }: Settings): LoggerConfig {
 export interface Application {
 	readonly broker: ServiceBroker;
 	readonly platform: Platform;
-	/** where the gateway listens; undefined in a process without it */
+	/** where the gateway listens; undefined before it does, and in a process without it */
 	readonly url: string | undefined;
-	/** resolves when the database can be used */
+	/** resolves when the database can be used and the gateway listens; rejects, with nothing left running, if it cannot */
 	readonly ready: Promise<void>;
+	/** not ready from now on, though it serves on: for balancers */
+	leave(): void;
 	/** ends the work in hand, then everything else; resolves when nothing is left */
 	stop(): Promise<void>;
 }
@@ -136,8 +139,10 @@ export async function startApplication(settings: Settings, options: StartOptions
 	const start: Start = { settings, health, metrics, log, made, signal, onLost };
 	let phase: 'starting' | 'stopping' | undefined = 'starting';
 	health.register('process', () => phase);
+	const closing = new AbortController();
 	const stop = async (): Promise<void> => {
 		phase = 'stopping';
+		closing.abort();
 		await made.disposeAsync();
 	};
 
@@ -174,7 +179,29 @@ export async function startApplication(settings: Settings, options: StartOptions
 		}
 		await Promise.all([node.start(), carrier.trusted]);
 		phase = undefined;
-		return { broker, platform, url: urlOf(broker, settings), ready: gate.opened, stop };
+		const open = async (): Promise<void> => {
+			await unlessAborted(gate.opened, closing.signal);
+			const gateway = gatewayOf(broker);
+			if (gateway === undefined) return;
+			// Before that a balancer that only connects would send requests here, to be answered 503.
+			await untilReady(() => health.readiness(), log('gateway'), closing.signal);
+			await gateway.listen();
+		};
+		const ready = open().catch(async (error) => {
+			await stop();
+			throw error;
+		});
+		const leave = (): void => {
+			phase = 'stopping';
+			gatewayOf(broker)?.server.leave();
+		};
+		ready.catch(() => {}); // whoever stops it before may not be interested
+		return {
+			...{ broker, platform, ready, leave, stop },
+			get url() {
+				return urlOf(broker, settings);
+			},
+		};
 	} catch (error) {
 		await stop();
 		throw error;
@@ -226,11 +253,12 @@ async function openProbes({ settings, health, metrics, log, made }: Start, port:
 	return probes.listen(settings.http.host, port);
 }
 
-async function connect({ settings, log, made, onLost }: Start): Promise<PoolConfig> {
+async function connect({ settings, log, made, signal, onLost }: Start): Promise<PoolConfig> {
 	const { database, dataDir } = settings;
 	if (database.kind === 'url') return { connectionString: database.url };
 	const postgres = await startEmbeddedPostgres({
 		dataDir,
+		...(signal === undefined ? {} : { signal }),
 		log: (level, message) => log('postgres')[level](message),
 		onLost: () => onLost(dataDir),
 	});
@@ -283,6 +311,7 @@ function schemaOf(name: ServiceName, platform: Platform, models: Models): Servic
 		case 'gateway':
 			return gatewayService({
 				...platform.settings.http,
+				opensLater: true,
 				door: guardedDoor(platform),
 				metrics: platform.metrics,
 				health: () => platform.health.readiness(),
@@ -314,8 +343,9 @@ async function reasonOf(check: Promise<void>): Promise<string | undefined> {
 	}
 }
 
-function urlOf(broker: ServiceBroker, { services, http }: Settings): string | undefined {
-	if (!services.includes('gateway')) return undefined;
+function urlOf(broker: ServiceBroker, { http }: Settings): string | undefined {
+	const gateway = gatewayOf(broker);
+	if (!gateway?.server.listening) return undefined;
 	const host = http.host.includes(':') ? `[${http.host}]` : http.host;
-	return `http://${host}:${boundAddress(broker).port}`;
+	return `http://${host}:${gateway.address().port}`;
 }

@@ -1,3 +1,4 @@
+import { setTimeout as sleep } from 'node:timers/promises';
 import { endOnUncaught } from '../mixins/errors.ts';
 import { parseSettings } from '../mixins/settings.ts';
 import { logsOf, startApplication } from '../moleculer.config.ts';
@@ -14,41 +15,57 @@ function fail(error: unknown): never {
 	process.exit(1);
 }
 
+function cut(): never {
+	fail(`the stop was cut short after ${LONGEST_STOP / 1_000} s; what was in hand is taken up again by the next start`);
+}
+
+// Whoever reads may go before us: a terminal that closes, a pipe.
+for (const stream of [process.stdout, process.stderr]) stream.on('error', () => {});
+
 const giveUp = new AbortController();
+const hurry = new AbortController();
 let stopping = false;
+let serves = false;
 
 try {
 	const settings = parseSettings(process.env);
 	endOnUncaught(logsOf(settings)('process'));
 	const starting = startApplication(settings, {
 		signal: giveUp.signal,
-		onLost: (what) => fail(new Error(`another process has taken ${what}`)),
+		onLost: (what) => fail(`another process has taken ${what}`),
 		onProbe: (url) => say(`Health and metrics at ${url}`),
 	});
-	const stop = async (): Promise<void> => {
+	const stop = async (signal: NodeJS.Signals): Promise<void> => {
+		// Whoever asks a second time does not want to wait; a terminal that closes does not ask.
+		if (stopping && signal !== 'SIGHUP') hurry.abort();
 		if (stopping) return;
 		stopping = true;
-		setTimeout(() => process.exit(0), LONGEST_STOP).unref();
+		// Balancers see that it is not ready, and send the next request elsewhere. A person at the keyboard has none.
+		if (serves && signal !== 'SIGINT') {
+			(await starting).leave();
+			await sleep(settings.shutdownDelay, undefined, { signal: hurry.signal }).catch(() => {});
+		}
+		setTimeout(cut, LONGEST_STOP).unref();
 		giveUp.abort();
-		// A start that does not wait for others is ended when it is through: nothing is left half-made.
 		const application = await starting;
 		await application.stop();
 		process.exit(0);
 	};
-	for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.on(signal, () => void stop().catch(end));
-	const { ready, url, broker } = await starting;
-	await ready;
+	const stopped = (error: unknown): never => {
+		if ((error as Error).name === 'AbortError') process.exit(0);
+		fail(error);
+	};
+	for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.on(signal, () => stop(signal).catch(stopped));
+	const application = await starting;
+	await application.ready;
+	serves = true;
 	if (!stopping) {
+		const { url, broker } = application;
 		const what = url === undefined ? `runs ${settings.services.join(', ')}` : `listens on ${url}`;
 		const node = settings.broker === undefined ? '' : ` node ${broker.nodeID};`;
 		say(`Protected Payment ${what};${node} payment provider: ${settings.paymentProvider}`);
 	}
 } catch (error) {
-	end(error);
-}
-
-/** A start that was given up is a stop. */
-function end(error: unknown): never {
-	if (giveUp.signal.aborted && error === giveUp.signal.reason) process.exit(0);
-	fail(error);
+	// A start that is given up is a stop, which ends the process.
+	if (!stopping) fail(error);
 }

@@ -53,6 +53,8 @@ export interface Settings {
 	readonly http: { readonly host: string; readonly port: number };
 	/** `METRICS_PORT`, on the same host: health and metrics of this process; port 0 takes any free one. */
 	readonly metricsPort: number | undefined;
+	/** `SHUTDOWN_DELAY` in ms: after SIGTERM not ready, but served on for so long. */
+	readonly shutdownDelay: number;
 	/** Who may come in, how often, and whose word on addresses is taken. */
 	readonly access: Access;
 	/** `DEFAULT_CURRENCY`: ISO 4217 code of an order that names none. */
@@ -107,6 +109,7 @@ export function parseSettings(env: Environment, readFile: ReadFile = (path) => r
 		holdLimit: readDuration(env, 'HOLD_LIMIT', '24h', { min: UNIT_MS.s, max: 7 * UNIT_MS.d }),
 		http: Object.freeze({ host, port: readPort(env, 'PORT') ?? 5300 }),
 		metricsPort: readPort(env, 'METRICS_PORT'),
+		shutdownDelay: readDuration(env, 'SHUTDOWN_DELAY', '0s', { min: 0, max: UNIT_MS.m }),
 		access: readAccess(env, { host, isDoor: services.includes('gateway') }, readFile),
 		defaultCurrency: readCurrency(env),
 		retention: readDuration(env, 'RETENTION', '7d', { min: UNIT_MS.s, max: 3650 * UNIT_MS.d }),

@@ -9,6 +9,7 @@ import { dirname, join, resolve } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { type Packet, type Transit, Transporters } from 'moleculer';
 import { chooseSocketDir } from './database/embedded-postgres-host.ts';
+import { makeFolder } from './folders.ts';
 
 const SOCKET = 'repl.sock';
 const HELLO = ''; // the topic of a leaf's first frame, whose data is its node id
@@ -86,7 +87,7 @@ export class UnixSocketHub extends UnixSocketTransporter {
 
 	/** Listens. A socket that a killed process left is replaced; rejects if there is a live one. */
 	async open(): Promise<void> {
-		await mkdir(this.dataDir, { recursive: true });
+		await makeFolder(this.dataDir);
 		const path = await socketPath(this.dataDir, { create: true });
 		const deadline = performance.now() + PATIENCE;
 		while (await answers(path)) {

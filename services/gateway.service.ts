@@ -31,6 +31,11 @@ import { OpenWaits } from './gateway/waits.ts';
 import { ADMIN_SCOPE, isAdmin, type Meta } from './orders/caller.ts';
 import { WAITS_OVER } from './orders/waiting.ts';
 
+/** The gateway that this broker runs. */
+export function gatewayOf(broker: ServiceBroker): Gateway | undefined {
+	return broker.getLocalService('gateway') as Gateway | undefined;
+}
+
 /** Where the gateway of this broker listens. */
 export function boundAddress(broker: ServiceBroker): AddressInfo {
 	return (broker.getLocalService('gateway') as Gateway).address();
@@ -127,6 +132,11 @@ export function gatewayService(deps: GatewayDeps): ServiceSchema {
 				return this.up ? 'running' : 'starting';
 			},
 
+			/** Rejects, with a message of one line, if it cannot. */
+			async listen(this: Gateway) {
+				if (!this.server.draining) await this.server.listen(deps.host, deps.port);
+			},
+
 			/** Who waits has an answer now, and everybody else's request ends as well. */
 			drain(this: Gateway) {
 				const drained = this.server.drain();
@@ -181,7 +191,6 @@ export function gatewayService(deps: GatewayDeps): ServiceSchema {
 
 			answerHealth(this: Gateway, res: ServerResponse, { status, body }: HealthAnswer) {
 				const headers = { 'Content-Type': 'application/json' };
-				if (this.phase() === 'stopping') res.shouldKeepAlive = false;
 				send(res, status, status === 503 ? { ...headers, 'Retry-After': '1' } : headers, body);
 			},
 
@@ -209,7 +218,6 @@ export function gatewayService(deps: GatewayDeps): ServiceSchema {
 					...($responseHeaders?.ETag ? { 'Cache-Control': 'private, no-cache' } : {}),
 				};
 				const body = status === 304 ? null : this.encodeResponse(req, res, data);
-				if (this.phase() === 'stopping') res.shouldKeepAlive = false;
 				send(res, status, { ...headers, ...$responseHeaders }, body);
 			},
 
@@ -224,7 +232,6 @@ export function gatewayService(deps: GatewayDeps): ServiceSchema {
 				else if (problem.status === 503 && !(err instanceof ProblemError)) {
 					this.logger.warn(`${what} unavailable:`, String(err));
 				}
-				if (this.phase() === 'stopping') res.shouldKeepAlive = false;
 				const { Date: now } = req.$ctx?.meta.$responseHeaders ?? {};
 				sendProblem(res, now ? { ...problem, headers: { ...problem.headers, Date: now } } : problem, req.$trace.id);
 			},
@@ -265,7 +272,7 @@ export function gatewayService(deps: GatewayDeps): ServiceSchema {
 		async started() {
 			deps.door.start();
 			this.load.start();
-			await this.server.listen(deps.host, deps.port);
+			if (!deps.opensLater) await this.listen();
 		},
 
 		async stopped() {

