@@ -117,7 +117,7 @@ export function ready(running: Running): Promise<HealthReport> {
 		async () => {
 			if (running.exit !== undefined) return { ...NOBODY, status: 'ended' };
 			last = await healthOf(running);
-			return last.httpStatus === 200 ? last : undefined;
+			return running.started && last.httpStatus === 200 ? last : undefined;
 		},
 		() => `ready (${JSON.stringify(last)}):\n${printed()}`,
 		START_PATIENCE,

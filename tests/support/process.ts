@@ -13,6 +13,7 @@ export const ROOT = resolve(import.meta.dirname, '../..');
 const KEPT_LINES = 400;
 const LISTENS = /listens on (http:\/\/\S+?);/;
 const PROBES = /^Health and metrics at (http:\/\/\S+)$/;
+const STARTED = /^Protected Payment (?:listens|runs) /;
 const NODE = /; node (\S+);/;
 
 export type Environment = Readonly<Record<string, string>>;
@@ -34,6 +35,8 @@ export class Running {
 	readonly exited: Promise<Exit>;
 	/** where it listens; rejects if it ends before */
 	readonly listening: Promise<string>;
+	/** whether it has said that it is through its start */
+	started = false;
 	/** where it answers for its health; undefined before it does */
 	probeUrl: string | undefined;
 	/** its id among several, once it runs */
@@ -58,6 +61,7 @@ export class Running {
 		this.#read(this.#child.stdout, (line) => {
 			this.probeUrl ??= PROBES.exec(line)?.[1];
 			this.nodeID ??= NODE.exec(line)?.[1];
+			this.started ||= STARTED.test(line);
 			const url = LISTENS.exec(line)?.[1];
 			if (url === undefined) return;
 			this.url = url;
