@@ -24,6 +24,7 @@ import { SchemaValidator } from './mixins/schema-validator.ts';
 import { SERVICE_NAMES, type ServiceName, type Settings } from './mixins/settings.ts';
 import { throttle } from './mixins/throttle.ts';
 import { TransporterLink } from './mixins/transporters/link.ts';
+import { OnceInTime } from './mixins/transporters/once-in-time.ts';
 import { HEARTBEAT, REQUEST_TIMEOUT } from './mixins/transporters/options.ts';
 import { transporterOf } from './mixins/transporters/transporter.ts';
 import { UnixSocketHub } from './mixins/unix-socket-transporter.ts';
@@ -48,8 +49,7 @@ export function brokerOptions(settings: Settings): BrokerOptions {
 		logger: loggerOf(settings),
 		// A call without a limit would wait for ever. Longer than the 5 s that a request waits for its Idempotency-Key.
 		requestTimeout: REQUEST_TIMEOUT,
-		// An action that moves money must never be carried out again by the framework.
-		retryPolicy: { enabled: false },
+		...CALL_POLICIES,
 		// Without it a stop drops the calls in hand.
 		tracking: { enabled: true, shutdownTimeout: 5 * SECOND },
 		dependencyTimeout: 30 * SECOND,
@@ -64,7 +64,6 @@ export function brokerOptions(settings: Settings): BrokerOptions {
 /** The same for one of several nodes. */
 const nodeOptions = (settings: Settings, place: NodePlace): BrokerOptions => ({
 	...brokerOptions(settings),
-	...CALL_POLICIES,
 	...HEARTBEAT,
 	...place,
 	// The others have to hear that a node goes before it refuses their calls.
@@ -211,7 +210,11 @@ export async function startApplication(settings: Settings, options: StartOptions
 /** A process on its own; REPLs of the same user join it through a socket. */
 function alone({ settings, log }: Start): Node {
 	const hub = new UnixSocketHub(settings.dataDir);
-	const broker = new ServiceBroker({ ...brokerOptions(settings), transporter: hub });
+	const broker = new ServiceBroker({
+		...brokerOptions(settings),
+		transporter: hub,
+		middlewares: [new OnceInTime().middleware],
+	});
 	const start = async (): Promise<void> => {
 		await broker.start();
 		await hub.open().catch((error: Error) => log('repl').warn(`npm run repl cannot join: ${error.message}`));
@@ -235,7 +238,7 @@ async function amongOthers(start: Start, url: BrokerUrl, connection: PoolConfig,
 	const broker = new ServiceBroker({
 		...nodeOptions(settings, place),
 		transporter,
-		middlewares: [link.middleware],
+		middlewares: [new OnceInTime().middleware, link.middleware],
 	});
 	return { broker, prefix: place.namespace, start: () => unlessAborted(broker.start(), signal) };
 }

@@ -19,6 +19,8 @@ export interface PlaceRequest<A> {
 	readonly command: PlaceOrder;
 	readonly idempotency: IdempotencyKey | null;
 	readonly traceparent: string | null;
+	/** throws what to answer instead once the request comes too late */
+	readonly assertInTime?: () => void;
 	/** the answer to the caller, to be kept as JSON with the key */
 	readonly answer: (order: Order) => A;
 }
@@ -70,8 +72,17 @@ async function storeApart<A>(
 	requests: readonly PlaceRequest<A>[],
 ): Promise<readonly Placed<A>[]> {
 	const answers = new Map<PlaceRequest<A>, Placed<A>>();
+	const isInTime = (request: PlaceRequest<A>): boolean => {
+		try {
+			request.assertInTime?.();
+			return true;
+		} catch (error) {
+			answers.set(request, { kind: 'failed', error });
+			return false;
+		}
+	};
 	await isolate(
-		requests,
+		requests.filter(isInTime),
 		async (group) => {
 			const placed = await database.transaction('orders.create', (tx) =>
 				store(tx, new UnitOfWork(tx, onStored), group),

@@ -1,6 +1,8 @@
 /** How calls between nodes fail, are repeated, and are bounded; pure, for Moleculer's middlewares. */
-import type { BrokerOptions } from 'moleculer';
+import { type BrokerOptions, Errors } from 'moleculer';
 import { SECOND } from '../domain/time.ts';
+
+const TOO_LATE = 'CALL_TOO_LATE';
 
 /** What Moleculer's errors, and ours that came from another node, say of themselves. */
 interface CallError {
@@ -15,12 +17,12 @@ const isCallError = (error: unknown): error is CallError => typeof error === 'ob
 
 /**
  * Whether an error speaks against the node that was called, so that others should be asked for a while: it did not
- * answer, it went away, or it said that it cannot work now. A refusal, a bug or a broker that is away does not.
+ * answer, it went away, or it said that it cannot work now. A refusal, a bug, a broker that is away or slow does not.
  */
 export function isNodeFailure(error: unknown): boolean {
 	if (!isCallError(error)) return false;
 	if (error.type === 'REQUEST_TIMEOUT' || error.type === 'REQUEST_REJECTED') return true;
-	return error.code === 503 && error.nodeID !== undefined;
+	return error.code === 503 && error.nodeID !== undefined && error.type !== TOO_LATE;
 }
 
 /** Whether a read may be asked of another node at once. Not after a time-out: the caller has waited long enough. */
@@ -43,6 +45,17 @@ export const CALL_POLICIES = {
 } satisfies BrokerOptions;
 
 export const READ_POLICY = { enabled: true };
+
+/** Whether an action only reads, so that it does no harm late or twice. */
+export const isRead = (action: { readonly retryPolicy?: { readonly enabled?: boolean } } | null | undefined): boolean =>
+	action?.retryPolicy?.enabled === true;
+
+/** A call that came too late to be begun: its caller may have been answered already. Nothing was done. */
+export class CallTooLate extends Errors.MoleculerError {
+	constructor() {
+		super('The call came too late to be begun.', 503, TOO_LATE);
+	}
+}
 
 /** The gateway's own action only waits for others: what it waits for is bounded there. */
 export const NO_POLICY = { bulkhead: { enabled: false }, circuitBreaker: { enabled: false } };

@@ -89,8 +89,8 @@ const routeOf = (door: Door) => ({
 	},
 });
 
-/** A call that waits has this long for everything else, ms. */
-const BESIDE_WAITING = 10_000;
+/** A call that reads has this long, beside the time that it is to wait for a change; ms. */
+const READ_TIMEOUT = 10_000;
 
 export function gatewayService(deps: GatewayDeps): ServiceSchema {
 	const assets = documents(deps.documents ?? { auth: false });
@@ -105,11 +105,11 @@ export function gatewayService(deps: GatewayDeps): ServiceSchema {
 			logResponse: null,
 			logRouteRegistration: null,
 			/** Request ids from outside are not taken over: the trace's id is the request's. */
-			rootCallOptions(options: RootCallOptions, { $trace, $wait }: Request) {
+			rootCallOptions(options: RootCallOptions, { method, $trace, $wait }: Request) {
 				options.requestID = $trace.id;
 				options.meta = { traceparent: $trace.parent };
 				// Moleculer hands what is left of it on to the action.
-				if ($wait) options.timeout = $wait * 1_000 + BESIDE_WAITING;
+				if (method === 'GET') options.timeout = ($wait ?? 0) * 1_000 + READ_TIMEOUT;
 				// `drain` waits for requests under way; the broker's own wait would come before it, and costs a search each.
 				options.tracking = false;
 			},

@@ -18,6 +18,7 @@ import { OrderWatch } from '../mixins/order-watch.ts';
 import type { Platform } from '../mixins/platform.ts';
 import { READ_POLICY } from '../mixins/policies.ts';
 import { parseDuration } from '../mixins/settings.ts';
+import { assertInTime } from '../mixins/transporters/once-in-time.ts';
 import { callerOf, isAdmin, type Meta, maySee } from './orders/caller.ts';
 import { type OrderDto, orderToDto, rowToDto, viewToDto } from './orders/order-dto.ts';
 import {
@@ -80,6 +81,7 @@ export function ordersService(platform: Platform, models: Models): ServiceSchema
 		const { order, result, now } = await database.transaction('orders.change', async (tx) => {
 			const work = new UnitOfWork(tx, stored);
 			const found = (await work.lock([id])).get(id);
+			assertInTime(ctx);
 			if (found === undefined || !maySee(caller, found.record.owner)) throw notFound();
 			work.trace(id, ctx.meta.traceparent ?? null);
 			const outcome = command(found, work.moment);
@@ -112,6 +114,7 @@ export function ordersService(platform: Platform, models: Models): ServiceSchema
 						},
 						idempotency: idempotencyOf(params, formatAmount(amount, minorUnits), window ?? null),
 						traceparent: meta.traceparent ?? null,
+						assertInTime: () => assertInTime(ctx),
 						answer: orderToDto,
 					});
 					switch (placed.kind) {

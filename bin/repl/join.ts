@@ -8,8 +8,10 @@ import type { BrokerUrl } from '../../mixins/brokers/broker-url.ts';
 import { embeddedConnection } from '../../mixins/database/embedded-postgres.ts';
 import { NodeSlot } from '../../mixins/database/node-slot.ts';
 import type { Log } from '../../mixins/loop.ts';
+import { CALL_POLICIES } from '../../mixins/policies.ts';
 import type { Settings } from '../../mixins/settings.ts';
 import { TransporterLink } from '../../mixins/transporters/link.ts';
+import { OnceInTime } from '../../mixins/transporters/once-in-time.ts';
 import { HEARTBEAT, REQUEST_TIMEOUT } from '../../mixins/transporters/options.ts';
 import { transporterOf } from '../../mixins/transporters/transporter.ts';
 import { UnixSocketLeaf } from '../../mixins/unix-socket-transporter.ts';
@@ -40,7 +42,7 @@ const optionsOf = ({ logLevel }: Settings): BrokerOptions => ({
 		options: { formatter: 'short', level: { ...QUIET, '**': logLevel === 'fatal' ? 'fatal' : 'warn' } },
 	},
 	requestTimeout: REQUEST_TIMEOUT,
-	retryPolicy: { enabled: false },
+	...CALL_POLICIES,
 	internalServices: false,
 	skipProcessEventRegistration: true,
 });
@@ -67,7 +69,7 @@ async function joinAlone(options: BrokerOptions, dataDir: string, onGone: () => 
 		...options,
 		nodeID: `repl-${randomUUID()}`,
 		transporter: leaf,
-		middlewares: [AsOperator],
+		middlewares: [new OnceInTime().middleware, AsOperator],
 	});
 	await leaf.open().catch((error: Error) => {
 		throw new Error(`No running system to join (npm start starts one): ${error.message}`);
@@ -94,7 +96,7 @@ async function joinLinked(options: BrokerOptions, url: BrokerUrl, connection: pg
 		...HEARTBEAT,
 		...place,
 		transporter,
-		middlewares: [AsOperator, link.middleware],
+		middlewares: [new OnceInTime().middleware, AsOperator, link.middleware],
 	});
 	const failure = (): string | undefined => (said.broker === undefined ? undefined : (link.trouble ?? said.broker));
 	await inTime(broker.start(), failure, (why) => `The system cannot be joined: ${why}`);

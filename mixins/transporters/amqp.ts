@@ -1,7 +1,7 @@
 import type { Duplex } from 'node:stream';
 import { Transporters } from 'moleculer';
 import { type Duration, SECOND } from '../../domain/time.ts';
-import type { Linkable, TransporterError } from './linkable.ts';
+import { type Linkable, NotSent, type TransporterError } from './linkable.ts';
 import { amqpOptions } from './options.ts';
 
 /** What amqplib gives to a consumer; null when the broker has cancelled it, because its queue is gone. */
@@ -39,7 +39,7 @@ const CLOSE_PATIENCE: Duration = SECOND;
 /**
  * Moleculer's AMQP transporter with what its source (0.15.2, `transporters/amqp.js`) lacks: requests without
  * acknowledgement; a `prefetch` that may fail; a way on when the channel alone is closed or a queue is deleted, after
- * which all that is sent would be dropped without a word; an end to a connect that the broker leaves without an answer;
+ * which all that is sent would be dropped without a word, as it is without one; an end to a connect that the broker leaves without an answer;
  * the reason of a failed connect as an event; and no more connects after a stop.
  */
 export class AmqpTransporter extends Transporters.AMQP implements Linkable {
@@ -83,6 +83,12 @@ export class AmqpTransporter extends Transporters.AMQP implements Linkable {
 	override async disconnect(): Promise<void> {
 		this.#stopped = true;
 		await super.disconnect();
+	}
+
+	/** Without a channel Moleculer drops what it is given, and its caller waits in vain. */
+	override async send(...args: Parameters<Linkable['send']>): Promise<void> {
+		if (!this.channel) throw new NotSent('not connected');
+		await super.send(...args);
 	}
 
 	/** Its end lets Moleculer connect anew, after five seconds. */

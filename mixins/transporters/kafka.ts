@@ -3,7 +3,7 @@ import type { Admin, Consumer } from '@platformatic/kafka';
 import { Transporters } from 'moleculer';
 import { type Duration, SECOND } from '../../domain/time.ts';
 import type { BrokerUrl } from '../brokers/broker-url.ts';
-import type { Linkable } from './linkable.ts';
+import { type Linkable, NotSent } from './linkable.ts';
 import { kafkaOptions } from './options.ts';
 
 interface Closable {
@@ -84,6 +84,15 @@ export class KafkaTransporter extends Transporters.Kafka implements Linkable {
 		});
 	}
 
+	override async send(...args: Parameters<Linkable['send']>): Promise<void> {
+		if (this.producer === null) throw new NotSent('not connected');
+		try {
+			await super.send(...args);
+		} catch (error) {
+			throw hasNoConnection(error) ? new NotSent('no connection', { cause: error }) : error;
+		}
+	}
+
 	override async disconnect(): Promise<void> {
 		this.#stopped = true;
 		this.connected = false;
@@ -133,4 +142,12 @@ async function closeForGood(consumer: Closable | null): Promise<void> {
 			await pause(RETRY, undefined, { ref: false });
 		}
 	}
+}
+
+/** The client wraps the errors of each attempt in others; without retries there is one attempt, and it got nowhere. */
+function hasNoConnection(error: unknown): boolean {
+	if (!(error instanceof Error)) return false;
+	if ('syscall' in error && (error.syscall === 'connect' || error.syscall === 'getaddrinfo')) return true;
+	const parts: readonly unknown[] = error instanceof AggregateError ? error.errors : [];
+	return [error.cause, ...parts].some(hasNoConnection);
 }

@@ -3,7 +3,8 @@ import { type Duration, SECOND } from '../../domain/time.ts';
 import { brokerReason, brokerTrouble } from '../brokers/broker-trouble.ts';
 import { type Log, Loop } from '../loop.ts';
 import { Waiting } from '../waiting.ts';
-import type { Linkable, TransporterError } from './linkable.ts';
+import { type Linkable, NotSent, type TransporterError } from './linkable.ts';
+import { dropExpired, keepUnanswered } from './pending-calls.ts';
 
 const LOOK_EVERY: Duration = SECOND;
 /** Without an echo for so long, messages do not pass. */
@@ -22,6 +23,12 @@ interface Sent {
 	readonly type?: string;
 	readonly payload: object;
 }
+
+interface SendMeta {
+	readonly packet: Sent;
+}
+
+type Send = (topic: string, data: Buffer, meta: SendMeta) => Promise<void>;
 
 interface NodeEvent {
 	readonly node: { readonly id: string; readonly local: boolean; readonly instanceID: string };
@@ -73,17 +80,17 @@ export class TransporterLink {
 				return (command: string, packet: Received) => this.#receive(command, packet, next);
 			},
 			transitPublish: (next: (packet: Sent) => Promise<unknown>) => (packet: Sent) => next(this.#complete(packet)),
-			// Each client has its own errors; Moleculer's says that the call may be repeated.
-			transporterSend:
-				(next: (...args: unknown[]) => Promise<void>) =>
-				async (...args: unknown[]) => {
-					try {
-						await next(...args);
-					} catch (error) {
-						this.#error = error;
-						throw new Errors.BrokerDisconnectedError('not sent');
-					}
-				},
+			transporterSend: (next: Send) => async (topic: string, data: Buffer, meta: SendMeta) => {
+				try {
+					await next(topic, data, meta);
+				} catch (error) {
+					this.#error = error;
+					// It may have gone out all the same: then its answer comes, or the call's time ends.
+					if (meta.packet.type === 'REQ' && !(error instanceof NotSent)) return;
+					// Each client has its own errors; Moleculer's says that the call may be repeated.
+					throw new Errors.BrokerDisconnectedError('not sent');
+				}
+			},
 		};
 		return middleware as unknown as Middleware; // Moleculer's types take the hooks of the transporter for their results
 	}
@@ -94,6 +101,7 @@ export class TransporterLink {
 
 	#attach(broker: ServiceBroker): void {
 		this.#broker = broker;
+		keepUnanswered(broker);
 		// Moleculer's own timer asks this as well, and first thing after a suspension, before what has come meanwhile is read.
 		const { discoverer } = broker.registry;
 		const check = discoverer.checkRemoteNodes.bind(discoverer);
@@ -152,6 +160,7 @@ export class TransporterLink {
 		const { transit, registry, nodeID } = this.#broker ?? {};
 		if (this.#transporter.connected) registry?.discoverer.checkRemoteNodes();
 		this.#lookedAt = performance.now();
+		if (transit !== undefined) dropExpired(transit);
 		if (!this.#transporter.connected) return LOOK_EVERY;
 		void transit?.sendPing(nodeID); // it tells of its own failure
 		if (this.#isDeaf()) {

@@ -10,3 +10,8 @@ export interface Linkable extends Transporters.Base {
 export interface TransporterError {
 	readonly error: unknown;
 }
+
+/** A message that has certainly not left this process. Of every other failure to send nobody knows. */
+export class NotSent extends Error {
+	override readonly name = 'NotSent';
+}

@@ -3,8 +3,15 @@ import type { RedisOptions } from 'ioredis';
 import { type Duration, SECOND } from '../../domain/time.ts';
 import type { BrokerUrl } from '../brokers/broker-url.ts';
 
-/** Longer than a call may take, a request is of no use to anybody: its caller has been answered. */
-export const REQUEST_TIMEOUT: Duration = 10 * SECOND;
+/** Longer than this nobody waits for an answer. */
+export const REQUEST_TIMEOUT: Duration = 15 * SECOND;
+
+/** The part of a call's time in which it may begin. The rest is for the work and the way back of its answer. */
+const BEGIN_SHARE = 2 / 3;
+
+/** How long a call may take until it begins, which is less than its caller waits; `timeout` 0 is none. */
+export const beginWithin = (timeout: Duration): Duration =>
+	(timeout > 0 ? Math.min(timeout, REQUEST_TIMEOUT) : REQUEST_TIMEOUT) * BEGIN_SHARE;
 
 /** In seconds, as Moleculer has it: a node that was killed is noticed within seven. */
 export const HEARTBEAT = { heartbeatInterval: 2, heartbeatTimeout: 6 };
@@ -25,7 +32,7 @@ export const amqpOptions = (url: string) => ({
 	prefetch: 1_000,
 	consumeOptions: { noAck: true },
 	// A request to a node that is gone must not wait for its successor, which has the same name.
-	messageOptions: { expiration: String(REQUEST_TIMEOUT) },
+	messageOptions: { expiration: String(beginWithin(REQUEST_TIMEOUT)) },
 	socketOptions: { timeout: CONNECT_TIMEOUT, noDelay: true, keepAlive: true, keepAliveDelay: 5 * SECOND },
 });
 
@@ -39,17 +46,19 @@ export const REDIS_SUBSCRIBER: RedisOptions = {
 	autoResubscribe: false,
 };
 
-/** The publishing connection: what cannot be sent now fails now. */
+/** The publishing connection: what cannot be sent now fails now, and is never sent again. */
 export const REDIS_PUBLISHER: RedisOptions = {
 	...REDIS_SUBSCRIBER,
 	connectionName: 'protected-payment-publisher',
 	maxRetriesPerRequest: 0,
+	autoResendUnfulfilledCommands: false,
 	enableOfflineQueue: false,
 };
 
 /**
  * Kafka, in the object form: a text with several hosts is not split. With its default retries the consumer stays deaf
- * for good after an outage; the producer's are left alone, or a call would wait for the broker past its time.
+ * for good after an outage. The producer has none: the client repeats what may have been stored, so one request would
+ * arrive twice.
  */
 export function kafkaOptions({ hosts, tls, login }: Extract<BrokerUrl, { kind: 'kafka' }>) {
 	const connection = {
@@ -67,7 +76,7 @@ export function kafkaOptions({ hosts, tls, login }: Extract<BrokerUrl, { kind: '
 	return {
 		clientId: 'protected-payment',
 		bootstrapBrokers: [...hosts],
-		producer: connection,
+		producer: { ...connection, retries: 0 },
 		admin: connection,
 		consumer: { ...connection, retries: true, retryDelay: 250 },
 	};

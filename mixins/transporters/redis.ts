@@ -1,6 +1,6 @@
 import { Redis, type RedisOptions } from 'ioredis';
 import { Transporters } from 'moleculer';
-import type { Linkable } from './linkable.ts';
+import { type Linkable, NotSent } from './linkable.ts';
 import { REDIS_PUBLISHER, REDIS_SUBSCRIBER } from './options.ts';
 
 /**
@@ -56,7 +56,7 @@ export class RedisTransporter extends Transporters.Redis implements Linkable {
 	}
 
 	override async send(topic: string, data: Buffer): Promise<void> {
-		if (this.#publisher === undefined) throw new Error('not connected');
+		if (this.#publisher?.status !== 'ready') throw new NotSent('not connected');
 		await this.#publisher.publish(topic, data);
 	}
 

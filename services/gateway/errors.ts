@@ -23,15 +23,11 @@ interface Thrown {
 }
 
 /** Moleculer's own ways of saying "not now" (its errors.js). */
-const NOT_NOW = new Set([
-	'BAD_GATEWAY',
-	'QUEUE_FULL',
-	'REQUEST_REJECTED',
-	'REQUEST_SKIPPED',
-	'REQUEST_TIMEOUT',
-	'SERVICE_NOT_AVAILABLE',
-	'SERVICE_NOT_FOUND',
-]);
+const NOT_NOW = new Set(['BAD_GATEWAY', 'QUEUE_FULL', 'REQUEST_SKIPPED', 'SERVICE_NOT_AVAILABLE', 'SERVICE_NOT_FOUND']);
+
+/** Moleculer's errors of a call whose answer never came; it may have been carried out by then, but never is later. */
+const UNANSWERED = new Set(['REQUEST_REJECTED', 'REQUEST_TIMEOUT']);
+const UNKNOWN = 'There was no answer in time, and it is not known whether the request was carried out.';
 
 /** What has to stand beside some statuses (RFC 9110, sections 10.2.3 and 15.5.2). */
 const HEADERS: Readonly<Record<number, Readonly<Record<string, string>>>> = {
@@ -45,6 +41,7 @@ export function toProblem(err: unknown, fromQuery: boolean): Problem {
 	if (!isThrown(err)) return internal();
 	const { code, type, message, data } = err;
 	if (type === 'VALIDATION_ERROR' && Array.isArray(data)) return invalid(faultsOf(data, fromQuery));
+	if (typeof type === 'string' && UNANSWERED.has(type)) return unavailable(UNKNOWN);
 	if (code === 503 || (typeof type === 'string' && NOT_NOW.has(type))) return unavailable();
 	if (!isProblemCode(type) || PROBLEMS[type].status !== code) return internal();
 	const headers = HEADERS[PROBLEMS[type].status];

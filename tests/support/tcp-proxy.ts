@@ -1,11 +1,15 @@
 import { connect, createServer, type Server, type Socket } from 'node:net';
 
-/** A line to a server on this machine that can go dead without a word, as when a cable is pulled, or lose answers. */
+/** A line to a server on this machine that can go dead without a word, as when a cable is pulled, stall, or lose answers. */
 export class TcpProxy {
 	readonly #server: Server;
 	readonly #sockets = new Set<Socket>();
+	/** of clients that hear nothing more, though all that they asked arrives */
+	readonly #unheard = new WeakSet<Socket>();
 	#frozen = false;
+	#stalled = false;
 	#answering = true;
+	#marker: { readonly text: string; readonly unseen: number } | undefined;
 	/** how many answers were lost */
 	lost = 0;
 
@@ -19,7 +23,14 @@ export class TcpProxy {
 	private constructor(target: number) {
 		this.#server = createServer((near) => {
 			const far = connect(target, '127.0.0.1');
-			far.on('data', () => this.#lose(far));
+			let isMarked = false;
+			near.on('data', (data) => {
+				isMarked = this.#sees(data) || isMarked;
+			});
+			far.on('data', () => {
+				if (!this.#answering) this.#lose(far);
+				else if (isMarked && (this.#marker?.unseen ?? 0) <= 0) this.#leaveUnheard(near);
+			});
 			this.#join(near, far);
 			this.#join(far, near);
 		});
@@ -41,6 +52,26 @@ export class TcpProxy {
 		this.#frozen = false;
 	}
 
+	/** Nothing passes for a while in either direction. */
+	stall(): void {
+		this.#stalled = true;
+		for (const socket of this.#sockets) socket.pause();
+	}
+
+	/** All that was held up passes now. */
+	resume(): void {
+		this.#stalled = false;
+		for (const socket of this.#sockets) socket.resume();
+	}
+
+	/**
+	 * So many pieces of data with this text arrive; whatever would come back on the connections that they went by is lost,
+	 * and ends them, once the last one has passed.
+	 */
+	loseAnswersTo(text: string, count: number): void {
+		this.#marker = { text, unseen: count };
+	}
+
 	/** What is asked arrives; each answer ends its connection and is lost. */
 	loseAnswers(): void {
 		this.#answering = false;
@@ -56,22 +87,35 @@ export class TcpProxy {
 		await new Promise((closed) => this.#server.close(closed));
 	}
 
+	#sees(data: Buffer): boolean {
+		if (this.#marker === undefined || this.#marker.unseen <= 0) return false;
+		const found = data.toString('latin1').split(this.#marker.text).length - 1;
+		this.#marker = { ...this.#marker, unseen: this.#marker.unseen - found };
+		return found > 0;
+	}
+
 	#lose(far: Socket): void {
-		if (this.#answering) return;
 		this.lost += 1;
 		far.destroy();
 	}
 
+	#leaveUnheard(near: Socket): void {
+		this.lost += this.#unheard.has(near) ? 0 : 1;
+		this.#unheard.add(near);
+		near.destroy();
+	}
+
 	#join(from: Socket, to: Socket): void {
 		this.#sockets.add(from);
-		if (this.#frozen) from.pause();
+		if (this.#frozen || this.#stalled) from.pause();
 		from.on('data', (data) => {
-			if (!this.#frozen && !from.destroyed) to.write(data);
+			if (!this.#frozen && !from.destroyed && !to.destroyed) to.write(data);
 		});
 		from.on('error', () => {}); // 'close' follows
 		from.on('close', () => {
 			this.#sockets.delete(from);
-			if (!this.#frozen) to.destroy();
+			if (this.#unheard.has(from)) to.end();
+			else if (!this.#frozen) to.destroy();
 		});
 	}
 }

@@ -1,15 +1,17 @@
 /** Moleculer's transporters as they are set up and mended here, on every broker that is there. */
+import { setTimeout as pause } from 'node:timers/promises';
 import { afterAll, afterEach, beforeAll, beforeEach, expect, it } from '@jest/globals';
 import { type Context, type Middleware, ServiceBroker } from 'moleculer';
 import { kafka } from '../../bin/brokers/kafka.ts';
 import { rabbitmq } from '../../bin/brokers/rabbitmq.ts';
 import { redis } from '../../bin/brokers/redis.ts';
 import { parseBrokerUrl } from '../../mixins/brokers/broker-url.ts';
-import { CALL_POLICIES } from '../../mixins/policies.ts';
+import { CALL_POLICIES, READ_POLICY } from '../../mixins/policies.ts';
 import { AmqpTransporter } from '../../mixins/transporters/amqp.ts';
 import { KafkaTransporter } from '../../mixins/transporters/kafka.ts';
 import { TransporterLink } from '../../mixins/transporters/link.ts';
 import type { Linkable } from '../../mixins/transporters/linkable.ts';
+import { OnceInTime } from '../../mixins/transporters/once-in-time.ts';
 import { HEARTBEAT, REQUEST_TIMEOUT } from '../../mixins/transporters/options.ts';
 import { transporterOf } from '../../mixins/transporters/transporter.ts';
 import { BROKER_KINDS, type TestBroker, testBroker } from '../support/broker-kinds.ts';
@@ -83,7 +85,11 @@ for (const kind of BROKER_KINDS) {
 				logger: false,
 				requestTimeout: REQUEST_TIMEOUT,
 				skipProcessEventRegistration: true,
-				middlewares: [link.middleware, { name: 'Loss', transitMessageHandler: losing } as unknown as Middleware],
+				middlewares: [
+					new OnceInTime().middleware,
+					link.middleware,
+					{ name: 'Loss', transitMessageHandler: losing } as unknown as Middleware,
+				],
 			});
 			if (serves) serve(broker);
 			await broker.start();
@@ -99,14 +105,16 @@ for (const kind of BROKER_KINDS) {
 				asked.push(ctx.params.id);
 				return `${broker.nodeID}: ${ctx.params.id}`;
 			};
+			const slowly = async (ctx: Context<{ id: string }>): Promise<void> => {
+				record(ctx);
+				await released;
+			};
 			broker.createService({
 				name: 'echo',
 				actions: {
 					say: record,
-					slowly: async (ctx: Context<{ id: string }>) => {
-						record(ctx);
-						await released;
-					},
+					slowly,
+					read: { retryPolicy: READ_POLICY, handler: slowly },
 				},
 			});
 		}
@@ -118,6 +126,15 @@ for (const kind of BROKER_KINDS) {
 			const { transporter } = node;
 			if (!(transporter instanceof Transporter)) throw new Error(`no ${Transporter.name}`);
 			return [node, transporter];
+		}
+
+		/** What becomes of the requests that a node sends. */
+		function onSend({ transporter }: Node, way: (send: () => Promise<void>) => Promise<void>): void {
+			const send = transporter.send.bind(transporter);
+			transporter.send = (topic, data, meta) => {
+				const pass = (): Promise<void> => send(topic, data, meta);
+				return topic.includes('.REQ.') ? way(pass) : pass();
+			};
 		}
 
 		const passes = ({ link }: Node): Promise<unknown> => until(() => link.trouble === undefined, 'messages pass');
@@ -195,6 +212,48 @@ for (const kind of BROKER_KINDS) {
 			await call; // the answer comes all the same
 			expect(asked.filter((id) => id === 'once')).toEqual(['once']);
 		}, 120_000);
+
+		it('carries a request out once that arrives twice', async () => {
+			await join('server', true);
+			const client = await join('client');
+			await eventually(() => say(client, 'ready'));
+			onSend(client, async (send) => {
+				await send();
+				await send();
+			});
+			expect(await say(client, 'doubled')).toBe('server: doubled');
+			expect(await say(client, 'after it')).toBe('server: after it');
+			expect(asked.filter((id) => id !== 'ready')).toEqual(['doubled', 'after it']);
+		}, 60_000);
+
+		it('begins no call that arrives when its caller is about to give up, and says so', async () => {
+			await join('server', true);
+			const client = await join('client');
+			await eventually(() => say(client, 'ready'));
+			onSend(client, async (send) => {
+				await pause(1_100);
+				await send();
+			});
+			const call = client.broker.call('echo.say', { id: 'late' }, { timeout: 1_500 });
+			await expect(call).rejects.toMatchObject({ type: expect.stringMatching(/^(CALL_TOO_LATE|REQUEST_TIMEOUT)$/) });
+			expect(await client.broker.call('echo.say', { id: 'in time' }, { timeout: 15_000 })).toBe('server: in time');
+			expect(asked.filter((id) => id !== 'ready')).toEqual(['in time']);
+		}, 60_000);
+
+		it('leaves a call its time though its node is not heard for a while', async () => {
+			await join('server', true);
+			const client = await join('client');
+			await eventually(() => say(client, 'ready'));
+			const call = client.broker.call('echo.slowly', { id: 'slow' });
+			const read = client.broker.call('echo.read', { id: 'slow' });
+			call.catch(() => {});
+			read.catch(() => {});
+			await until(() => asked.filter((id) => id === 'slow').length === 2);
+			client.broker.registry.nodes.disconnected('server', true);
+			await expect(read).rejects.toBeDefined();
+			release();
+			await call; // its answer comes
+		}, 60_000);
 
 		it('does not end a process because another one has its name', async () => {
 			const [one, two] = [await join('same'), await join('same')];

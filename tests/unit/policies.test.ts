@@ -1,7 +1,7 @@
 import { describe, expect, it } from '@jest/globals';
 import { Errors } from 'moleculer';
 import { DatabaseUnavailable } from '../../mixins/database/database.ts';
-import { isNodeFailure, isWorthRepeating } from '../../mixins/policies.ts';
+import { CallTooLate, isNodeFailure, isWorthRepeating } from '../../mixins/policies.ts';
 
 const at = { action: 'orders.get', nodeID: 'orders-0' };
 /** As Moleculer restores an error that came from another node. */
@@ -26,6 +26,7 @@ describe('a failure of the node that was called', () => {
 		...refusals,
 		['this node has no database', new DatabaseUnavailable('away')],
 		['the broker is away', new Errors.BrokerDisconnectedError('away')],
+		['it came too late to be begun', from('orders-0', new CallTooLate())],
 		['nobody to call', new Errors.ServiceNotFoundError(at)],
 		['nothing', undefined],
 		['a text', 'REQUEST_TIMEOUT'],
