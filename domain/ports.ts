@@ -14,22 +14,28 @@ export interface PaymentRequest {
 	readonly reference: string | null;
 }
 
-/** A company that moves money. A call that throws, or does not answer in time, has an unknown outcome. */
+/**
+ * A company that moves money. A call that throws, or does not answer in time, has an unknown outcome. When its time is
+ * over, `signal` is aborted: the call must end at once then, and give back its connection; what it did stays done.
+ */
 export interface PaymentProvider {
 	/** holds the amount */
-	authorize(request: PaymentRequest): Promise<ProviderOutcome>;
+	authorize(request: PaymentRequest, signal: AbortSignal): Promise<ProviderOutcome>;
 	/** takes what is held */
-	capture(request: PaymentRequest): Promise<ProviderOutcome>;
+	capture(request: PaymentRequest, signal: AbortSignal): Promise<ProviderOutcome>;
 	/** releases what is held */
-	void(request: PaymentRequest): Promise<ProviderOutcome>;
+	void(request: PaymentRequest, signal: AbortSignal): Promise<ProviderOutcome>;
 	/** what became of an operation; undefined if the provider knows nothing of it */
-	find(operation: PaymentOperation, request: PaymentRequest): Promise<ProviderOutcome | undefined>;
+	find(operation: PaymentOperation, request: PaymentRequest, signal: AbortSignal): Promise<ProviderOutcome | undefined>;
 }
 
 /**
  * A company that carries parcels. A call that throws has an unknown outcome and is repeated under the same key, without
- * end: a service that forgets keys must be asked first whether it has the parcel.
+ * end: a service that forgets keys must be asked first whether it has the parcel. For `signal` see the provider's.
  */
 export interface ParcelService {
-	handOver(request: { readonly orderId: string; readonly idempotencyKey: string }): Promise<HandOverOutcome>;
+	handOver(
+		request: { readonly orderId: string; readonly idempotencyKey: string },
+		signal: AbortSignal,
+	): Promise<HandOverOutcome>;
 }

@@ -25,6 +25,12 @@ export interface Done<C, O> {
 	readonly outcome: O;
 }
 
+interface Made<O> {
+	readonly outcome: O;
+	/** where the call was aborted: until it has ended */
+	readonly ending?: Promise<void>;
+}
+
 export interface CallsOptions<C, O> {
 	/** the most calls at once */
 	readonly slots: number;
@@ -32,9 +38,10 @@ export interface CallsOptions<C, O> {
 	readonly timeout: Duration;
 	/**
 	 * makes the call; to throw means that the outcome is not known. Whoever asks something first, and waits for the answer,
-	 * must ask `isInTime` before the call itself: after its time-out others may repeat it.
+	 * must ask `isInTime` before the call itself: after its time-out others may repeat it. Then `signal` is aborted, and the
+	 * call is to end.
 	 */
-	readonly perform: (call: C, isInTime: () => boolean) => Promise<O>;
+	readonly perform: (call: C, isInTime: () => boolean, signal: AbortSignal) => Promise<O>;
 	/** the outcome of a call that threw or took too long */
 	readonly unknown: (reason: string) => O;
 	/** stores outcomes in one transaction; answers for each with the next call of that order, or null */
@@ -44,6 +51,9 @@ export interface CallsOptions<C, O> {
 
 /** Why nothing is known of a call that was not made. */
 export const NOT_BEGUN = 'not begun in time';
+
+/** How long a call that was aborted may keep its slot; one that has not ended by then does not hear. */
+const GRACE: Duration = 2_000;
 
 /** How long a service that stops waits for its calls. */
 export const STOP_PATIENCE: Duration = 3_000;
@@ -91,31 +101,40 @@ export class Calls<C, O> {
 
 	async #run(first: C, firstIntended: Stamp): Promise<void> {
 		let intended = firstIntended;
+		let ending: Promise<void> | undefined;
 		try {
 			for (let call: C | null = first; call !== null; ) {
-				const outcome: O = await this.#perform(call, intended);
+				const { outcome, ...made }: Made<O> = await this.#perform(call, intended);
+				ending = made.ending;
 				({ next: call, intended } = await this.#outcomes.add({ call, outcome }));
 			}
 		} catch (error) {
 			tell(this.#options.log, 'warn', 'an outcome was not stored', error);
 		} finally {
+			await ending;
 			this.slots.give(1);
 		}
 	}
 
-	async #perform(call: C, intended: Stamp): Promise<O> {
-		const { perform, timeout, unknown } = this.#options;
+	async #perform(call: C, intended: Stamp): Promise<Made<O>> {
+		const { log, perform, timeout, unknown } = this.#options;
 		const left = timeout - since(intended);
-		if (left <= 0) return unknown(NOT_BEGUN);
-		let timer: NodeJS.Timeout | undefined;
+		if (left <= 0) return { outcome: unknown(NOT_BEGUN) };
+		const abort = new AbortController();
+		const { promise: tooLate, resolve } = Promise.withResolvers<Made<O>>();
+		const made = perform(call, () => since(intended) < timeout, abort.signal).then(
+			(outcome): Made<O> => ({ outcome }),
+			(error: unknown): Made<O> => {
+				tell(log, 'debug', 'a call has failed', error);
+				return { outcome: unknown(sentence(error)) };
+			},
+		);
+		const timer = setTimeout(() => {
+			resolve({ outcome: unknown('no answer in time'), ending: Promise.race([made, pause(GRACE)]).then(() => {}) });
+			abort.abort();
+		}, left);
 		try {
-			const tooLate = new Promise<O>((resolve) => {
-				timer = setTimeout(() => resolve(unknown('no answer in time')), left);
-			});
-			return await Promise.race([perform(call, () => since(intended) < timeout), tooLate]);
-		} catch (error) {
-			tell(this.#options.log, 'debug', 'a call has failed', error);
-			return unknown(sentence(error));
+			return await Promise.race([made, tooLate]);
 		} finally {
 			clearTimeout(timer);
 		}

@@ -26,9 +26,9 @@ export function shippingService(platform: Platform): ServiceSchema {
 	const calls = new Calls<HandOverCall, HandOverOutcome>({
 		slots: SLOTS,
 		timeout: settings.providerTimeout,
-		perform: async ({ orderId }) => {
+		perform: async ({ orderId }, _isInTime, signal) => {
 			crashPoint('before:parcel.call');
-			const outcome = await parcels.handOver({ orderId, idempotencyKey: `${orderId}:hand-over` });
+			const outcome = await parcels.handOver({ orderId, idempotencyKey: `${orderId}:hand-over` }, signal);
 			crashPoint('after:parcel.call');
 			return outcome;
 		},

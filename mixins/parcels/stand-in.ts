@@ -17,7 +17,8 @@ export class StandInParcels implements ParcelService {
 		);
 	}
 
-	handOver(request: Asked): Promise<HandOverOutcome> {
+	async handOver(request: Asked, signal: AbortSignal): Promise<HandOverOutcome> {
+		signal.throwIfAborted();
 		return this.#journal.add(request);
 	}
 }

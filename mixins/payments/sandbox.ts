@@ -46,16 +46,16 @@ export class SandboxProvider implements PaymentProvider {
 		);
 	}
 
-	authorize(request: PaymentRequest): Promise<ProviderOutcome> {
-		return this.#ask('authorize', request);
+	authorize(request: PaymentRequest, signal: AbortSignal): Promise<ProviderOutcome> {
+		return this.#ask('authorize', request, signal);
 	}
 
-	capture(request: PaymentRequest): Promise<ProviderOutcome> {
-		return this.#ask('capture', request);
+	capture(request: PaymentRequest, signal: AbortSignal): Promise<ProviderOutcome> {
+		return this.#ask('capture', request, signal);
 	}
 
-	void(request: PaymentRequest): Promise<ProviderOutcome> {
-		return this.#ask('void', request);
+	void(request: PaymentRequest, signal: AbortSignal): Promise<ProviderOutcome> {
+		return this.#ask('void', request, signal);
 	}
 
 	async find(operation: PaymentOperation, request: PaymentRequest): Promise<ProviderOutcome | undefined> {
@@ -69,8 +69,9 @@ export class SandboxProvider implements PaymentProvider {
 		return row === undefined ? undefined : toOutcome(row.operation, row.outcome, request.orderId);
 	}
 
-	async #ask(operation: PaymentOperation, request: PaymentRequest): Promise<ProviderOutcome> {
-		if (this.#latency > 0) await pause(this.#latency);
+	async #ask(operation: PaymentOperation, request: PaymentRequest, signal: AbortSignal): Promise<ProviderOutcome> {
+		if (this.#latency > 0) await pause(this.#latency, undefined, { signal });
+		signal.throwIfAborted();
 		const { outcome, isNew } = await this.#journal.add({ operation, request });
 		if (isNew && request.paymentMethod === 'card_flaky') throw new Error('the provider timed out');
 		return outcome;

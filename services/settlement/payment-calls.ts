@@ -21,7 +21,7 @@ export function paymentCalls(platform: Platform, log: Log): PaymentCalls {
 	return new Calls<PaymentCall, ProviderOutcome>({
 		slots: SLOTS,
 		timeout: settings.providerTimeout,
-		perform: (call, isInTime) => perform(provider, call, isInTime, log),
+		perform: (call, isInTime, signal) => perform(provider, call, isInTime, signal, log),
 		unknown: (reason) => ({ kind: 'unknown', reason }),
 		store: (done) => storeApart(done),
 		log,
@@ -80,6 +80,7 @@ async function perform(
 	provider: PaymentProvider,
 	call: PaymentCall,
 	isInTime: () => boolean,
+	signal: AbortSignal,
 	log: Log,
 ): Promise<ProviderOutcome> {
 	const request: PaymentRequest = {
@@ -90,7 +91,7 @@ async function perform(
 		reference: call.reference,
 	};
 	if (call.keyAged) {
-		const found = await provider.find(call.operation, request);
+		const found = await provider.find(call.operation, request, signal);
 		if (found !== undefined) return found;
 		if (call.operation === 'authorize') {
 			log.error(
@@ -102,7 +103,7 @@ async function perform(
 	// The answer to that question may have taken long: by now another process may be making the call.
 	if (call.keyAged && !isInTime()) return { kind: 'unknown', reason: NOT_BEGUN };
 	crashPoint('before:provider.call');
-	const outcome = await provider[call.operation](request);
+	const outcome = await provider[call.operation](request, signal);
 	crashPoint('after:provider.call');
 	return outcome;
 }

@@ -27,16 +27,16 @@ export class Bank implements PaymentProvider {
 		this.#options = options;
 	}
 
-	authorize(request: PaymentRequest): Promise<ProviderOutcome> {
-		return this.#perform('authorize', request);
+	authorize(request: PaymentRequest, signal: AbortSignal): Promise<ProviderOutcome> {
+		return this.#perform('authorize', request, signal);
 	}
 
-	capture(request: PaymentRequest): Promise<ProviderOutcome> {
-		return this.#perform('capture', request);
+	capture(request: PaymentRequest, signal: AbortSignal): Promise<ProviderOutcome> {
+		return this.#perform('capture', request, signal);
 	}
 
-	void(request: PaymentRequest): Promise<ProviderOutcome> {
-		return this.#perform('void', request);
+	void(request: PaymentRequest, signal: AbortSignal): Promise<ProviderOutcome> {
+		return this.#perform('void', request, signal);
 	}
 
 	async find(operation: PaymentOperation, request: PaymentRequest): Promise<ProviderOutcome | undefined> {
@@ -44,14 +44,14 @@ export class Bank implements PaymentProvider {
 		return found ?? (operation === 'void' && this.#hasExpired(request) ? GONE : undefined);
 	}
 
-	async #perform(operation: PaymentOperation, request: PaymentRequest): Promise<ProviderOutcome> {
+	async #perform(operation: PaymentOperation, request: PaymentRequest, signal: AbortSignal): Promise<ProviderOutcome> {
 		const { now } = this.#options;
 		const isNew = await this.#isNew(request.idempotencyKey);
 		if (this.#hasExpired(request)) {
 			if (operation === 'void') return (await this.#sandbox.find('void', request)) ?? GONE;
 			if (operation === 'capture' && isNew) await this.#refuseCapture(request);
 		}
-		const outcome = await this.#sandbox[operation](request);
+		const outcome = await this.#sandbox[operation](request, signal);
 		if (operation === 'authorize' && isNew) this.#expires.set(request.orderId, now() + this.#options.authLife);
 		return outcome;
 	}

@@ -78,22 +78,25 @@ export class Asks {
 	}
 }
 
+/** What has left the process arrives whenever it is let through, whether or not the caller has given up. */
+const NEVER = new AbortController().signal;
+
 /** A provider whose calls wait to be let through. */
 export const heldProvider = (provider: PaymentProvider, asks: Asks): PaymentProvider => {
 	const hold =
 		(operation: PaymentOperation) =>
 		(request: PaymentRequest): Promise<ProviderOutcome> =>
-			asks.begin(operation, request.orderId, () => provider[operation](request));
+			asks.begin(operation, request.orderId, () => provider[operation](request, NEVER));
 	return {
 		authorize: hold('authorize'),
 		capture: hold('capture'),
 		void: hold('void'),
-		find: (operation, request) => asks.begin('find', request.orderId, () => provider.find(operation, request)),
+		find: (operation, request) => asks.begin('find', request.orderId, () => provider.find(operation, request, NEVER)),
 	};
 };
 
 /** The same for parcels. */
 export const heldParcels = (parcels: ParcelService, asks: Asks): ParcelService => ({
 	handOver: (request): Promise<HandOverOutcome> =>
-		asks.begin('hand over', request.orderId, () => parcels.handOver(request)),
+		asks.begin('hand over', request.orderId, () => parcels.handOver(request, NEVER)),
 });

@@ -6,6 +6,7 @@ import type { ProviderOutcome } from '../../domain/payment.ts';
 import type { PaymentProvider } from '../../domain/ports.ts';
 import { stamp } from '../../mixins/calls.ts';
 import { newId } from '../../mixins/ids.ts';
+import { SandboxProvider } from '../../mixins/payments/sandbox.ts';
 import { parseSettings } from '../../mixins/settings.ts';
 import { paymentCalls } from '../../services/settlement/payment-calls.ts';
 import { startTestDatabase, type TestDatabase } from '../support/database.ts';
@@ -81,3 +82,13 @@ it('is begun where the answer comes in time', async () => {
 	await calls.idle(30_000);
 	expect(made).toEqual(['capture']);
 }, 60_000);
+
+it('the sandbox ends a call that is aborted, and does nothing', async () => {
+	const sandbox = new SandboxProvider(server.database, TIMEOUT);
+	const [abort, orderId] = [new AbortController(), newId(Date.now())];
+	const request = { orderId, idempotencyKey: 'k', amount: { minor: 100n, currency: 'USD' }, paymentMethod: 'card_ok' };
+	const call = sandbox.authorize({ ...request, reference: null }, abort.signal);
+	abort.abort();
+	await expect(call).rejects.toMatchObject({ name: 'AbortError' });
+	expect(await server.query('SELECT FROM sandbox_operations WHERE order_id = $1', [orderId])).toEqual([]);
+});

@@ -1,13 +1,15 @@
+import { once } from 'node:events';
 import { describe, expect, it } from '@jest/globals';
 import { Calls, type Done, stamp } from '../../mixins/calls.ts';
 import type { Log } from '../../mixins/loop.ts';
+import { until } from '../support/until.ts';
 
 const log: Log = { debug: () => {}, info: () => {}, warn: () => {}, error: () => {} };
 
 type Outcome = 'done' | { readonly unknown: string };
 
 function callsOf(
-	perform: (call: string) => Promise<Outcome>,
+	perform: (call: string, isInTime: () => boolean, signal: AbortSignal) => Promise<Outcome>,
 	store: (done: readonly Done<string, Outcome>[]) => (string | null)[],
 ) {
 	const stored: Done<string, Outcome>[] = [];
@@ -72,7 +74,7 @@ describe('a call whose intent is stored', () => {
 		expect(stored).toEqual([{ call: 'a', outcome: { unknown: 'connection reset' } }]);
 	});
 
-	it('that gives no answer is given up when its time is over, counted from the intent', async () => {
+	it('that gives no answer is given up when its time is over, counted from the intent, and its slot soon after', async () => {
 		const { calls, stored } = callsOf(
 			() => new Promise(() => {}),
 			() => [null],
@@ -82,6 +84,30 @@ describe('a call whose intent is stored', () => {
 		calls.start('a', { monotonic: monotonic - 900, wall: wall - 900 });
 		await calls.idle(10_000);
 		expect(stored).toEqual([{ call: 'a', outcome: { unknown: 'no answer in time' } }]);
+	});
+
+	it('is aborted when its time is over, and has its slot until it has ended', async () => {
+		const { promise: closed, resolve: close } = Promise.withResolvers<void>();
+		let reason: unknown;
+		const { calls, stored } = callsOf(
+			async (_call, _isInTime, signal) => {
+				await once(signal, 'abort');
+				reason = signal.reason;
+				await closed;
+				throw new Error('closed');
+			},
+			() => [null],
+		);
+		const { monotonic, wall } = stamp();
+		await calls.slots.take(1);
+		calls.start('a', { monotonic: monotonic - 950, wall: wall - 950 });
+		await until(() => stored.length === 1);
+		expect(stored).toEqual([{ call: 'a', outcome: { unknown: 'no answer in time' } }]);
+		expect(reason).toMatchObject({ name: 'AbortError' });
+		expect(calls.slots.tryTake(5)).toBe(1); // the other one
+		calls.slots.give(1);
+		close();
+		await calls.slots.idle();
 	});
 
 	it('hands its slot on to the next call of the same order', async () => {
