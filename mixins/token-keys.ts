@@ -14,6 +14,8 @@ export interface Keys {
 	readonly key: KeyObject | JWTVerifyGetKey;
 	/** what is missing; undefined if tokens can be checked */
 	readonly waitsFor: string | undefined;
+	/** Fetches the keys anew for a token that none of them fits; false if that was done a moment ago. Throws `KeysUnavailable`. */
+	renew(): Promise<boolean>;
 	start(): void;
 	stop(): Promise<void>;
 }
@@ -21,21 +23,20 @@ export interface Keys {
 export interface Times {
 	/** how often the keys are fetched again */
 	readonly refresh: Duration;
-	/** a token with an unknown key has them fetched at once, but no sooner than this after the last time */
-	readonly cooldown: Duration;
-	/** two fetches are never closer than this */
+	/** two fetches are never closer than this, whatever tokens strangers send: for so long a new key may be unknown here */
 	readonly retry: Duration;
 	/** how long one fetch may take */
 	readonly timeout: Duration;
 }
 
-const TIMES: Times = { refresh: 5 * MINUTE, cooldown: 30 * SECOND, retry: 5 * SECOND, timeout: 5 * SECOND };
+const TIMES: Times = { refresh: 5 * MINUTE, retry: 4 * SECOND, timeout: 5 * SECOND };
 
 export function keysOf(keys: TokenKeys, log: Log, times: Times = TIMES): Keys {
 	if (keys.kind === 'jwks') return new RemoteKeys(keys.url, log, times);
 	return {
 		key: createSecretKey(keys.secret, 'utf8'),
 		waitsFor: undefined,
+		renew: async () => false,
 		start: () => {},
 		stop: async () => {},
 	};
@@ -43,8 +44,8 @@ export function keysOf(keys: TokenKeys, log: Log, times: Times = TIMES): Keys {
 
 /**
  * The public keys of a JSON Web Key Set (RFC 7517, section 5) at a URL. They are fetched now and then, and at once for
- * a token with a key that is not known. While the URL is away the keys that were fetched stay good; what the set no
- * longer names is bad from the next fetch on.
+ * a token that none of them fits. While the URL is away the keys that were fetched stay good; what the set no longer
+ * names is bad from the next fetch on.
  */
 class RemoteKeys implements Keys {
 	readonly #host: string;
@@ -54,6 +55,8 @@ class RemoteKeys implements Keys {
 	readonly #refreshing: Loop;
 	readonly #stopping = new AbortController();
 	#fetchedAt = Number.NEGATIVE_INFINITY;
+	/** the last fetch brought no keys */
+	#failed = false;
 	#isAway = false;
 
 	constructor(url: string, log: Log, times: Times) {
@@ -63,7 +66,8 @@ class RemoteKeys implements Keys {
 		this.#jwks = createRemoteJWKSet(new URL(url), {
 			// Never too old: jose would rather have no keys than old ones. The loop fetches new ones.
 			cacheMaxAge: Number.POSITIVE_INFINITY,
-			cooldownDuration: times.cooldown,
+			// Nor does it fetch any by itself: its pause is measured by the wall clock. `renew` does.
+			cooldownDuration: Number.POSITIVE_INFINITY,
 			timeoutDuration: times.timeout,
 			[customFetch]: this.#fetch,
 		});
@@ -76,12 +80,22 @@ class RemoteKeys implements Keys {
 
 	readonly key: JWTVerifyGetKey = async (header, token) => {
 		try {
+			if (this.#jwks.jwks() === undefined) await this.#reload();
 			return await this.#jwks(header, token);
 		} catch (error) {
-			if (isTokensFault(error)) throw error;
-			throw new KeysUnavailable('the keys of tokens cannot be fetched', { cause: error });
+			throw isTokensFault(error) ? error : cannotSay(error);
 		}
 	};
+
+	async renew(): Promise<boolean> {
+		try {
+			await this.#reload();
+			return true;
+		} catch (error) {
+			if (error instanceof TooSoon && !this.#failed) return false;
+			throw cannotSay(error);
+		}
+	}
 
 	start(): void {
 		this.#refreshing.start();
@@ -100,9 +114,19 @@ class RemoteKeys implements Keys {
 		return fetch(url, { ...options, signal: AbortSignal.any([options.signal, this.#stopping.signal]) });
 	};
 
-	async #refresh(): Promise<Duration> {
+	async #reload(): Promise<void> {
 		try {
 			await this.#jwks.reload();
+			this.#failed = false;
+		} catch (error) {
+			if (!(error instanceof TooSoon)) this.#failed = true;
+			throw error;
+		}
+	}
+
+	async #refresh(): Promise<Duration> {
+		try {
+			await this.#reload();
 			if (this.#isAway) this.#log.info(`the keys of tokens come from ${this.#host} again`);
 			this.#isAway = false;
 			return this.#times.refresh;
@@ -119,6 +143,9 @@ class RemoteKeys implements Keys {
 }
 
 class TooSoon extends Error {}
+
+const cannotSay = (cause: unknown): KeysUnavailable =>
+	new KeysUnavailable('the keys of tokens cannot be fetched', { cause });
 
 /** The set is there, and holds no key for this token. */
 const isTokensFault = (error: unknown): boolean =>

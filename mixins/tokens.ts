@@ -53,7 +53,22 @@ export class Tokens {
 		}
 	}
 
+	/** A token that no key fits may be signed with a newer one, also under a name that is known. */
 	async #payloadOf(token: string): Promise<JWTPayload> {
+		try {
+			return await this.#verified(token);
+		} catch (error) {
+			const isUnknown = error instanceof errors.JWKSNoMatchingKey;
+			if (!isUnknown && !(error instanceof errors.JWSSignatureVerificationFailed)) throw error;
+			const renewed = await this.keys.renew().catch((failure) => {
+				throw isUnknown ? failure : error;
+			});
+			if (!renewed) throw error;
+			return this.#verified(token);
+		}
+	}
+
+	async #verified(token: string): Promise<JWTPayload> {
 		const { key } = this.keys;
 		try {
 			// The overloads take a key or a function, not both.

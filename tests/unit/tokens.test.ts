@@ -117,7 +117,7 @@ describe('signatures with a secret', () => {
 });
 
 describe('signatures with a key set', () => {
-	const OFTEN: Times = { refresh: 3_600_000, cooldown: 0, retry: 0, timeout: 2_000 };
+	const OFTEN: Times = { refresh: 3_600_000, retry: 0, timeout: 2_000 };
 	const open: { readonly issuer: Issuer; readonly tokens: Tokens }[] = [];
 	afterEach(async () => {
 		for (const { issuer, tokens } of open.splice(0)) await Promise.all([tokens.keys.stop(), issuer.goAway()]);
@@ -190,8 +190,40 @@ describe('signatures with a key set', () => {
 		expect(await verdict(tokens, await issuer.sign(GOOD, old))).toBe(INVALID);
 	});
 
+	it('a new key under the name of the old one, or under none, is fetched with the first token that has it', async () => {
+		const { issuer, tokens } = await opened();
+		const old = await issuer.rotate();
+		expect(await verdict(tokens, await issuer.sign(GOOD))).toEqual(ALICE);
+		for (const kid of [old.kid, undefined]) {
+			issuer.published = [await issuer.newKey('ES256', kid)];
+			expect(await verdict(tokens, await issuer.sign(GOOD))).toEqual(ALICE);
+		}
+		expect(await verdict(tokens, await issuer.sign(GOOD, old))).toBe(INVALID);
+	});
+
+	it('a token with a new key is refused for 6 s at most, whatever strangers send, who cost one fetch in 4 s', async () => {
+		const issuer = await Issuer.start();
+		const rules = { ...RULES, keys: { kind: 'jwks', url: issuer.url }, algorithms: ['ES256'] } as const;
+		const tokens = new Tokens(rules, memoryLog());
+		open.push({ issuer, tokens });
+		await issuer.rotate();
+		const strange = await issuer.sign(GOOD, await issuer.newKey());
+		const forged = await issuer.sign(GOOD, { ...(await issuer.newKey()), kid: issuer.published[0]?.kid });
+		for (const token of [strange, forged]) expect(await verdict(tokens, token)).toBe(INVALID);
+		await issuer.rotate();
+		const good = await issuer.sign(GOOD);
+		const begin = performance.now();
+		await until(async () => {
+			for (const token of [strange, forged]) expect(await verdict(tokens, token)).toBe(INVALID);
+			return (await verdict(tokens, good)) !== INVALID;
+		}, 'the new key is known');
+		expect(performance.now() - begin).toBeLessThan(6_000);
+		expect(await verdict(tokens, good)).toEqual(ALICE);
+		expect(issuer.fetches).toBe(2);
+	});
+
 	it('a key that is withdrawn is bad after the next refresh, though nobody asked for another', async () => {
-		const { issuer, tokens } = await opened({ refresh: 20, cooldown: 3_600_000 });
+		const { issuer, tokens } = await opened({ refresh: 20 });
 		const withdrawn = await issuer.rotate();
 		tokens.keys.start();
 		expect(await verdict(tokens, await issuer.sign(GOOD))).toEqual(ALICE);
@@ -243,14 +275,14 @@ describe('signatures with a key set', () => {
 	});
 
 	it('strangers cannot make us ask for the keys again and again', async () => {
-		const { issuer, tokens } = await opened({ cooldown: 3_600_000, retry: 3_600_000 });
+		const { issuer, tokens } = await opened({ retry: 3_600_000 });
 		await issuer.rotate();
 		const stranger = await issuer.newKey();
 		const token = await issuer.sign(GOOD, stranger);
 		for (let count = 0; count < 20; count += 1) expect(await verdict(tokens, token)).toBe(INVALID);
 		expect(issuer.fetches).toBe(1);
 		// Nor while it answers with errors.
-		const { issuer: broken, tokens: others } = await opened({ cooldown: 0, retry: 3_600_000 });
+		const { issuer: broken, tokens: others } = await opened({ retry: 3_600_000 });
 		broken.instead = (res) => res.writeHead(503).end();
 		for (let count = 0; count < 20; count += 1) expect(await verdict(others, token)).toBe('nobody can say');
 		expect(broken.fetches).toBe(1);
