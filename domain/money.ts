@@ -17,52 +17,56 @@ export const LARGEST_AMOUNT = '999999999999.99';
 /** The grammar of a number in JSON (RFC 8259, section 6). */
 const JSON_NUMBER = /^(-?)(0|[1-9]\d*)(?:\.(\d+))?(?:[eE]([+-]?\d+))?$/;
 
-/** Longer texts are refused before any arithmetic; no allowed amount needs more. */
-const LONGEST_TEXT = 64;
-const LARGEST_EXPONENT = 64;
-
-interface Decimal {
+/** A number above 0, exactly as it was written: `digits` / 10^`decimals`. */
+export interface Decimal {
 	readonly digits: bigint;
 	readonly decimals: number;
 }
 
 const LARGEST: Decimal = { digits: BigInt(LARGEST_AMOUNT.replace('.', '')), decimals: 2 };
-
-function parseDecimal(text: string): Decimal | undefined {
-	const match = text.length <= LONGEST_TEXT ? JSON_NUMBER.exec(text) : null;
-	if (match === null) return undefined;
-	const [, sign = '', whole = '', fraction = '', exponentText = '0'] = match;
-	const exponent = Number(exponentText);
-	if (Math.abs(exponent) > LARGEST_EXPONENT) return undefined;
-	const digits = BigInt(`${sign}${whole}${fraction}`);
-	const decimals = fraction.length - exponent;
-	return decimals >= 0 ? { digits, decimals } : { digits: digits * 10n ** BigInt(-decimals), decimals: 0 };
-}
+const MOST_WHOLE_DIGITS = LARGEST_AMOUNT.indexOf('.');
+/** No currency has as many; a text with more of them is refused before any arithmetic. */
+const MOST_DECIMALS = 64;
 
 const scale = ({ digits, decimals }: Decimal, to: number): bigint => digits * 10n ** BigInt(to - decimals);
 
 /**
- * Reads an amount in major units from a JSON number's source text, exactly: no binary fraction takes part.
- * Decimals are counted as written, so `10.500` has three.
+ * Reads an amount in major units from a JSON number's source text, exactly: no binary fraction takes part. Decimals are
+ * counted as written, so `10.500` has three. How long the text is costs nothing but reading it.
  */
-export function parseAmount(text: string, currency: string, minorUnits: MinorUnits): Result<Money, AmountError> {
+export function parseDecimal(text: string): Result<Decimal, AmountError> {
+	const match = JSON_NUMBER.exec(text);
+	if (match === null) return refuse('not-a-number');
+	const [, sign, whole = '', fraction = '', exponent = '0'] = match;
+	const digits = `${whole}${fraction}`.replace(/^0+/, '');
+	if (sign === '-' || digits === '') return refuse('not-positive');
+	const decimals = fraction.length - Number(exponent);
+	if (digits.length - decimals > MOST_WHOLE_DIGITS) return refuse('too-large');
+	if (decimals > MOST_DECIMALS) return refuse('too-many-decimals');
+	const amount =
+		decimals < 0
+			? { digits: BigInt(digits) * 10n ** BigInt(-decimals), decimals: 0 }
+			: { digits: BigInt(digits), decimals };
+	const common = Math.max(amount.decimals, LARGEST.decimals);
+	return scale(amount, common) > scale(LARGEST, common) ? refuse('too-large') : ok(amount);
+}
+
+/** The amount in a currency's minor units. */
+export function moneyOf(amount: Decimal, currency: string, minorUnits: MinorUnits): Result<Money, AmountError> {
 	const units = minorUnits(currency);
 	if (units === undefined) return refuse('unknown-currency');
-	const amount = parseDecimal(text);
-	if (amount === undefined) return refuse('not-a-number');
-	if (amount.digits <= 0n) return refuse('not-positive');
-	const common = Math.max(amount.decimals, LARGEST.decimals);
-	if (scale(amount, common) > scale(LARGEST, common)) return refuse('too-large');
 	if (amount.decimals > units) return refuse('too-many-decimals');
 	return ok({ minor: scale(amount, units), currency });
 }
 
-/** The amount in major units as the shortest JSON number text that is exact, e.g. `10.5`. */
-export function formatAmount(money: Money, minorUnits: MinorUnits): string {
-	const units = minorUnits(money.currency);
-	if (units === undefined) throw new RangeError(`no such currency: ${money.currency}`);
-	const digits = money.minor.toString().padStart(units + 1, '0');
-	const whole = digits.slice(0, digits.length - units);
-	const fraction = digits.slice(digits.length - units).replace(/0+$/, '');
+/** The shortest JSON number text that is exact, e.g. `10.5`. */
+export function formatDecimal({ digits, decimals }: Decimal): string {
+	const text = digits.toString().padStart(decimals + 1, '0');
+	const whole = text.slice(0, text.length - decimals);
+	const fraction = text.slice(text.length - decimals).replace(/0+$/, '');
 	return fraction === '' ? whole : `${whole}.${fraction}`;
 }
+
+/** The same of an amount in major units; `units` is how many decimals its currency has. */
+export const formatAmount = ({ minor, currency }: Money, units: (currency: string) => number): string =>
+	formatDecimal({ digits: minor, decimals: units(currency) });

@@ -1,5 +1,5 @@
 /** What the shapes of `json-schema.ts` cannot say by themselves: checks of texts, by the name of their `format`. */
-import { idOfCursor, isUuid } from './ids.ts';
+import { idOfCursor, isUuid, sequenceOfCursor } from './ids.ts';
 import { CANCELLATION_WINDOW_RANGE, formatDuration, parseDuration } from './settings.ts';
 
 export interface Format {
@@ -27,6 +27,10 @@ export const FORMATS: Readonly<Record<string, Format>> = {
 	cursor: {
 		check: (text) => idOfCursor(text) !== undefined,
 		complaint: 'Is not a cursor that a list has answered with.',
+	},
+	'history-cursor': {
+		check: (text) => sequenceOfCursor(text) !== undefined,
+		complaint: 'Is not a cursor that a history has answered with.',
 	},
 	// Only of answers, whose times are not checked.
 	'date-time': { check: ANY, complaint: '' },

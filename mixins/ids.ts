@@ -39,6 +39,16 @@ export function idOfCursor(cursor: string): string | undefined {
 	return isUuid(id) && cursorOfId(id) === cursor ? id : undefined;
 }
 
+/** The same for a history, whose pages go by the events' sequence. */
+export const cursorOfSequence = (sequence: number): string => Buffer.from(String(sequence)).toString('base64url');
+
+export function sequenceOfCursor(cursor: string): number | undefined {
+	const text = Buffer.from(cursor, 'base64url').toString('latin1');
+	if (!/^[1-9]\d{0,8}$/.test(text)) return undefined;
+	const sequence = Number(text);
+	return cursorOfSequence(sequence) === cursor ? sequence : undefined;
+}
+
 const CROCKFORD = '0123456789ABCDEFGHJKMNPQRSTVWXYZ';
 
 /**

@@ -1,5 +1,6 @@
 import { setTimeout as pause } from 'node:timers/promises';
 import { Order, type PlaceOrder } from '../domain/order.ts';
+import type { Result } from '../domain/result.ts';
 import { type Duration, type Instant, SECOND } from '../domain/time.ts';
 import { Batcher } from './batcher.ts';
 import { joinedTexts, plainArray, splitTexts, textArray } from './database/arrays.ts';
@@ -16,7 +17,10 @@ export interface IdempotencyKey {
 }
 
 export interface PlaceRequest<A> {
-	readonly command: PlaceOrder;
+	/** whose key it is */
+	readonly caller: string;
+	/** what to place, or why no new order may be placed so; a known key is answered all the same */
+	readonly command: Result<PlaceOrder, unknown>;
 	readonly idempotency: IdempotencyKey | null;
 	readonly traceparent: string | null;
 	/** throws what to answer instead once the request comes too late */
@@ -53,9 +57,12 @@ export class Intake<A> {
 	}
 
 	async place(request: PlaceRequest<A>): Promise<Placed<A>> {
-		for (let waited = 0; ; waited += WAIT_STEP) {
+		const { command, idempotency } = request;
+		if (!command.ok && idempotency === null) return { kind: 'failed', error: command.error };
+		const end = performance.now() + LONGEST_WAIT;
+		for (;;) {
 			const placed = await this.#batcher.add(request);
-			if (placed.kind !== 'in-progress' || waited >= LONGEST_WAIT) return placed;
+			if (placed.kind !== 'in-progress' || performance.now() >= end) return placed;
 			await pause(WAIT_STEP);
 		}
 	}
@@ -114,11 +121,16 @@ async function store<A>(
 			}
 			if (mine.answer !== null) {
 				const same = mine.fingerprint === idempotency.fingerprint;
-				placed.set(request, same ? { kind: 'replayed', answer: JSON.parse(mine.answer) } : { kind: 'key-reused' });
+				if (same) placed.set(request, { kind: 'replayed', answer: JSON.parse(mine.answer) });
+				else placed.set(request, command.ok ? { kind: 'key-reused' } : { kind: 'failed', error: command.error });
 				continue;
 			}
 		}
-		const order = Order.place(command, moment);
+		if (!command.ok) {
+			placed.set(request, { kind: 'failed', error: command.error });
+			continue;
+		}
+		const order = Order.place(command.value, moment);
 		work.add(order);
 		work.trace(order.record.id, request.traceparent);
 		const answer = request.answer(order);
@@ -140,7 +152,7 @@ interface StoredKey extends IdempotencyKey {
 	readonly createdAt: number;
 }
 
-const nameOf = ({ command, idempotency }: PlaceRequest<unknown>): string => `${command.owner}\n${idempotency?.key}`;
+const nameOf = ({ caller, idempotency }: PlaceRequest<unknown>): string => `${caller}\n${idempotency?.key}`;
 
 interface HeldKey {
 	readonly taken: boolean;
@@ -175,7 +187,7 @@ async function takeKeys<A>(tx: Transaction, group: readonly PlaceRequest<A>[]): 
 			LEFT JOIN LATERAL (SELECT * FROM idempotency_keys t WHERE t.key = k.key AND t.caller = k.caller LIMIT 1) AS i ON true
 			ORDER BY k.place`,
 		values: [
-			textArray(requests.map(({ command }) => command.owner)),
+			textArray(requests.map(({ caller }) => caller)),
 			textArray(requests.map(({ idempotency }) => idempotency?.key ?? null)),
 		],
 	});

@@ -1,32 +1,28 @@
-import { hash } from 'node:crypto';
 import { type Context, Errors, type Service, type ServiceSchema } from 'moleculer';
 import { Op } from 'sequelize';
 import type { Refusal } from '../domain/errors.ts';
-import { formatAmount } from '../domain/money.ts';
 import type { Moment, Order } from '../domain/order.ts';
 import type { OrderStatus } from '../domain/order-record.ts';
 import type { Result } from '../domain/result.ts';
-import type { Duration } from '../domain/time.ts';
-import { minorUnits } from '../mixins/currencies.ts';
 import type { Models, OrderRow } from '../mixins/database/models.ts';
 import { type Reads, reading, readMixin } from '../mixins/database/read-adapter.ts';
 import { UnitOfWork } from '../mixins/database/unit-of-work.ts';
 import { readClock } from '../mixins/database-clock.ts';
-import { cursorOfId, idOfCursor } from '../mixins/ids.ts';
-import { type IdempotencyKey, Intake } from '../mixins/intake.ts';
+import { cursorOfId, cursorOfSequence, idOfCursor, sequenceOfCursor } from '../mixins/ids.ts';
+import { Intake } from '../mixins/intake.ts';
 import { OrderWatch } from '../mixins/order-watch.ts';
 import type { Platform } from '../mixins/platform.ts';
 import { READ_POLICY } from '../mixins/policies.ts';
-import { parseDuration } from '../mixins/settings.ts';
 import { assertInTime } from '../mixins/transporters/once-in-time.ts';
 import { callerOf, isAdmin, type Meta, maySee } from './orders/caller.ts';
+import { readNewOrder } from './orders/new-order.ts';
 import { type OrderDto, orderToDto, rowToDto, viewToDto } from './orders/order-dto.ts';
 import {
-	amountOf,
-	CREATE_PARAMS,
 	type CreateParams,
 	GET_PARAMS,
 	type GetParams,
+	HISTORY_PARAMS,
+	type HistoryParams,
 	ID_PARAMS,
 	LIST_PARAMS,
 	type ListParams,
@@ -98,21 +94,15 @@ export function ordersService(platform: Platform, models: Models): ServiceSchema
 		mixins: [readMixin(models.orders)],
 		actions: {
 			create: {
-				params: CREATE_PARAMS,
+				// Checked by the handler: what is refused today may have been taken yesterday, and is answered then.
 				async handler(ctx: Context<CreateParams, Meta>): Promise<OrderDto> {
 					const { params, meta } = ctx;
-					const caller = callerOf(meta);
-					const amount = amountOf(params.amount, params.currency ?? settings.defaultCurrency);
-					const window = params.cancellationWindow === undefined ? undefined : parseDuration(params.cancellationWindow);
+					const { subject } = callerOf(meta);
+					const { command, idempotency } = readNewOrder(params, subject, settings);
 					const placed = await intake.place({
-						command: {
-							owner: caller.subject,
-							productName: params.productName,
-							amount,
-							paymentMethod: params.paymentMethod ?? 'card_ok',
-							cancellationWindow: window ?? settings.cancellationWindow,
-						},
-						idempotency: idempotencyOf(params, formatAmount(amount, minorUnits), window ?? null),
+						caller: subject,
+						command,
+						idempotency,
 						traceparent: meta.traceparent ?? null,
 						assertInTime: () => assertInTime(ctx),
 						answer: orderToDto,
@@ -180,19 +170,26 @@ export function ordersService(platform: Platform, models: Models): ServiceSchema
 				},
 			},
 			history: {
-				params: ID_PARAMS,
+				params: HISTORY_PARAMS,
 				retryPolicy: READ_POLICY,
-				async handler(this: Self, ctx: IdContext) {
+				async handler(this: Self, ctx: Context<HistoryParams, Meta>) {
 					const { now } = await read(this, ctx);
 					ctx.meta.$responseHeaders = { Date: dateOf(now) };
+					const { id: orderId, limit, cursor } = ctx.params;
+					const after = cursor === undefined ? 0 : sequenceOfCursor(cursor);
 					const rows = await reading(database, () =>
-						models.events.findAll({ where: { orderId: ctx.params.id }, order: [['sequence', 'ASC']] }),
+						models.events.findAll({
+							where: { orderId, sequence: { [Op.gt]: after } } as never,
+							order: [['sequence', 'ASC']],
+							limit: limit + 1,
+						}),
 					);
-					const data = rows.map((row) => {
+					const data = rows.slice(0, limit).map((row) => {
 						const { id, type, occurredAt, sequence, data: event } = row.get({ plain: true });
 						return { id, type, occurredAt: occurredAt.toISOString(), sequence, data: event };
 					});
-					return { data };
+					const last = data.at(-1);
+					return { data, nextCursor: rows.length > limit && last ? cursorOfSequence(last.sequence) : null };
 				},
 			},
 			cancel: {
@@ -255,11 +252,3 @@ const NARROWED: Readonly<Record<OrderStatus, object>> = {
 };
 
 const notFound = (): Error => new Errors.MoleculerClientError('There is no such order.', 404, 'Orders.NotFound');
-
-/** Bodies are compared as validated, before any default that a setting could change. */
-function idempotencyOf(params: CreateParams, amount: string, window: Duration | null): IdempotencyKey | null {
-	const { idempotencyKey: key, productName, currency, paymentMethod } = params;
-	if (key === undefined) return null;
-	const body = JSON.stringify([productName, amount, currency ?? null, window, paymentMethod ?? null]);
-	return { key, fingerprint: hash('sha256', body, 'base64') };
-}

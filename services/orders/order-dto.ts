@@ -3,7 +3,7 @@ import type { Order } from '../../domain/order.ts';
 import type { OrderRecord, OrderStatus } from '../../domain/order-record.ts';
 import type { PaymentStatus } from '../../domain/payment.ts';
 import { toIso } from '../../domain/time.ts';
-import { minorUnits } from '../../mixins/currencies.ts';
+import { storedUnits } from '../../mixins/currencies.ts';
 import type { OrderRow } from '../../mixins/database/models.ts';
 import type { OrderView } from '../../mixins/database/orders-reading.ts';
 import { orderNumber } from '../../mixins/ids.ts';
@@ -45,7 +45,7 @@ function toDto(order: Fields, times: Times<number | Date>, paymentStatus: Paymen
 		id: order.id,
 		orderNumber: orderNumber(order.id),
 		productName: order.productName,
-		amount: formatAmount(order.amount, minorUnits),
+		amount: formatAmount(order.amount, storedUnits),
 		currency: order.amount.currency,
 		status: order.status,
 		paymentStatus,

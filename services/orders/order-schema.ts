@@ -2,9 +2,9 @@
 import { EVENT_TYPES } from '../../domain/events.ts';
 import { ORDER_STATUSES } from '../../domain/order-record.ts';
 import { PAYMENT_STATUSES } from '../../domain/payment.ts';
-import { CURRENCIES } from '../../mixins/currencies.ts';
 import type { Schema } from '../../mixins/json-schema.ts';
 import type { OrderDto } from './order-dto.ts';
+import { SMALLEST_AMOUNT } from './params.ts';
 
 const time = (description: string): Schema => ({
 	type: 'string',
@@ -22,8 +22,12 @@ const ORDER_PROPERTIES: Readonly<Record<keyof OrderDto, Schema>> = {
 		pattern: '^ORD-[0-9A-HJKMNP-TV-Z]{26}$',
 	},
 	productName: { type: 'string' },
-	amount: { type: 'number', description: 'Major units, exactly.', exclusiveMinimum: 0 },
-	currency: { type: 'string', description: 'ISO 4217.', enum: CURRENCIES },
+	amount: { type: 'number', format: 'double', description: 'Major units, exactly.', minimum: SMALLEST_AMOUNT },
+	currency: {
+		type: 'string',
+		description: 'ISO 4217; of an old order also one that is payable no more.',
+		pattern: '^[A-Z]{3}$',
+	},
 	status: { type: 'string', enum: ORDER_STATUSES },
 	paymentStatus: {
 		type: 'string',

@@ -2,10 +2,9 @@
  * What the actions of orders take, as JSON Schema: Moleculer's validator checks by these objects, the gateway reads
  * headers and queries by them, and `/openapi.json` shows them.
  */
-import { Errors } from 'moleculer';
-import { type AmountError, LARGEST_AMOUNT, type Money, parseAmount } from '../../domain/money.ts';
+import { LARGEST_AMOUNT } from '../../domain/money.ts';
 import { ORDER_STATUSES, type OrderStatus } from '../../domain/order-record.ts';
-import { CURRENCIES, minorUnits } from '../../mixins/currencies.ts';
+import { CURRENCIES } from '../../mixins/currencies.ts';
 import type { ObjectSchema, Schema } from '../../mixins/json-schema.ts';
 import { CANCELLATION_WINDOW_RANGE, formatDuration } from '../../mixins/settings.ts';
 
@@ -21,7 +20,11 @@ export interface CreateParams {
 	idempotencyKey?: string;
 }
 
-const NO_CONTROL_CHARACTERS = '^[^\\u0000-\\u001f\\u007f-\\u009f]*$';
+/** One unit of the currencies with the most decimals. */
+export const SMALLEST_AMOUNT = 0.0001;
+
+/** In the words that the regular expressions of all languages have: `\\u` is none of RE2's and PCRE's. */
+const NO_CONTROL_CHARACTERS = '^[^\\x00-\\x1f\\x7f-\\x9f]*$';
 const { min, max } = CANCELLATION_WINDOW_RANGE;
 
 /** The body of `POST /orders`. */
@@ -40,9 +43,10 @@ export const CREATE_BODY = {
 		},
 		amount: {
 			type: 'number',
+			format: 'double',
 			description:
 				'The price in major units, with no more decimals than the currency has by ISO 4217, counted as they are written: `10.500` has three. Kept exactly.',
-			exclusiveMinimum: 0,
+			minimum: SMALLEST_AMOUNT,
 			maximum: Number(LARGEST_AMOUNT),
 			examples: [19.9],
 		},
@@ -83,10 +87,18 @@ export const IDEMPOTENCY_KEY = {
 	examples: ['7c1f4be0-55a3-4d1a-9e8e-2f1f4c9b0d11'],
 } as const satisfies Schema;
 
-/** The body, with the amount also as the source text of a JSON number, and the key. */
+/**
+ * What a request for an order has to look like, today as ever: the body with the amount also as the source text of a JSON
+ * number, in a currency of any list, and the key.
+ */
 export const CREATE_PARAMS = {
 	...CREATE_BODY,
-	properties: { ...CREATE_BODY.properties, amount: { type: ['string', 'number'] }, idempotencyKey: IDEMPOTENCY_KEY },
+	properties: {
+		...CREATE_BODY.properties,
+		amount: { type: ['string', 'number'] },
+		currency: { type: 'string', pattern: '^[A-Z]{3}$' },
+		idempotencyKey: IDEMPOTENCY_KEY,
+	},
 } as const satisfies ObjectSchema;
 
 const ID = {
@@ -144,19 +156,28 @@ export const LIST_PARAMS = {
 	additionalProperties: false,
 } as const satisfies ObjectSchema;
 
-const AMOUNT_MESSAGES: Record<AmountError, string> = {
-	'not-a-number': 'Must be a number.',
-	'not-positive': 'Must be above 0.',
-	'too-large': `Must be at most ${LARGEST_AMOUNT}.`,
-	'too-many-decimals': 'Has more decimals than the currency.',
-	'unknown-currency': 'Must be a currency code of ISO 4217 in capitals.',
-};
-
-/** The amount in minor units; throws a validation error. */
-export function amountOf(amount: string | number, currency: string): Money {
-	const parsed = parseAmount(String(amount), currency, minorUnits);
-	if (parsed.ok) return parsed.value;
-	throw new Errors.ValidationError('Parameters validation error!', 'VALIDATION_ERROR', [
-		{ field: 'amount', type: parsed.error, message: AMOUNT_MESSAGES[parsed.error] },
-	]);
+export interface HistoryParams {
+	id: string;
+	limit: number;
+	cursor?: string;
 }
+
+/** The query of a history. */
+export const HISTORY_QUERY = {
+	type: 'object',
+	properties: {
+		limit: { type: 'integer', description: 'The most events of one page.', minimum: 1, maximum: 1000, default: 1000 },
+		cursor: {
+			type: 'string',
+			description: 'The `nextCursor` of the page before; opaque.',
+			pattern: '^[A-Za-z0-9_-]{2,12}$',
+			format: 'history-cursor',
+		},
+	},
+	additionalProperties: false,
+} as const satisfies ObjectSchema;
+
+export const HISTORY_PARAMS = {
+	...ID_PARAMS,
+	properties: { ...ID_PARAMS.properties, ...HISTORY_QUERY.properties },
+} as const satisfies ObjectSchema;

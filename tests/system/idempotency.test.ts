@@ -94,9 +94,11 @@ describe('the same request', () => {
 	it('stays it where other defaults are set', async () => {
 		const key = newKey();
 		const first = await create(TEA, key);
-		const other = await startTestApplication(database, { CANCELLATION_WINDOW: '2h', DEFAULT_CURRENCY: 'EUR' });
+		const other = await startTestApplication(database, { CANCELLATION_WINDOW: '2h', DEFAULT_CURRENCY: 'JPY' });
 		try {
 			expect(await create(TEA, key, other.url)).toMatchObject({ status: 201, replayed: 'true', text: first.text });
+			// The yen has no decimals: as a new order it is refused.
+			expect(await create(TEA, newKey(), other.url)).toMatchObject({ status: 422 });
 		} finally {
 			await other.stop();
 		}

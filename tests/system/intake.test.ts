@@ -1,4 +1,5 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from '@jest/globals';
+import { ok } from '../../domain/result.ts';
 import { Intake, type Placed, type PlaceRequest } from '../../mixins/intake.ts';
 import { startTestDatabase, type TestDatabase } from '../support/database.ts';
 import { until } from '../support/until.ts';
@@ -25,14 +26,16 @@ function request(
 	key: string | null,
 	change: { minor?: bigint; fingerprint?: string; owner?: string } = {},
 ): PlaceRequest<Answer> {
+	const owner = change.owner ?? 'tester';
 	return {
-		command: {
-			owner: change.owner ?? 'tester',
+		caller: owner,
+		command: ok({
+			owner,
 			productName: 'Tea "with" quotes, {braces}, \\backslashes\\ and ünïcödé',
 			amount: { minor: change.minor ?? 1_990n, currency: 'USD' },
 			paymentMethod: 'card_ok',
 			cancellationWindow: 60_000,
-		},
+		}),
 		idempotency: key === null ? null : { key, fingerprint: change.fingerprint ?? 'same' },
 		traceparent: null,
 		answer: (order) => ({ id: order.record.id }),
@@ -138,10 +141,14 @@ describe('taking orders in', () => {
 			await held;
 		});
 		await isTaken;
+		const begin = performance.now();
 		const waiting = one.place(request('held'));
 		const neighbours = await Promise.all(Array.from({ length: 20 }, (_, place) => one.place(request(`free-${place}`))));
 		expect(neighbours.every(({ kind }) => kind === 'created')).toBe(true);
 		expect(await waiting).toEqual({ kind: 'in-progress' });
+		// By the clock, however long its looks take.
+		expect(performance.now() - begin).toBeGreaterThan(4_900);
+		expect(performance.now() - begin).toBeLessThan(5_600);
 		release();
 		await stranger;
 		expect(await one.place(request('held'))).toMatchObject({ kind: 'created' });

@@ -1,7 +1,7 @@
 import { readFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { describe, expect, it } from '@jest/globals';
-import { minorUnits } from '../../mixins/currencies.ts';
+import { CURRENCIES, LIST_DATE, minorUnits, storedUnits } from '../../mixins/currencies.ts';
 
 describe('minorUnits', () => {
 	/** ISO's own list as it was published; the package brings it along. Code → minor unit, "N.A." for none. */
@@ -12,10 +12,26 @@ describe('minorUnits', () => {
 		),
 	);
 
-	it('is what ISO 4217 publishes, for every currency', () => {
+	/** What ISO changed between the package's list and ours. */
+	const WITHDRAWN = ['ANG', 'BGN', 'CUC'];
+	const ADDED = ['XAD', 'XCG'];
+
+	it(`is what ISO 4217 publishes, for every currency, with what it changed until ${LIST_DATE}`, () => {
 		expect(published.size).toBeGreaterThan(170);
-		const expected = [...published].map(([code, units]) => [code, units === 'N.A.' ? undefined : Number(units)]);
+		const expected = [...published].map(([code, units]) => [
+			code,
+			units === 'N.A.' || WITHDRAWN.includes(code) ? undefined : Number(units),
+		]);
 		expect([...published.keys()].map((code) => [code, minorUnits(code)])).toEqual(expected);
+		expect(CURRENCIES.filter((code) => !published.has(code))).toEqual(ADDED);
+		expect(ADDED.map(minorUnits)).toEqual([2, 2]);
+	});
+
+	it('keeps the decimals of a currency for the orders in it, whatever becomes of it', () => {
+		for (const code of CURRENCIES) expect([code, storedUnits(code)]).toEqual([code, minorUnits(code)]);
+		expect([...WITHDRAWN, 'OLD'].map((code) => [minorUnits(code), storedUnits(code)])).toEqual(
+			Array(4).fill([undefined, 2]),
+		);
 	});
 
 	it.each<[string, number]>([

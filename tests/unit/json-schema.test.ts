@@ -45,8 +45,7 @@ describe('an order', () => {
 		],
 		[{ ...TEA, productName: 'a\ud800' }, [['productName', 'Must be well-formed Unicode.']]],
 		[{ ...TEA, amount: true }, [['amount', 'Must be a string or a number.']]],
-		[{ ...TEA, currency: 'usd' }, [['currency', expect.stringMatching(/^Must be one of the \d+ values/) as never]]],
-		[{ ...TEA, currency: 'XAU' }, [['currency', expect.any(String) as never]]],
+		[{ ...TEA, currency: 'usd' }, [['currency', expect.any(String) as never]]],
 		[
 			{ ...TEA, cancellationWindow: '999ms' },
 			[['cancellationWindow', expect.stringContaining('from 1s to 7d') as never]],

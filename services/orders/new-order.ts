@@ -1,0 +1,76 @@
+/**
+ * Reads the parameters of `orders.create`. What was taken once is answered for ever, whatever list or default has changed
+ * since. So two things are kept apart: what a request says, by which its repetition is known, and whether an order may
+ * be placed so today, which is asked of new orders alone.
+ */
+import { hash } from 'node:crypto';
+import { Errors } from 'moleculer';
+import { type AmountError, formatDecimal, LARGEST_AMOUNT, moneyOf, parseDecimal } from '../../domain/money.ts';
+import type { PlaceOrder } from '../../domain/order.ts';
+import { ok, type Result, refuse } from '../../domain/result.ts';
+import { LIST_DATE, minorUnits } from '../../mixins/currencies.ts';
+import type { IdempotencyKey } from '../../mixins/intake.ts';
+import { compile } from '../../mixins/json-schema.ts';
+import { parseDuration, type Settings } from '../../mixins/settings.ts';
+import { CREATE_PARAMS, type CreateParams } from './params.ts';
+
+export interface NewOrder {
+	/** null without an `Idempotency-Key` */
+	readonly idempotency: IdempotencyKey | null;
+	/** what to place, or why it is refused today: a validation error */
+	readonly command: Result<PlaceOrder, Error>;
+}
+
+const checkShape = compile(CREATE_PARAMS);
+
+const AMOUNT_MESSAGES: Readonly<Record<Exclude<AmountError, 'unknown-currency'>, string>> = {
+	'not-a-number': 'Must be a number.',
+	'not-positive': 'Must be above 0.',
+	'too-large': `Must be at most ${LARGEST_AMOUNT}.`,
+	'too-many-decimals': 'Has more decimals than the currency.',
+};
+const CURRENCY_MESSAGE = `Must be a currency code of ISO 4217 in capitals, as of ${LIST_DATE}.`;
+
+/** Throws a validation error that names every wrong field, for what no order was ever made of. */
+export function readNewOrder(
+	params: CreateParams,
+	owner: string,
+	defaults: Pick<Settings, 'cancellationWindow' | 'defaultCurrency'>,
+): NewOrder {
+	const shape = checkShape(params);
+	const messages = new Map(shape === true ? [] : shape.map(({ field, message }) => [field, message]));
+	const complain = (field: string, message: string): void => {
+		if (!messages.has(field)) messages.set(field, message);
+	};
+	const currency = params.currency ?? defaults.defaultCurrency;
+	if (minorUnits(currency) === undefined) complain('currency', CURRENCY_MESSAGE);
+	const written = parseDecimal(String(params.amount));
+	const amount = written.ok ? moneyOf(written.value, currency, minorUnits) : written;
+	if (!amount.ok && amount.error !== 'unknown-currency') complain('amount', AMOUNT_MESSAGES[amount.error]);
+	if (shape !== true || !written.ok) throw invalid(messages);
+
+	const window = params.cancellationWindow === undefined ? undefined : parseDuration(params.cancellationWindow);
+	const { productName, paymentMethod = 'card_ok' } = params;
+	const cancellationWindow = window ?? defaults.cancellationWindow;
+	return {
+		idempotency: idempotencyOf(params, formatDecimal(written.value), window ?? null),
+		command: amount.ok
+			? ok({ owner, productName, amount: amount.value, paymentMethod, cancellationWindow })
+			: refuse(invalid(messages)),
+	};
+}
+
+const invalid = (messages: ReadonlyMap<string, string>): Error =>
+	new Errors.ValidationError(
+		'Parameters validation error!',
+		'VALIDATION_ERROR',
+		Array.from(messages, ([field, message]) => ({ field, message })),
+	);
+
+/** Bodies are compared as they are written, before any default that a setting could change. */
+function idempotencyOf(params: CreateParams, amount: string, window: number | null): IdempotencyKey | null {
+	const { idempotencyKey: key, productName, currency, paymentMethod } = params;
+	if (key === undefined) return null;
+	const body = JSON.stringify([productName, amount, currency ?? null, window, paymentMethod ?? null]);
+	return { key, fingerprint: hash('sha256', body, 'base64') };
+}
