@@ -12,7 +12,7 @@ export interface Answers {
 }
 
 const TICK = 5;
-const HELLO = 'GET /health/live HTTP/1.1\r\nHost: x\r\n\r\n';
+const HELLO = 'GET /health/live HTTP/1.1\r\nHost: localhost\r\n\r\n';
 
 /** One connection, one request at a time. */
 class Line {

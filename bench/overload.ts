@@ -14,7 +14,7 @@ import { Stage } from './stage.ts';
 const BODY = JSON.stringify({ productName: 'A pound of tea', amount: 19.9, cancellationWindow: '5s' });
 const HEADERS = { 'content-type': 'application/json' };
 const REQUEST = { method: 'POST', headers: HEADERS, body: BODY } as const;
-const BYTES = `POST /orders HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: ${BODY.length}\r\n\r\n${BODY}`;
+const BYTES = `POST /orders HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nContent-Length: ${BODY.length}\r\n\r\n${BODY}`;
 /** More than are ever at work, so that no request waits for a connection. */
 const CONNECTIONS = 1_800;
 

@@ -15,7 +15,7 @@ import { NO_POLICY } from '../mixins/policies.ts';
 import { encodeResult, SUCCESS, send, sendProblem } from './gateway/answer.ts';
 import { forbidden } from './gateway/authenticate.ts';
 import { waitOf } from './gateway/conditions.ts';
-import { documents } from './gateway/documents.ts';
+import { Documents } from './gateway/documents.ts';
 import type { Door } from './gateway/door.ts';
 import { toProblem } from './gateway/errors.ts';
 import type { Alias, Gateway, GatewayDeps, Request, RootCallOptions } from './gateway/gateway.ts';
@@ -93,7 +93,7 @@ const routeOf = (door: Door) => ({
 const READ_TIMEOUT = 10_000;
 
 export function gatewayService(deps: GatewayDeps): ServiceSchema {
-	const assets = documents(deps.documents ?? { auth: false });
+	const documents = new Documents(deps.documents ?? { auth: false });
 	const schema: ServiceSchema<object, object, object, Gateway> = {
 		name: 'gateway',
 		mixins: [ApiGateway],
@@ -149,10 +149,11 @@ export function gatewayService(deps: GatewayDeps): ServiceSchema {
 				const begin = performance.now();
 				let route = 'none';
 				req.$trace = traceOf(req.headers.traceparent);
+				req.$prefix = deps.door.prefixOf(req);
 				res.setHeader('X-Request-Id', req.$trace.id);
 				try {
 					req.$target = splitTarget(req.url ?? '');
-					const { destination } = matchRoute(req.method ?? '', req.$target.path);
+					const { destination, id } = matchRoute(req.method ?? '', req.$target.path);
 					route = PATHS[destination];
 					if (destination === 'health/live') return this.answerHealth(res, ALIVE);
 					const phase = this.phase();
@@ -160,15 +161,16 @@ export function gatewayService(deps: GatewayDeps): ServiceSchema {
 						const halt = phase === 'running' ? undefined : phase;
 						return this.answerHealth(res, await readiness(() => deps.health(), halt, this.logger));
 					}
+					deps.door.checkHost(req);
 					if (destination === 'metrics') return await this.answerMetrics(req, res);
 					if (phase === 'stopping') throw new ProblemError(unavailable('The service is stopping.'));
 					if (this.load.isFull(SHARE(destination))) {
 						deps.metrics.requestRefused('overload');
-						return sendProblem(res, overloaded(), req.$trace.id);
+						return sendProblem(res, overloaded(), req.$trace.id, req.$prefix);
 					}
 					if (isDocument(destination)) {
 						await this.load.while(() => deps.door.enterUnknown(req));
-						return await assets[destination].answer(req, res);
+						return await documents.answer(destination, id, req, res);
 					}
 					refuseOtherSites(req);
 					if (destination === 'orders.get') req.$wait = waitOf(req.headers.prefer);
@@ -214,7 +216,7 @@ export function gatewayService(deps: GatewayDeps): ServiceSchema {
 				const status = $statusCode ?? (req.$alias ? SUCCESS[req.$alias.action] : 200);
 				const headers = {
 					...(status === 304 ? {} : { 'Content-Type': 'application/json' }),
-					...($location ? { Location: $location } : {}),
+					...($location ? { Location: `${req.$prefix}${$location}` } : {}),
 					...($responseHeaders?.ETag ? { 'Cache-Control': 'private, no-cache' } : {}),
 				};
 				const body = status === 304 ? null : this.encodeResponse(req, res, data);
@@ -223,7 +225,7 @@ export function gatewayService(deps: GatewayDeps): ServiceSchema {
 
 			errorHandler(this: Gateway, req: Request, res: ServerResponse, err: unknown) {
 				req.$leave?.();
-				const problem = toProblem(err, req.$alias?.action === 'orders.list');
+				const problem = toProblem(err, req.method === 'GET' || req.method === 'HEAD');
 				const refusal = REFUSALS[problem.code];
 				if (refusal !== undefined) deps.metrics.requestRefused(refusal);
 				// Nothing of the request itself: a path can hold line breaks.
@@ -233,7 +235,8 @@ export function gatewayService(deps: GatewayDeps): ServiceSchema {
 					this.logger.warn(`${what} unavailable:`, String(err));
 				}
 				const { Date: now } = req.$ctx?.meta.$responseHeaders ?? {};
-				sendProblem(res, now ? { ...problem, headers: { ...problem.headers, Date: now } } : problem, req.$trace.id);
+				const dated = now ? { ...problem, headers: { ...problem.headers, Date: now } } : problem;
+				sendProblem(res, dated, req.$trace.id, req.$prefix);
 			},
 
 			sendError(this: Gateway, req: Request, res: ServerResponse, err: unknown) {
@@ -259,10 +262,14 @@ export function gatewayService(deps: GatewayDeps): ServiceSchema {
 					http_requests_at_work_limit: this.load.limit,
 				}),
 			);
-			this.server = new GatewayServer((req, res) => void this.dispatch(req as Request, res), {
-				...LIMITS,
-				...deps.limits,
-			});
+			const answer = (req: IncomingMessage, res: ServerResponse): void => {
+				// Whatever fails even while a failure is told ends this connection, and not the process.
+				this.dispatch(req as Request, res).catch((error) => {
+					this.logger.error('a request could not be answered:', error);
+					res.destroy();
+				});
+			};
+			this.server = new GatewayServer(answer, { ...LIMITS, ...deps.limits });
 			// No alias is generated here, so there is nothing to regenerate and to announce when services come and go.
 			this.regenerateAllAutoAliases = () => undefined;
 			// The broker stops its services side by side: requests under way need the others until they have their answer.

@@ -53,7 +53,8 @@ export function sendProblem(
 	res: ServerResponse,
 	problem: Problem,
 	traceId = traceOf(res.req.headers.traceparent).id,
+	prefix = '',
 ): void {
 	const headers = { 'X-Request-Id': traceId, ...problem.headers, 'Content-Type': PROBLEM_TYPE };
-	send(res, problem.status, headers, encodeProblem(problem, traceId));
+	send(res, problem.status, headers, encodeProblem(problem, traceId, prefix));
 }

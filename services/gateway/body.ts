@@ -6,6 +6,7 @@
  */
 import { isUtf8 } from 'node:buffer';
 import type { IncomingMessage } from 'node:http';
+import { MIMEType } from 'node:util';
 import { malformed, ProblemError, tooLarge, unsupported } from './problem.ts';
 
 export const BODY_LIMIT = 16 * 1024;
@@ -45,18 +46,24 @@ function requireJson(req: IncomingMessage): void {
 		throw new ProblemError(unsupported('A compressed body is not accepted.', 'Accept-Encoding'));
 	}
 	const type = req.headers['content-type'];
-	if (type === 'application/json') return;
-	const [essence, ...parameters] = (type ?? '').toLowerCase().split(';');
-	if (essence?.trim() !== 'application/json') {
-		throw new ProblemError(unsupported('The body has to be application/json.', 'Accept'));
-	}
-	for (const parameter of parameters) {
-		const [name, value = ''] = parameter.split('=');
-		if (name?.trim() === 'charset' && value.trim().replaceAll('"', '') !== 'utf-8') {
-			throw new ProblemError(unsupported('JSON is read as UTF-8 only.', 'Accept'));
-		}
+	if (type !== 'application/json') requireJsonType(type ?? '');
+}
+
+/** How UTF-8 is called (https://encoding.spec.whatwg.org/#names-and-labels), by those who write it themselves. */
+const UTF_8 = /^utf-?8$/i;
+
+/** Media types are read as the MIME Sniffing standard says: case, quotes and other parameters do not matter. */
+function requireJsonType(type: string): void {
+	if (!MEDIA_TYPE.test(type)) throw new ProblemError(unsupported('The body has to be application/json.', 'Accept'));
+	const charset = new MIMEType(type).params.get('charset');
+	if (charset && !UTF_8.test(charset)) {
+		throw new ProblemError(
+			unsupported('JSON is read in UTF-8 only, and the charset of the body is another.', 'Accept'),
+		);
 	}
 }
+
+const MEDIA_TYPE = /^[\t ]*application\/json[\t ]*(?:;|$)/i;
 
 /** Refuses at the first byte too many; what still comes is thrown away unread, for as long as Node's request time-out. */
 function readBytes(req: IncomingMessage): Promise<Buffer> {
@@ -85,7 +92,8 @@ function readBytes(req: IncomingMessage): Promise<Buffer> {
 
 function parseExact(bytes: Buffer): Body {
 	if (!isUtf8(bytes)) throw new ProblemError(malformed('The body is not valid UTF-8.'));
-	const text = bytes.toString();
+	// A byte order mark says nothing in UTF-8, and may be ignored (RFC 8259, section 8.1).
+	const text = bytes.toString().replace(/^\ufeff/, '');
 	try {
 		const value: unknown = JSON.parse(text);
 		return { value, amount: hasAmount(value) ? (onlyAmount(text) ?? amountOf(text)) : undefined };

@@ -1,4 +1,4 @@
-/** From where a request comes, past the proxies that are trusted. */
+/** From where a request comes, past the proxies that are trusted, and below which path they show the gateway. */
 import type { IncomingMessage } from 'node:http';
 import { BlockList, isIP } from 'node:net';
 import type { Subnet } from '../../mixins/settings/access.ts';
@@ -20,6 +20,13 @@ export class ClientAddresses {
 	of(req: IncomingMessage): string {
 		const peer = plainAddress(req.socket.remoteAddress ?? '') ?? 'unknown';
 		return networkOf(this.#believes ? this.#clientOf(req, peer) : peer);
+	}
+
+	/** The path that the last proxy took away (`X-Forwarded-Prefix`), such as `/shop/api`; empty if there is none. */
+	prefixOf({ headers, socket }: IncomingMessage): string {
+		const prefix = headers['x-forwarded-prefix'];
+		if (!this.#believes || typeof prefix !== 'string' || !PREFIX.test(prefix)) return '';
+		return this.#trusts(plainAddress(socket.remoteAddress ?? '') ?? '') ? prefix.replace(/\/$/, '') : '';
 	}
 
 	#clientOf({ headers }: IncomingMessage, peer: string): string {
@@ -47,6 +54,9 @@ export class ClientAddresses {
 		return family !== 0 && this.#trusted.check(address, family === 6 ? 'ipv6' : 'ipv4');
 	}
 }
+
+/** An absolute path, and nothing that could be another host's: `//host` has an empty first segment. */
+const PREFIX = /^(?:\/[\w.~-]+)+\/?$/;
 
 /** One parameter of a forwarded element, with the comma or semicolon behind it (RFC 7239, section 4). */
 const PARAMETER = /[ \t]*(?:([\w!#$%&'*+.^`|~-]+)=(?:([\w!#$%&'*+.^`|~-]+)|"((?:[^"\\]|\\.)*)"))?[ \t]*([,;]|$)/y;

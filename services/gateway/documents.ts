@@ -1,9 +1,19 @@
-/** `/openapi.json`, and the page that shows it: all of it served from here, nothing from outside. */
+/**
+ * `/openapi.json`, the page that shows it, and a page for each problem: all of it served from here, nothing from outside.
+ * What leads from one to another is relative, so that it works below any prefix that a proxy adds.
+ */
 import { readFile } from 'node:fs/promises';
+import type { IncomingMessage, ServerResponse } from 'node:http';
 import { join } from 'node:path';
+import { send } from './answer.ts';
 import { Asset } from './asset.ts';
 import { type DocumentOptions, openApiDocument } from './openapi/document.ts';
-import { DOCUMENTS, type DocumentName } from './routes.ts';
+import { ProblemError, routeNotFound } from './problem.ts';
+import { PROBLEM_CODES, PROBLEMS, type ProblemCode, problemType } from './problem-codes.ts';
+import { DOCUMENTS, type DocumentName, wayUp } from './routes.ts';
+
+/** The page, from the root. */
+const REFERENCE = DOCUMENTS.reference.slice(1);
 
 const SCALAR = join(import.meta.dirname, '../../node_modules/@scalar/fastify-api-reference');
 
@@ -39,33 +49,85 @@ const CONFIGURATION = {
 	defaultHttpClient: { targetKey: 'shell', clientKey: 'curl' },
 };
 
-export function documents(options: DocumentOptions): Readonly<Record<DocumentName, Asset>> {
-	return {
-		openapi: new Asset({
-			type: 'application/json',
-			load: async () => Buffer.from(JSON.stringify(openApiDocument(options))),
-			headers: REVALIDATED,
-		}),
-		reference: new Asset({
-			type: 'text/html; charset=utf-8',
-			load: async () => Buffer.from(page(await scalarVersion())),
-			headers: { ...REVALIDATED, 'Content-Security-Policy': PAGE_POLICY },
-		}),
-		'reference/script': new Asset({
-			type: 'text/javascript; charset=utf-8',
-			load: () => readFile(join(SCALAR, 'dist/js/standalone.js')),
-			headers: IMMUTABLE,
-		}),
-	};
+/** A page without scripts and styles; the icon is empty. */
+const PROBLEM_POLICY = "default-src 'none'; img-src data:; base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
+
+const HTML = 'text/html; charset=utf-8';
+
+/** Each problem by the name that ends its `type`. */
+const KINDS = new Map(PROBLEM_CODES.map((code) => [problemType(code), code]));
+
+/**
+ * Runs before Scalar, which takes a relative server for one at the root of the origin, and not beside the document.
+ * The version of the script's URL is that of both.
+ */
+const PRELUDE = `{
+	const { dataset } = document.getElementById('api-reference');
+	const servers = [{ url: new URL('../..', document.currentScript.src).href.slice(0, -1) }];
+	dataset.configuration = JSON.stringify({ ...JSON.parse(dataset.configuration), servers });
+}
+`;
+const PRELUDE_VERSION = 1;
+
+export class Documents {
+	readonly #options: DocumentOptions;
+	/** by name and by the way up to the root, which is longer for a path that ends in a slash */
+	readonly #assets = new Map<string, Asset>();
+
+	constructor(options: DocumentOptions) {
+		this.#options = options;
+	}
+
+	/** Throws 404 for a problem that there is not. */
+	async answer(name: DocumentName, slug: string, req: IncomingMessage, res: ServerResponse): Promise<void> {
+		const up = wayUp(req.url ?? '');
+		if (name === 'root') return send(res, 303, { Location: `${up}${REFERENCE}` }, '');
+		const key = `${name} ${slug} ${up}`;
+		const asset = this.#assets.get(key) ?? this.#make(name, slug, up);
+		this.#assets.set(key, asset);
+		await asset.answer(req, res);
+	}
+
+	#make(name: Exclude<DocumentName, 'root'>, slug: string, up: string): Asset {
+		switch (name) {
+			case 'openapi':
+				return new Asset({
+					type: 'application/json',
+					load: async () => Buffer.from(JSON.stringify(openApiDocument({ ...this.#options, server: up.slice(0, -1) }))),
+					headers: REVALIDATED,
+				});
+			case 'reference':
+				return new Asset({
+					type: HTML,
+					load: async () => Buffer.from(page(await scalarVersion(), up)),
+					headers: { ...REVALIDATED, 'Content-Security-Policy': PAGE_POLICY },
+				});
+			case 'reference/script':
+				return new Asset({
+					type: 'text/javascript; charset=utf-8',
+					load: async () =>
+						Buffer.concat([Buffer.from(PRELUDE), await readFile(join(SCALAR, 'dist/js/standalone.js'))]),
+					headers: IMMUTABLE,
+				});
+			case 'problem': {
+				const code = KINDS.get(`/problems/${slug}`);
+				if (code === undefined) throw new ProblemError(routeNotFound());
+				return new Asset({
+					type: HTML,
+					load: async () => Buffer.from(problemPage(code, up)),
+					headers: { ...REVALIDATED, 'Content-Security-Policy': PROBLEM_POLICY },
+				});
+			}
+		}
+	}
 }
 
 async function scalarVersion(): Promise<string> {
 	const { version }: { version: string } = JSON.parse(await readFile(join(SCALAR, 'package.json'), 'utf8'));
-	return version;
+	return `${version}.${PRELUDE_VERSION}`;
 }
 
-/** Relative, so that the page works below any prefix that a proxy adds. */
-const page = (version: string): string => `<!doctype html>
+const page = (version: string, up: string): string => `<!doctype html>
 <html lang="en">
 <head>
 <meta charset="utf-8">
@@ -74,11 +136,34 @@ const page = (version: string): string => `<!doctype html>
 <link rel="icon" href="data:,">
 </head>
 <body>
-<script id="api-reference" data-url="${DOCUMENTS.openapi}" data-configuration="${attribute(CONFIGURATION)}"></script>
-<script src="${DOCUMENTS['reference/script']}?v=${version}"></script>
+<script id="api-reference" data-url="${up}${DOCUMENTS.openapi.slice(1)}" data-configuration="${attribute(CONFIGURATION)}"></script>
+<script src="${up}${DOCUMENTS['reference/script'].slice(1)}?v=${version}"></script>
 </body>
 </html>
 `;
 
-const attribute = (value: unknown): string =>
-	JSON.stringify(value).replaceAll('&', '&amp;').replaceAll('"', '&quot;').replaceAll('<', '&lt;');
+/** The table's row, in words. */
+function problemPage(code: ProblemCode, up: string): string {
+	const { status, title, meaning } = PROBLEMS[code];
+	return `<!doctype html>
+<html lang="en">
+<head>
+<meta charset="utf-8">
+<meta name="viewport" content="width=device-width, initial-scale=1">
+<title>${escaped(title)}</title>
+<link rel="icon" href="data:,">
+</head>
+<body>
+<h1>${escaped(title)}</h1>
+<p><code>${escaped(code)}</code>, HTTP status ${status}</p>
+<p>${escaped(meaning).replaceAll(/`([^`]*)`/g, '<code>$1</code>')}</p>
+<p><a href="${up}${REFERENCE}">All operations and their problems</a></p>
+</body>
+</html>
+`;
+}
+
+const escaped = (text: string): string =>
+	text.replaceAll('&', '&amp;').replaceAll('"', '&quot;').replaceAll('<', '&lt;');
+
+const attribute = (value: unknown): string => escaped(JSON.stringify(value));

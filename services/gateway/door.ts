@@ -8,18 +8,21 @@ import type { Access } from '../../mixins/settings/access.ts';
 import type { Caller } from '../orders/caller.ts';
 import { ANYBODY, type Authenticator, authenticatorOf } from './authenticate.ts';
 import { ClientAddresses } from './client-address.ts';
+import { refuseOtherHosts } from './host.ts';
 import { type Problem, ProblemError, problem } from './problem.ts';
 
 export class Door {
 	readonly #authenticator: Authenticator;
 	readonly #limiter: RateLimiter | undefined;
 	readonly #addresses: ClientAddresses;
+	readonly #ownHostsOnly: boolean;
 
 	/** The limit is shared through the database. */
 	constructor({ auth, rateLimit, trustProxy }: Access, database: Pick<Database, 'query'>, log: Log) {
 		this.#authenticator = authenticatorOf(auth, log);
 		this.#limiter = rateLimit && new RateLimiter(rateLimit, database, log);
 		this.#addresses = new ClientAddresses(trustProxy);
+		this.#ownHostsOnly = auth.kind === 'off' && auth.ownHostsOnly;
 	}
 
 	/** what is missing before anybody can be let in; undefined if nothing is */
@@ -34,6 +37,16 @@ export class Door {
 
 	async stop(): Promise<void> {
 		await Promise.all([this.#authenticator.stop(), this.#limiter?.stop()]);
+	}
+
+	/** Throws the problem of what is meant for another host, where nothing else tells strangers apart. */
+	checkHost(req: IncomingMessage): void {
+		if (this.#ownHostsOnly) refuseOtherHosts(req);
+	}
+
+	/** The path below which the client sees the gateway, as far as a trusted proxy says so. */
+	prefixOf(req: IncomingMessage): string {
+		return this.#addresses.prefixOf(req);
 	}
 
 	/** Who makes a request. Throws the problem of whoever is not let in, or comes too often. */

@@ -40,6 +40,8 @@ export interface Alias {
 export interface Request extends IncomingMessage {
 	$trace: Trace;
 	$target: Target;
+	/** the path below which the client sees the gateway; empty where nobody says so */
+	$prefix: string;
 	/** seconds that this request is ready to wait */
 	$wait: number | undefined;
 	$params: unknown;

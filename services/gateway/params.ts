@@ -3,8 +3,8 @@
  * names and types of query values and the form of headers are read from the same schemas.
  */
 import type { IncomingMessage } from 'node:http';
-import { compile, type ObjectSchema, type Schema } from '../../mixins/json-schema.ts';
-import { CREATE_BODY, IDEMPOTENCY_KEY, LIST_PARAMS } from '../orders/params.ts';
+import { type Check, compile, type ObjectSchema, type Schema } from '../../mixins/json-schema.ts';
+import { CREATE_BODY, HISTORY_QUERY, IDEMPOTENCY_KEY, LIST_PARAMS } from '../orders/params.ts';
 import { readJson, readOptionalJson } from './body.ts';
 import { entityTags, waitOf } from './conditions.ts';
 import { type Fault, invalid, malformed, ProblemError, pointerTo } from './problem.ts';
@@ -13,7 +13,15 @@ import type { OrderAction } from './routes.ts';
 export type Params = Record<string, unknown>;
 
 const UUID = /^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$/i;
-const NOTHING: ObjectSchema = { type: 'object', properties: {}, additionalProperties: false };
+interface Query {
+	readonly properties: Readonly<Record<string, Schema>>;
+	readonly check: Check;
+}
+
+const queryOf = (schema: ObjectSchema): Query => ({ properties: schema.properties, check: compile(schema) });
+const NOTHING = queryOf({ type: 'object', properties: {}, additionalProperties: false });
+const LIST = queryOf(LIST_PARAMS);
+const HISTORY = queryOf(HISTORY_QUERY);
 const isKey = compile(IDEMPOTENCY_KEY);
 const checkBody = compile(CREATE_BODY);
 
@@ -24,13 +32,14 @@ export async function paramsOf(action: OrderAction, req: IncomingMessage, id: st
 			readQuery(query, NOTHING);
 			return createParams(req);
 		case 'orders.list':
-			return readQuery(query, LIST_PARAMS);
+			return readQuery(query, LIST);
 		case 'orders.get':
 			readQuery(query, NOTHING);
 			return { id: uuid(id), ...conditions(req) };
-		case 'orders.history':
-			readQuery(query, NOTHING);
-			return { id: uuid(id) };
+		case 'orders.history': {
+			const page = readQuery(query, HISTORY);
+			return { ...page, id: uuid(id) };
+		}
 		default: {
 			readQuery(query, NOTHING);
 			const body = await readOptionalJson(req);
@@ -79,7 +88,8 @@ function uuid(id: string): string {
 	return id.toLowerCase();
 }
 
-function readQuery(query: string, { properties }: ObjectSchema): Params {
+/** The action checks the values; where a name is wrong as well, they are checked here, so that all is told at once. */
+function readQuery(query: string, { properties, check }: Query): Params {
 	if (query === '') return {};
 	const params: Params = {};
 	const faults = new Map<string, string>();
@@ -90,6 +100,10 @@ function readQuery(query: string, { properties }: ObjectSchema): Params {
 		else params[name] = fromText(value, schema);
 	}
 	if (faults.size > 0) {
+		const wrong = check(params);
+		for (const { field, message } of wrong === true ? [] : wrong) {
+			if (!faults.has(field)) faults.set(field, message);
+		}
 		throw new ProblemError(invalid(Array.from(faults, ([parameter, detail]) => ({ parameter, detail }))));
 	}
 	return params;

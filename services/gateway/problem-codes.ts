@@ -85,6 +85,12 @@ export const PROBLEMS = {
 		title: 'Malformed request',
 		meaning: 'The request line, a header, the id in the path or the JSON of the body cannot be read.',
 	},
+	'Request.Misdirected': {
+		status: 421,
+		title: 'Request for another host',
+		meaning:
+			'Without tokens the gateway serves its own machine alone: `Host` has to be `localhost`, `127.0.0.1` or `[::1]`, also from a proxy.',
+	},
 	'Request.Timeout': {
 		status: 408,
 		title: 'Request timed out',
@@ -98,7 +104,7 @@ export const PROBLEMS = {
 	'Request.UnsupportedMediaType': {
 		status: 415,
 		title: 'Unsupported media type',
-		meaning: 'The body is not `application/json` in UTF-8 without compression.',
+		meaning: 'The body is not `application/json` in UTF-8 without compression; `detail` says which of them.',
 	},
 	'Route.MethodNotAllowed': {
 		status: 405,
@@ -135,6 +141,8 @@ export const PROBLEMS = {
 } as const satisfies Readonly<Record<string, ProblemKind>>;
 
 export type ProblemCode = keyof typeof PROBLEMS;
+
+export const PROBLEM_CODES = Object.keys(PROBLEMS) as readonly ProblemCode[];
 
 export const isProblemCode = (code: unknown): code is ProblemCode =>
 	typeof code === 'string' && Object.hasOwn(PROBLEMS, code);

@@ -36,10 +36,10 @@ export class ProblemError extends Error {
 
 export const PROBLEM_TYPE = 'application/problem+json';
 
-/** The members in RFC 9457's order, then ours. */
-export function encodeProblem({ status, code, detail, errors }: Problem, traceId: string): string {
+/** The members in RFC 9457's order, then ours. `prefix`: the path below which the client sees the gateway. */
+export function encodeProblem({ status, code, detail, errors }: Problem, traceId: string, prefix = ''): string {
 	const { title } = PROBLEMS[code];
-	return JSON.stringify({ type: problemType(code), title, status, detail, code, errors, traceId });
+	return JSON.stringify({ type: `${prefix}${problemType(code)}`, title, status, detail, code, errors, traceId });
 }
 
 /** A whole HTTP/1.1 answer for a socket on which Node could not read a request; it always ends the connection. */

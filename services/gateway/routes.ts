@@ -18,6 +18,8 @@ export type Destination = OrderAction | 'health/live' | 'health/ready' | 'metric
 
 /** The gateway's own documents, each at its path. */
 export const DOCUMENTS = {
+	root: '/',
+	problem: '/problems/{slug}',
 	openapi: '/openapi.json',
 	reference: '/scalar/v1',
 	'reference/script': '/scalar/v1/standalone.js',
@@ -30,12 +32,13 @@ export const isDocument = (destination: Destination): destination is DocumentNam
 
 export interface Route {
 	readonly method: 'GET' | 'POST';
-	/** with `{id}` where an order's id stands */
+	/** with `{id}` where an order's id stands, `{slug}` where a problem's name does */
 	readonly path: string;
 	readonly destination: Destination;
 }
 
 const ITEM = '/orders/{id}';
+const PROBLEMS = DOCUMENTS.problem.replace('{slug}', '');
 
 /** Everything that can be reached. */
 export const ROUTES: readonly Route[] = [
@@ -49,6 +52,8 @@ export const ROUTES: readonly Route[] = [
 	{ method: 'GET', path: '/health/live', destination: 'health/live' },
 	{ method: 'GET', path: '/health/ready', destination: 'health/ready' },
 	{ method: 'GET', path: '/metrics', destination: 'metrics' },
+	{ method: 'GET', path: DOCUMENTS.root, destination: 'root' },
+	{ method: 'GET', path: DOCUMENTS.problem, destination: 'problem' },
 	{ method: 'GET', path: DOCUMENTS.openapi, destination: 'openapi' },
 	{ method: 'GET', path: DOCUMENTS.reference, destination: 'reference' },
 	{ method: 'GET', path: DOCUMENTS['reference/script'], destination: 'reference/script' },
@@ -89,7 +94,7 @@ export interface Target {
 
 export interface Match {
 	readonly destination: Destination;
-	/** The `{id}` of the path, not yet checked; empty where the route has none. */
+	/** The `{id}` or `{slug}` of the path, not yet checked; empty where the route has none. */
 	readonly id: string;
 }
 
@@ -111,6 +116,15 @@ export function splitTarget(target: string): Target {
 	return { path, query: mark < 0 ? '' : rest.slice(mark + 1) };
 }
 
+/**
+ * The way from a request target up to the root, `./` or `../` and so on (RFC 3986, section 4.2): it leads there below any
+ * prefix that a proxy adds.
+ */
+export function wayUp(target: string): string {
+	const [path = ''] = target.replace(ORIGIN, '').split('?', 1);
+	return '../'.repeat(path.split('/').length - 2) || './';
+}
+
 function decodeSegment(segment: string): string {
 	try {
 		const decoded = decodeURIComponent(segment);
@@ -129,6 +143,9 @@ export function matchRoute(method: string, path: string): Match {
 		const id = slash < 0 ? path.slice(8) : path.slice(8, slash);
 		const below = BELOW_ITEM.get(slash < 0 ? '' : path.slice(slash));
 		if (below && id !== '') return { destination: destinationOf(below, method), id };
+	}
+	if (path.startsWith(PROBLEMS) && path.length > PROBLEMS.length) {
+		return { destination: destinationOf({ GET: 'problem' }, method), id: path.slice(PROBLEMS.length) };
 	}
 	throw new ProblemError(routeNotFound());
 }

@@ -1,5 +1,8 @@
 /** The API page in a real browser: nothing from outside, and requests that really go out and come back. */
+import { once } from 'node:events';
 import { existsSync } from 'node:fs';
+import { createServer, request } from 'node:http';
+import type { AddressInfo } from 'node:net';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it, jest } from '@jest/globals';
 import type { Browser, Page } from 'playwright-core';
@@ -86,6 +89,37 @@ inChromium('the API page in Chromium (skipped where none is installed)', () => {
 		await page.getByText(order.id).first().waitFor();
 		const stored = await database.query<{ id: string }>('SELECT id FROM orders');
 		expect(stored).toEqual([{ id: order.id }]);
+	});
+
+	it('does all of it below the path of a proxy as well', async () => {
+		const prefix = '/shop/api';
+		const proxy = createServer((req, res) => {
+			const path = req.url?.startsWith(`${prefix}/`) ? req.url.slice(prefix.length) : '/outside';
+			const { method, headers } = req;
+			const forwarded = request(`${origin()}${path}`, { method, headers }, (answer) => {
+				res.writeHead(answer.statusCode ?? 502, answer.headers);
+				answer.pipe(res);
+			});
+			req.pipe(forwarded);
+		}).listen(0, '127.0.0.1');
+		await once(proxy, 'listening');
+		const base = `http://127.0.0.1:${(proxy.address() as AddressInfo).port}${prefix}`;
+		const below = await open(browser);
+		try {
+			await below.goto(`${base}/`);
+			expect(below.url()).toBe(`${base}/scalar/v1`);
+			await below.getByText('Create an order').first().waitFor({ state: 'attached' });
+			await below.goto(`${base}/scalar/v1#tag/orders/GET/orders`);
+			const button = below.getByRole('button', { name: /Test Request.*get \/orders\)/is });
+			await button.first().click();
+			const answered = below.waitForResponse((response) => response.url() === `${base}/orders`);
+			await below.getByRole('button', { name: /^Send/ }).first().click();
+			expect((await answered).status()).toBe(200);
+		} finally {
+			await below.close();
+			proxy.closeAllConnections();
+			proxy.close();
+		}
 	});
 
 	it('asked nobody else for anything, and broke no policy', () => {

@@ -229,7 +229,7 @@ describe('the end of a wait', () => {
 					Array.from({ length: 20 }, async () => {
 						const socket = connect(Number(port), hostname);
 						await once(socket, 'connect');
-						socket.write(`GET /orders/${id} HTTP/1.1\r\nHost: x\r\nPrefer: wait=30\r\n\r\n`);
+						socket.write(`GET /orders/${id} HTTP/1.1\r\nHost: localhost\r\nPrefer: wait=30\r\n\r\n`);
 						return socket;
 					}),
 				);

@@ -68,8 +68,8 @@ describe('a document', () => {
 	it('is the page that shows the document, with nothing from elsewhere in it', async () => {
 		const { body, headers } = await ask('/scalar/v1');
 		const page = body.toString();
-		expect(page).toContain('data-url="/openapi.json"');
-		expect(page).toMatch(/src="\/scalar\/v1\/standalone\.js\?v=\d+\.\d+\.\d+"/);
+		expect(page).toContain('data-url="../openapi.json"');
+		expect(page).toMatch(/src="\.\.\/scalar\/v1\/standalone\.js\?v=\d+\.\d+\.\d+\.\d+"/);
 		expect(page).not.toMatch(/https?:/);
 		expect(page).not.toMatch(/<script>[^<]/);
 		const policy = String(headers['content-security-policy']);

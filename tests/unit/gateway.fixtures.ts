@@ -12,7 +12,7 @@ import { Door } from '../../services/gateway/door.ts';
 import type { Health } from '../../services/gateway/health.ts';
 import type { Limits } from '../../services/gateway/server.ts';
 import { boundAddress, gatewayService } from '../../services/gateway.service.ts';
-import { CREATE_PARAMS, GET_PARAMS, ID_PARAMS, LIST_PARAMS } from '../../services/orders/params.ts';
+import { CREATE_PARAMS, GET_PARAMS, HISTORY_PARAMS, ID_PARAMS, LIST_PARAMS } from '../../services/orders/params.ts';
 import { memoryLog } from '../support/database.ts';
 
 export const ID = '0198c0de-0000-7000-8000-000000000001';
@@ -57,7 +57,7 @@ const NONE = { query: () => Promise.reject(new Error('there is no database')) };
 
 /** Everybody, or whoever has a good token. */
 export const doorFor = (access: Partial<Access>, log: Log = memoryLog()): Door =>
-	new Door({ auth: { kind: 'off' }, rateLimit: undefined, trustProxy: [], ...access }, NONE, log);
+	new Door({ auth: { kind: 'off', ownHostsOnly: false }, rateLimit: undefined, trustProxy: [], ...access }, NONE, log);
 
 export const OPEN = doorFor({});
 
@@ -117,8 +117,11 @@ export async function stage(limits: Partial<Limits> = {}, options: Options = {})
 				},
 				get: { params: GET_PARAMS, handler: act(() => orderDto()) },
 				history: {
-					params: ID_PARAMS,
-					handler: act(() => ({ data: [{ id: ID, type: 'OrderPending', data: { amount: '12.50' } }] })),
+					params: HISTORY_PARAMS,
+					handler: act(() => ({
+						data: [{ id: ID, type: 'OrderPending', data: { amount: '12.50' } }],
+						nextCursor: null,
+					})),
 				},
 				cancel: { params: ID_PARAMS, handler: act(() => orderDto()) },
 				hold: { params: ID_PARAMS, handler: act(() => orderDto()) },

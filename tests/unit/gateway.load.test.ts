@@ -182,7 +182,8 @@ describe('more work than there is room for', () => {
 		let answer = (_: unknown): void => {};
 		const asked = new Promise((resolve) => (answer = resolve));
 		const slow = { query: () => asked as Promise<never[]> };
-		const access = { auth: { kind: 'off' }, rateLimit: { requests: 30, per: 60_000 }, trustProxy: [] } as const;
+		const auth = { kind: 'off', ownHostsOnly: false } as const;
+		const access = { auth, rateLimit: { requests: 30, per: 60_000 }, trustProxy: [] } as const;
 		const on = await opened({}, { load: FEW, door: new Door(access, slow, memoryLog()), ...PATIENT });
 		const waiting = [get(on), get(on)];
 		const { load } = on.broker.getLocalService('gateway') as unknown as { load: { atWork: number } };

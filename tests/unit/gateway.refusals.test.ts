@@ -38,7 +38,10 @@ const create = (
 
 describe('requests that are refused before any action', () => {
 	it.each<[string, string, RequestInit, number, string, string[]?]>([
-		['unknown path', '/', {}, 404, 'Route.NotFound'],
+		['unknown path', '/nothing', {}, 404, 'Route.NotFound'],
+		['unknown problem', '/problems/orders.lost', {}, 404, 'Route.NotFound'],
+		['no problem', '/problems/', {}, 404, 'Route.NotFound'],
+		['a problem that is changed', '/problems/orders.not-found', { method: 'PUT' }, 405, 'Route.MethodNotAllowed'],
 		['unknown sub-path', `/orders/${ID}/refund`, { method: 'POST' }, 404, 'Route.NotFound'],
 		['too deep', `/orders/${ID}/cancel/now`, { method: 'POST' }, 404, 'Route.NotFound'],
 		['empty segment', '/orders//cancel', { method: 'POST' }, 404, 'Route.NotFound'],
@@ -112,7 +115,23 @@ describe('requests that are refused before any action', () => {
 		['key beyond ASCII', '/orders', create(LAMP, { 'idempotency-key': 'é' }), 400, 'Request.Malformed'],
 		['fields of a command', `/orders/${ID}/hold`, create('{"until":1}'), 422, 'Validation.Failed', ['#/until']],
 		['unknown query', '/orders?page=2&x=', {}, 422, 'Validation.Failed', ['page', 'x']],
+		[
+			'every wrong part of a query',
+			'/orders?page=2&limit=0&status=Gone',
+			{},
+			422,
+			'Validation.Failed',
+			['page', 'status', 'limit'],
+		],
 		['repeated query', '/orders?limit=1&limit=2', {}, 422, 'Validation.Failed', ['limit']],
+		[
+			'query of a history',
+			`/orders/${ID}/history?limit=1001&cursor=!`,
+			{},
+			422,
+			'Validation.Failed',
+			['limit', 'cursor'],
+		],
 		['nested query', '/orders?limit[]=1', {}, 422, 'Validation.Failed', ['limit[]']],
 		['__proto__ query', '/orders?__proto__=1', {}, 422, 'Validation.Failed', ['__proto__']],
 		['query on an item', `/orders/${ID}?verbose`, {}, 422, 'Validation.Failed', ['verbose']],

@@ -68,7 +68,7 @@ describe('who may come in', () => {
 				rateLimit: { requests: 100, per: 1000 },
 				trustProxy: [],
 			});
-			expect(parse({ HOST, AUTH: 'off' }).access.auth).toEqual({ kind: 'off' });
+			expect(parse({ HOST, AUTH: 'off' }).access.auth).toEqual({ kind: 'off', ownHostsOnly: false });
 			expect(parse({ HOST, AUTH: 'off', RATE_LIMIT: 'off' }).access.rateLimit).toBeUndefined();
 		},
 	);
@@ -76,8 +76,8 @@ describe('who may come in', () => {
 	it('where there is no gateway there is no door', () => {
 		const apart = { BROKER_URL: 'redis://localhost', DATABASE_URL: 'postgres://localhost/orders' };
 		const { access } = parse({ ...apart, SERVICES: 'orders,settlement', HOST: '0.0.0.0' });
-		expect(access).toEqual({ auth: { kind: 'off' }, rateLimit: undefined, trustProxy: [] });
-		expect(parse({ ...apart, SERVICES: 'orders', AUTH_ISSUER: 'https://id' }).access.auth).toEqual({ kind: 'off' });
+		expect(access).toEqual({ auth: { kind: 'off', ownHostsOnly: false }, rateLimit: undefined, trustProxy: [] });
+		expect(parse({ ...apart, SERVICES: 'orders', AUTH_ISSUER: 'https://id' }).access.auth.kind).toBe('off');
 	});
 
 	it.each<[Env, string]>([
@@ -135,7 +135,10 @@ describe('who may come in', () => {
 	])('%j stops the start', (env, message) => expect(failure(env).message).toBe(message));
 
 	it('off, spelt out, is off, but never hides a mistake', () => {
-		expect(parse({ AUTH: 'off', ...SECRET, AUTH_ISSUER: 'https://id' }).access.auth).toEqual({ kind: 'off' });
+		expect(parse({ AUTH: 'off', ...SECRET, AUTH_ISSUER: 'https://id' }).access.auth).toEqual({
+			kind: 'off',
+			ownHostsOnly: true,
+		});
 		expect(failure({ AUTH: 'off', AUTH_JWT_SECRET: 'short' }).message).toMatch(/too short/);
 	});
 

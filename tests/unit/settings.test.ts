@@ -50,7 +50,7 @@ const DEFAULTS: Settings = {
 	http: { host: '127.0.0.1', port: 5300 },
 	metricsPort: undefined,
 	shutdownDelay: 0,
-	access: { auth: { kind: 'off' }, rateLimit: undefined, trustProxy: [] },
+	access: { auth: { kind: 'off', ownHostsOnly: true }, rateLimit: undefined, trustProxy: [] },
 	defaultCurrency: 'USD',
 	retention: 7 * DAY,
 	logLevel: 'info',
@@ -83,6 +83,10 @@ describe('defaults', () => {
 describe('good values', () => {
 	const open = { AUTH: 'off', RATE_LIMIT: 'off' };
 	const http = (host: string, port = 5300): Partial<Settings> => ({ http: { host, port } });
+	const openAt = (host: string): Partial<Settings> => ({
+		...http(host),
+		access: { ...DEFAULTS.access, auth: { kind: 'off', ownHostsOnly: false } },
+	});
 	const embedded = (dir: string): Partial<Settings> => ({ dataDir: dir, database: { kind: 'embedded', dataDir: dir } });
 	const database: Partial<Settings> = { database: { kind: 'url', url: URL_TEXT } };
 	const broker: Partial<Settings> = { broker: { kind: 'amqp', url: BROKER_TEXT, tls: true } };
@@ -149,10 +153,10 @@ describe('good values', () => {
 		[{ HOST: '0:0:0:0:0:0:0:1' }, http('0:0:0:0:0:0:0:1')],
 		[{ HOST: 'localhost' }, http('localhost')],
 		[{ HOST: 'LocalHost' }, http('LocalHost')],
-		[{ HOST: '0.0.0.0', ...open }, http('0.0.0.0')],
-		[{ HOST: '::', ...open }, http('::')],
-		[{ HOST: 'fe80::1%eth0', ...open }, http('fe80::1%eth0')],
-		[{ HOST: 'api-1.example.com', ...open }, http('api-1.example.com')],
+		[{ HOST: '0.0.0.0', ...open }, openAt('0.0.0.0')],
+		[{ HOST: '::', ...open }, openAt('::')],
+		[{ HOST: 'fe80::1%eth0', ...open }, openAt('fe80::1%eth0')],
+		[{ HOST: 'api-1.example.com', ...open }, openAt('api-1.example.com')],
 		[open, {}],
 		[{ DEFAULT_CURRENCY: 'JPY' }, { defaultCurrency: 'JPY' }],
 		[{ LOG_LEVEL: 'fatal' }, { logLevel: 'fatal' }],

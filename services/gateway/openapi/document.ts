@@ -3,9 +3,16 @@
  * (`services/orders/params.ts`), paths those of the routes' table, codes those of the problems' table.
  */
 import type { ObjectSchema, Schema } from '../../../mixins/json-schema.ts';
-import { CREATE_BODY, ID_PARAMS, IDEMPOTENCY_KEY, LIST_PARAMS, LONGEST_WAIT } from '../../orders/params.ts';
+import {
+	CREATE_BODY,
+	HISTORY_QUERY,
+	ID_PARAMS,
+	IDEMPOTENCY_KEY,
+	LIST_PARAMS,
+	LONGEST_WAIT,
+} from '../../orders/params.ts';
 import { PROBLEM_TYPE } from '../problem.ts';
-import { PROBLEMS, type ProblemCode } from '../problem-codes.ts';
+import { PROBLEM_CODES, PROBLEMS, type ProblemCode, problemType } from '../problem-codes.ts';
 import { ROUTES } from '../routes.ts';
 import { problemExample } from './examples.ts';
 import { type HeaderName, OPERATIONS, type Operation, type ParameterName, type Success } from './operations.ts';
@@ -15,6 +22,7 @@ import { ref, SCHEMAS } from './schemas.ts';
 export interface Shapes {
 	readonly createBody: ObjectSchema;
 	readonly listQuery: ObjectSchema;
+	readonly historyQuery: ObjectSchema;
 	readonly id: Schema;
 	readonly idempotencyKey: Schema;
 }
@@ -22,6 +30,7 @@ export interface Shapes {
 export const SHAPES: Shapes = {
 	createBody: CREATE_BODY,
 	listQuery: LIST_PARAMS,
+	historyQuery: HISTORY_QUERY,
 	id: ID_PARAMS.properties.id,
 	idempotencyKey: IDEMPOTENCY_KEY,
 };
@@ -29,30 +38,31 @@ export const SHAPES: Shapes = {
 export interface DocumentOptions {
 	/** requests need a token */
 	readonly auth: boolean;
+	/** where the operations are, from where the document is; beside it unless given */
+	readonly server?: string;
 }
 
 type Json = Readonly<Record<string, unknown>>;
 
-const codes = Object.keys(PROBLEMS) as readonly ProblemCode[];
-
 /** What every request can meet. */
 const ALWAYS: readonly ProblemCode[] = [
 	'Request.Malformed',
+	'Request.Misdirected',
 	'Request.Timeout',
 	'Request.ExpectationFailed',
 	'Request.HeadersTooLarge',
 	'Server.Error',
 	'Service.Unavailable',
 	'Service.Overloaded',
-	...codes.filter((code) => (PROBLEMS[code].status as number) === 429),
+	...PROBLEM_CODES.filter((code) => (PROBLEMS[code].status as number) === 429),
 ];
 /** What every request that changes something can meet. */
 const ON_POST: readonly ProblemCode[] = ['Request.CrossSite', 'Request.TooLarge', 'Request.UnsupportedMediaType'];
 
 /** What every request that needs a token can meet. */
-const ON_TOKENS = codes.filter((code) => code.startsWith('Auth.') && code !== 'Auth.ScopeMissing');
+const ON_TOKENS = PROBLEM_CODES.filter((code) => code.startsWith('Auth.') && code !== 'Auth.ScopeMissing');
 
-export function openApiDocument({ auth }: DocumentOptions, shapes: Shapes = SHAPES): Json {
+export function openApiDocument({ auth, server = '.' }: DocumentOptions, shapes: Shapes = SHAPES): Json {
 	const responses = new Map<string, Json>();
 	const paths: Record<string, Record<string, unknown>> = {};
 	for (const { method, path, destination } of ROUTES) {
@@ -69,7 +79,7 @@ export function openApiDocument({ auth }: DocumentOptions, shapes: Shapes = SHAP
 			description: INTRODUCTION,
 			license: { name: 'MIT', identifier: 'MIT' },
 		},
-		servers: [{ url: '/', description: 'Where this document comes from' }],
+		servers: [{ url: server, description: 'Where this document comes from' }],
 		security: auth ? [{ bearer: [] }] : [],
 		tags: [
 			{ name: 'Orders', description: 'Creating, reading, and the word of the buyer.' },
@@ -79,7 +89,7 @@ export function openApiDocument({ auth }: DocumentOptions, shapes: Shapes = SHAP
 		],
 		paths,
 		components: {
-			schemas: { ...SCHEMAS, NewOrder: shapes.createBody },
+			schemas: { ...SCHEMAS, OrderRequest: shapes.createBody },
 			parameters: parametersOf(shapes),
 			headers: auth ? { ...HEADERS, 'WWW-Authenticate': CHALLENGE } : HEADERS,
 			responses: Object.fromEntries(responses),
@@ -103,7 +113,7 @@ function operationOf(operation: Operation, { method, auth, shapes, responses }: 
 		...ALWAYS,
 		...(method === 'POST' ? ON_POST : []),
 		...(auth && !isOpen ? ON_TOKENS : []),
-	].filter((code) => auth || !code.startsWith('Auth.'));
+	].filter((code) => (auth ? code !== 'Request.Misdirected' : !code.startsWith('Auth.')));
 	return {
 		operationId: id,
 		tags: [tag],
@@ -112,7 +122,7 @@ function operationOf(operation: Operation, { method, auth, shapes, responses }: 
 		...(isOpen ? { security: [] } : {}),
 		parameters: [
 			...parameters.map((name) => ({ $ref: `#/components/parameters/${name}` })),
-			...(query ? queryOf(shapes.listQuery) : []),
+			...(query === undefined ? [] : queryOf(shapes[query])),
 		],
 		...(body === undefined ? {} : { requestBody: bodyOf(body) }),
 		responses: {
@@ -124,7 +134,7 @@ function operationOf(operation: Operation, { method, auth, shapes, responses }: 
 
 const bodyOf = (examples: Json): Json => ({
 	required: true,
-	content: { 'application/json': { schema: { $ref: '#/components/schemas/NewOrder' }, examples } },
+	content: { 'application/json': { schema: { $ref: '#/components/schemas/OrderRequest' }, examples } },
 });
 
 const queryOf = ({ properties }: ObjectSchema): Json[] =>
@@ -185,6 +195,13 @@ const parametersOf = ({
 	idempotencyKey,
 }: Shapes): Readonly<Record<ParameterName, Json>> => ({
 	Id: { name: 'id', in: 'path', required: true, description, schema: id },
+	Slug: {
+		name: 'slug',
+		in: 'path',
+		required: true,
+		description: 'The end of a `type`.',
+		schema: { type: 'string', enum: PROBLEM_CODES.map((code) => problemType(code).replace('/problems/', '')) },
+	},
 	'Idempotency-Key': {
 		name: 'Idempotency-Key',
 		in: 'header',
@@ -215,7 +232,10 @@ const text = (description: string, schema: Schema = { type: 'string' }): Json =>
 const HEADERS: Readonly<Record<Exclude<HeaderName, 'WWW-Authenticate'>, Json>> = {
 	Date: text('The clock that decides over `pendingUntil`, in whole seconds (RFC 9110, section 6.6.1).'),
 	ETag: text("A strong entity tag: another one whenever the answer's bytes are others."),
-	Location: text('The path of the new order.', { type: 'string', format: 'uri-reference' }),
+	Location: text('Where the answer leads: to the new order, or to the page.', {
+		type: 'string',
+		format: 'uri-reference',
+	}),
 	'Idempotent-Replayed': text('The answer is that of an earlier request with the same key.', {
 		type: 'string',
 		const: 'true',

@@ -43,6 +43,7 @@ export const ORDERS = {
 				},
 			},
 		],
+		nextCursor: null,
 	},
 } as const;
 

@@ -16,7 +16,7 @@ export type HeaderName =
 	| 'Retry-After'
 	| 'WWW-Authenticate'
 	| 'X-Request-Id';
-export type ParameterName = 'Id' | 'Idempotency-Key' | 'If-None-Match' | 'Prefer';
+export type ParameterName = 'Id' | 'Slug' | 'Idempotency-Key' | 'If-None-Match' | 'Prefer';
 
 export interface Success {
 	readonly status: number;
@@ -41,8 +41,8 @@ export interface Operation {
 	readonly summary: string;
 	readonly description: string;
 	readonly parameters?: readonly ParameterName[];
-	/** the query is that of the list */
-	readonly query?: boolean;
+	/** whose query it takes */
+	readonly query?: 'listQuery' | 'historyQuery';
 	/** named examples of the body; without them the operation takes none */
 	readonly body?: Readonly<Record<string, unknown>>;
 	readonly successes: readonly Success[];
@@ -60,6 +60,12 @@ const FROM_ORDER = {
 	resume: byId('resumeOrder'),
 };
 const NEXT_PAGE = { next: { operationId: 'listOrders', parameters: { cursor: '$response.body#/nextCursor' } } };
+const NEXT_EVENTS = {
+	next: {
+		operationId: 'getOrderHistory',
+		parameters: { id: '$request.path.id', cursor: '$response.body#/nextCursor' },
+	},
+};
 const COUNT_DOWN =
 	"Count down by the answer's `Date`, which is the database's clock as `pendingUntil` is, and not by a clock of your own.";
 
@@ -90,7 +96,7 @@ export const OPERATIONS: Readonly<Record<Exclude<Destination, 'reference/script'
 		summary: 'List orders',
 		description:
 			'Newest first. Ask for the next page with the `nextCursor` of the one before, and the same `status`. Orders that come meanwhile stand before the first page and move no other.',
-		query: true,
+		query: 'listQuery',
 		successes: [
 			{
 				status: 200,
@@ -130,10 +136,19 @@ export const OPERATIONS: Readonly<Record<Exclude<Destination, 'reference/script'
 		id: 'getOrderHistory',
 		tag: 'Orders',
 		summary: 'Read what happened to an order',
-		description: 'Every event of the order, in order, for ever.',
+		description:
+			'Every event of the order, in order, for ever. Ask for the next page with the `nextCursor` of the one before.',
 		parameters: ['Id'],
+		query: 'historyQuery',
 		successes: [
-			{ status: 200, description: 'The events.', headers: ['Date'], schema: 'History', example: ORDERS.history },
+			{
+				status: 200,
+				description: 'A page of events.',
+				headers: ['Date'],
+				schema: 'History',
+				example: ORDERS.history,
+				links: NEXT_EVENTS,
+			},
 		],
 		problems: ['Orders.NotFound', 'Validation.Failed'],
 	},
@@ -212,6 +227,28 @@ export const OPERATIONS: Readonly<Record<Exclude<Destination, 'reference/script'
 		description: 'For Prometheus. With tokens it is for whoever has the scope `orders:admin`.',
 		successes: [{ status: 200, description: 'The figures.', schema: 'Text', mediaType: 'text/plain' }],
 		problems: ['Auth.ScopeMissing'],
+	},
+	root: {
+		id: 'root',
+		tag: 'Documentation',
+		isOpen: true,
+		summary: 'The page to begin with',
+		description: 'Leads to `/scalar/v1`.',
+		successes: [{ status: 303, description: 'It is there.', headers: ['Location'] }],
+		problems: [],
+	},
+	problem: {
+		id: 'problem',
+		tag: 'Documentation',
+		isOpen: true,
+		summary: 'What a problem means, as a page',
+		description: 'The `type` of a problem leads here.',
+		parameters: ['Slug', 'If-None-Match'],
+		successes: [
+			{ status: 200, description: 'The page.', headers: ['ETag'], schema: 'Text', mediaType: 'text/html' },
+			{ status: 304, description: 'Not modified.', headers: ['ETag'] },
+		],
+		problems: ['Route.NotFound'],
 	},
 	openapi: {
 		id: 'openApi',

@@ -60,8 +60,11 @@ export const SCHEMAS = {
 	Event: EVENT_SCHEMA,
 	History: {
 		type: 'object',
-		properties: { data: listOf({ $ref: '#/components/schemas/Event' }) },
-		required: ['data'],
+		properties: {
+			data: listOf({ $ref: '#/components/schemas/Event' }),
+			nextCursor: { type: ['string', 'null'], description: '`cursor` of the next page; null on the last one.' },
+		},
+		required: ['data', 'nextCursor'],
 	},
 	Alive: {
 		type: 'object',
