@@ -12,7 +12,8 @@ export async function makeFolder(path: string): Promise<void> {
 		for (let folder = path; !(await isFolder(folder)); folder = dirname(folder)) missing.unshift(folder);
 		for (const folder of missing) {
 			await mkdir(folder).catch(async (error: NodeJS.ErrnoException) => {
-				if (error.code !== 'EEXIST' || !(await isFolder(folder))) throw error;
+				if (error.code !== 'EEXIST') throw error;
+				if (!(await isFolder(folder))) throw new Error(`${folder} is a link to nothing`);
 			});
 		}
 	} catch (error) {

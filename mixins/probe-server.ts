@@ -75,7 +75,7 @@ async function answer(routing: Routing, request: IncomingMessage, response: Serv
 
 async function answerTo({ routes, failed }: Routing, request: IncomingMessage, traceId: string): Promise<ProbeAnswer> {
 	const [path = ''] = (request.url ?? '').split('?');
-	const route = routes.get(path);
+	const route = routes.get(path.replace(/\/$/, ''));
 	if (route === undefined) return problem(NOT_FOUND, traceId);
 	if (request.method !== 'GET' && request.method !== 'HEAD') return problem(NOT_ALLOWED, traceId);
 	try {

@@ -54,9 +54,13 @@ export interface Membership {
 }
 
 /** Joins the system of these settings. Rejects with one line; `onGone` is called if the system ends while we are in. */
-export async function join(settings: Settings, onGone: () => void): Promise<Membership> {
+export async function join(
+	settings: Settings,
+	onGone: () => void,
+	middlewares: Middleware[] = [],
+): Promise<Membership> {
 	const { broker: url, database, dataDir } = settings;
-	const options = optionsOf(settings);
+	const options = { ...optionsOf(settings), middlewares: [new OnceInTime().middleware, AsOperator, ...middlewares] };
 	if (url === undefined) return joinAlone(options, dataDir, onGone);
 	const connection = database.kind === 'url' ? { connectionString: database.url } : await embeddedConnection(dataDir);
 	return joinLinked(options, url, connection);
@@ -69,7 +73,6 @@ async function joinAlone(options: BrokerOptions, dataDir: string, onGone: () => 
 		...options,
 		nodeID: `repl-${randomUUID()}`,
 		transporter: leaf,
-		middlewares: [new OnceInTime().middleware, AsOperator],
 	});
 	await leaf.open().catch((error: Error) => {
 		throw new Error(`No running system to join (npm start starts one): ${error.message}`);
@@ -80,7 +83,11 @@ async function joinAlone(options: BrokerOptions, dataDir: string, onGone: () => 
 }
 
 /** Over the broker, under a name that nobody else has. */
-async function joinLinked(options: BrokerOptions, url: BrokerUrl, connection: pg.ClientConfig): Promise<Membership> {
+async function joinLinked(
+	options: BrokerOptions & { readonly middlewares: Middleware[] },
+	url: BrokerUrl,
+	connection: pg.ClientConfig,
+): Promise<Membership> {
 	const said: { database?: string; broker?: string } = {};
 	const slotLog = logOf((line) => Object.assign(said, { database: line }));
 	const slot = new NodeSlot({ connection, name: 'repl', log: slotLog, onLost: () => {} });
@@ -96,7 +103,7 @@ async function joinLinked(options: BrokerOptions, url: BrokerUrl, connection: pg
 		...HEARTBEAT,
 		...place,
 		transporter,
-		middlewares: [new OnceInTime().middleware, AsOperator, link.middleware],
+		middlewares: [...options.middlewares, link.middleware],
 	});
 	const failure = (): string | undefined => (said.broker === undefined ? undefined : (link.trouble ?? said.broker));
 	await inTime(broker.start(), failure, (why) => `The system cannot be joined: ${why}`);

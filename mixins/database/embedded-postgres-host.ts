@@ -26,7 +26,7 @@ export function findBinaries(): string {
 }
 
 /** npm's archives hold no links; the package's install script makes those that its libraries need. */
-function requireLinks(folder: string): void {
+export function requireLinks(folder: string): void {
 	const text = attempt(() => readFileSync(join(folder, 'native/pg-symlinks.json'), 'utf8'));
 	const links: readonly { readonly target: string }[] = text === undefined ? [] : JSON.parse(text);
 	if (links.every(({ target }) => existsSync(join(folder, target)))) return;

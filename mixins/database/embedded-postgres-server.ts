@@ -21,6 +21,7 @@ import {
 
 export const SUPERUSER = 'postgres';
 const DRAFT = '.initdb-'; // a data folder in the making: becomes `postgres` by one rename when it is whole
+const LONGEST_PATH = 900; // bytes: PostgreSQL has room for 1,023 with the names of its own files, and does not check it
 const LOG_LIMIT = 16 * 1024 * 1024;
 const UNTIL_REMOVED = { recursive: true, force: true, maxRetries: 10, retryDelay: 50 } as const; // initdb may still write
 
@@ -78,6 +79,7 @@ export class PostgresServer {
 		findBinaries(); // before a folder is made on a platform that has none
 		await makeFolder(dataDir);
 		const real = await realpath(dataDir);
+		if (Buffer.byteLength(real) > LONGEST_PATH) throw new Error(`the folder ${real} lies too deep for PostgreSQL`);
 		return new PostgresServer(real, settings, await chooseLauncher(join(real, 'postgres')));
 	}
 

@@ -199,7 +199,7 @@ class Keeper implements EmbeddedPostgres {
 	/** Throws if there is no use in another try. Another start that is faster, or children of a killed server, pass. */
 	async #explainEnd(spawned: number, tries: number): Promise<void> {
 		const reason = await this.#server.failure();
-		const passes = /lock file|pre-existing shared memory/.test(reason);
+		const passes = /lock file .*(already exists|is empty)|pre-existing shared memory/.test(reason);
 		if (spawned >= tries || (!passes && tries !== Number.POSITIVE_INFINITY)) {
 			throw new Error(`PostgreSQL does not start: ${reason}`);
 		}

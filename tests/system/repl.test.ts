@@ -60,6 +60,7 @@ async function start({ folder = dataDir, open = true } = {}): Promise<System> {
 		nodeID: 'system',
 		transporter: hub,
 		logger: false,
+		validator: false,
 		registry: { stopDelay: 0 },
 		skipProcessEventRegistration: true,
 	});
@@ -74,6 +75,10 @@ async function start({ folder = dataDir, open = true } = {}): Promise<System> {
 		name: 'orders',
 		actions: {
 			get: (ctx: Context<{ id: string }>) => record(ctx, 'get'),
+			create: {
+				params: { type: 'object', properties: { productName: { type: 'string' }, amount: { type: 'number' } } },
+				handler: ({ params }: Context<object>) => void called.push(JSON.stringify(params)),
+			},
 			slow: async (ctx: Context<{ id: string }>) => {
 				const answer = record(ctx, 'slow');
 				await released;
@@ -146,6 +151,7 @@ describe('npm run repl', () => {
 		expect(await session.ended).toBe(0);
 		expect(session.output()).toMatch(/>> Response:\n\{\s*id: '7',/);
 		expect(session.output()).toMatch(OPERATOR);
+		expect(session.output()).not.toContain('undefined');
 		expect(session.errors()).toBe('');
 		expect(called).toEqual(['get 7']);
 		await until(() => nodesOf(system).length === 1);
@@ -169,12 +175,30 @@ describe('npm run repl', () => {
 		expect(session.output().match(/>> Response:/g)).toHaveLength(301);
 	});
 
-	it('goes on after a call that fails, and keeps the commands of moleculer-repl', async () => {
+	it('passes options on as they were typed where the action takes a text', async () => {
+		await start();
+		const names = ['1e5', 'true', '"two words"', "'0.50'", '0033', '--amount'];
+		const session = repl(names.map((name) => `call orders.create --productName ${name} --amount 1.50`).join('\n'));
+		expect(await session.ended).toBe(0);
+		const made = called.map((params) => (JSON.parse(params) as { productName: unknown }).productName);
+		expect(made).toEqual(['1e5', 'true', 'two words', '0.50', '0033', true]);
+		expect(called[0]).toBe('{"productName":"1e5","amount":1.5}');
+	});
+
+	it('goes on after a call that fails, keeps the commands of moleculer-repl, and ends with 1', async () => {
 		await start();
 		const session = repl(`call orders.none\nnodes\ncall orders.get --id 3\nquit\ncall orders.get --id 4\n`);
-		expect(await session.ended).toBe(0);
+		expect(await session.ended).toBe(1);
 		expect(session.errors()).toMatch(/Service 'orders.none' is not found/);
 		expect(session.output()).toMatch(/system/);
+		expect(called).toEqual(['get 3']);
+	});
+
+	it.each(['no-such-command', 'call orders.get {', 'call'])('ends with 1 after %j', async (command) => {
+		await start();
+		const session = repl(`${command}\ncall orders.get --id 3\n`);
+		expect(await session.ended).toBe(1);
+		expect(session.errors()).not.toBe('');
 		expect(called).toEqual(['get 3']);
 	});
 

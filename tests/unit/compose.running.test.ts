@@ -41,7 +41,8 @@ describeCompose('what the Compose files run', (files) => {
 
 	it('runs the same commands as npm', () => {
 		const { services } = files.whole();
-		expect(services.migrate?.command?.join(' ')).toBe(`${scripts.migrate} up`);
+		const plain = scripts.migrate.replace('--import ./bin/runtime.mjs ', ''); // the image's own Node need not be looked at
+		expect(services.migrate?.command?.join(' ')).toBe(`${plain} up`);
 		for (const name of SERVICE_NAMES) expect(services[name]?.command ?? null).toBeNull(); // the image's own
 	});
 

@@ -112,6 +112,7 @@ describe('the probe server', () => {
 	it.each<[string, RequestInit, number, string]>([
 		['/health/live', {}, 200, '{"status":"ok"}'],
 		['/health/live?verbose', {}, 200, '{"status":"ok"}'],
+		['/health/live/', {}, 200, '{"status":"ok"}'],
 		['/health/live', { method: 'HEAD' }, 200, ''],
 		['/health/ready', {}, 503, '{}'],
 	])('%s %j: %d', async (path, init, status, body) => {
@@ -124,7 +125,7 @@ describe('the probe server', () => {
 	it.each<[string, RequestInit, Problem]>([
 		['/broken', {}, internal()],
 		['/', {}, routeNotFound()],
-		['/health/live/', {}, routeNotFound()],
+		['/health/live//', {}, routeNotFound()],
 		['/health/live', { method: 'POST', body: 'x'.repeat(100_000) }, methodNotAllowed('GET, HEAD')],
 	])('%s %j is refused as the gateway would', async (path, init, expected) => {
 		const [found, text, headers] = await get(path, init);
