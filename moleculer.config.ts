@@ -11,10 +11,11 @@ import { meterConnections } from './mixins/database/metered-connections.ts';
 import { defineModels, type Models } from './mixins/database/models.ts';
 import { type NodePlace, NodeSlot, nodeNameOf } from './mixins/database/node-slot.ts';
 import { SchemaGate } from './mixins/database/schema-gate.ts';
-import { Health } from './mixins/health.ts';
+import { Health, type Readiness } from './mixins/health.ts';
 import type { Log } from './mixins/loop.ts';
 import { meteredActions } from './mixins/metered-actions.ts';
 import { type Exposition, Metrics } from './mixins/metrics.ts';
+import { openDoor } from './mixins/opening.ts';
 import { StandInParcels } from './mixins/parcels/stand-in.ts';
 import { SandboxProvider } from './mixins/payments/sandbox.ts';
 import type { Platform, Signals } from './mixins/platform.ts';
@@ -29,7 +30,6 @@ import { HEARTBEAT, REQUEST_TIMEOUT } from './mixins/transporters/options.ts';
 import { transporterOf } from './mixins/transporters/transporter.ts';
 import { UnixSocketHub } from './mixins/unix-socket-transporter.ts';
 import { unlessAborted } from './mixins/unless-aborted.ts';
-import { untilReady } from './mixins/until-ready.ts';
 import { Door } from './services/gateway/door.ts';
 import { ALIVE, type HealthAnswer, readiness } from './services/gateway/health.ts';
 import { gatewayOf, gatewayService } from './services/gateway.service.ts';
@@ -178,15 +178,12 @@ export async function startApplication(settings: Settings, options: StartOptions
 		}
 		await Promise.all([node.start(), carrier.trusted]);
 		phase = undefined;
-		const open = async (): Promise<void> => {
-			await unlessAborted(gate.opened, closing.signal);
-			const gateway = gatewayOf(broker);
-			if (gateway === undefined) return;
-			// Before that a balancer that only connects would send requests here, to be answered 503.
-			await untilReady(() => health.readiness(), log('gateway'), closing.signal);
-			await gateway.listen();
-		};
-		const ready = open().catch(async (error) => {
+		const opened = unlessAborted(gate.opened, closing.signal);
+		const look = (): Promise<Readiness> => health.readiness();
+		const door = gatewayOf(broker);
+		const opening =
+			door === undefined ? opened : openDoor(door, { opened, look, log: log('gateway'), signal: closing.signal });
+		const ready = opening.catch(async (error) => {
 			await stop();
 			throw error;
 		});

@@ -6,7 +6,7 @@ import { testBroker } from '../support/broker-kinds.ts';
 import { describeBroker } from '../support/brokers.ts';
 import { Cluster, healthOf, ready } from '../support/cluster.ts';
 import { startTestDatabase, type TestDatabase } from '../support/database.ts';
-import { until } from '../support/until.ts';
+import { eventually, until } from '../support/until.ts';
 
 let database: TestDatabase;
 let cluster: Cluster;
@@ -32,6 +32,9 @@ describe('a process without a broker', () => {
 		expect(waiting).toMatchObject({ httpStatus: 503, status: 'unavailable', degraded: [] });
 		expect((await fetch(`${running.probeUrl}/health/live`)).status).toBe(200);
 		expect(await isListening(port)).toBe(false);
+		// Whoever has no other port to ask is told in the end.
+		const told = await eventually(() => fetch(`http://127.0.0.1:${port}/health/ready`));
+		expect([told.status, await told.text()]).toEqual([503, expect.stringContaining('"name":"database"')]);
 		await database.bringUp();
 		expect(await ready(running)).toMatchObject({ status: 'ok', failing: [] });
 		expect(await (await fetch(`${running.url}/health/ready`)).json()).toEqual({
