@@ -1,15 +1,16 @@
 import { EventEmitter } from 'node:events';
 import { type BrokerOptions, type LoggerConfig, ServiceBroker, type ServiceSchema } from 'moleculer';
-import type { PoolConfig } from 'pg';
 import { type Duration, SECOND } from './domain/time.ts';
 import type { BrokerUrl } from './mixins/brokers/broker-url.ts';
 import type { Carrier } from './mixins/brokers/carrier.ts';
 import { carrierOf } from './mixins/brokers/carrier-of.ts';
+import type { DatabaseAddress } from './mixins/database/address.ts';
 import { Database } from './mixins/database/database.ts';
 import { startEmbeddedPostgres } from './mixins/database/embedded-postgres.ts';
 import { meterConnections } from './mixins/database/metered-connections.ts';
 import { defineModels, type Models } from './mixins/database/models.ts';
 import { type NodePlace, NodeSlot, nodeNameOf } from './mixins/database/node-slot.ts';
+import { DatabaseReadiness } from './mixins/database/readiness.ts';
 import { SchemaGate } from './mixins/database/schema-gate.ts';
 import { Health, type Readiness } from './mixins/health.ts';
 import type { Log } from './mixins/loop.ts';
@@ -147,19 +148,22 @@ export async function startApplication(settings: Settings, options: StartOptions
 
 	try {
 		if (settings.metricsPort !== undefined) onProbe(await openProbes(start, settings.metricsPort));
-		const connection = await connect(start);
-		const database = new Database(connection, log('database'));
+		const address = await connect(start);
+		const database = new Database(address, log('database'));
 		made.defer(() => database.close());
 		meterConnections(metrics, database);
-		const models = defineModels(connection);
+		const models = defineModels(address);
 		made.defer(() => models.sequelize.close());
-		const gate = new SchemaGate(connection, database, settings.migrate, log('database'));
+		const reads = settings.services.includes('orders');
+		const dbReadiness = new DatabaseReadiness(database, reads ? models.sequelize : undefined);
+		const { migrate: migrates } = settings;
+		const gate = new SchemaGate({ address, database, readiness: dbReadiness, migrates, log: log('database') });
 		made.defer(() => gate.stop());
-		health.register('database', async () => gate.waitsFor ?? (await reasonOf(database.ping())));
+		health.register('database', () => gate.waitsFor ?? dbReadiness.check());
 		gate.start();
 
 		const node =
-			settings.broker === undefined ? alone(start) : await amongOthers(start, settings.broker, connection, gate);
+			settings.broker === undefined ? alone(start) : await amongOthers(start, settings.broker, address, gate);
 		const { broker } = node;
 		broker.middlewares.add(meteredActions(metrics));
 		const onDeadLetter = (group: string): void => metrics.setAside(group);
@@ -220,13 +224,18 @@ function alone({ settings, log }: Start): Node {
 }
 
 /** One of several processes, which find each other over the broker. Waits for the database and for a free slot. */
-async function amongOthers(start: Start, url: BrokerUrl, connection: PoolConfig, gate: SchemaGate): Promise<Node> {
+async function amongOthers(start: Start, url: BrokerUrl, address: DatabaseAddress, gate: SchemaGate): Promise<Node> {
 	const { settings, health, log, made, signal, onLost } = start;
 	const transporter = await transporterOf(url);
 	const link = new TransporterLink(transporter, log('link'));
 	health.register('transporter', () => link.trouble, 'broker');
 	const name = nodeNameOf(settings.services);
-	const slot = new NodeSlot({ connection, name, log: log('slot'), onLost: () => onLost(`the place of ${name}`) });
+	const slot = new NodeSlot({
+		connection: address,
+		name,
+		log: log('slot'),
+		onLost: () => onLost(`the place of ${name}`),
+	});
 	made.defer(() => slot.stop());
 	health.register('slot', () => slot.trouble);
 	await unlessAborted(gate.opened, signal);
@@ -253,9 +262,9 @@ async function openProbes({ settings, health, metrics, log, made }: Start, port:
 	return probes.listen(settings.http.host, port);
 }
 
-async function connect({ settings, log, made, signal, onLost }: Start): Promise<PoolConfig> {
+async function connect({ settings, log, made, signal, onLost }: Start): Promise<DatabaseAddress> {
 	const { database, dataDir } = settings;
-	if (database.kind === 'url') return { connectionString: database.url };
+	if (database.kind === 'url') return database.address;
 	const postgres = await startEmbeddedPostgres({
 		dataDir,
 		...(signal === undefined ? {} : { signal }),
@@ -332,15 +341,6 @@ function guardedDoor({ settings, database, health, log }: Platform): Door {
 	const door = new Door(settings.access, database, log('gateway'));
 	health.register('tokens', () => door.waitsFor);
 	return door;
-}
-
-async function reasonOf(check: Promise<void>): Promise<string | undefined> {
-	try {
-		await check;
-		return undefined;
-	} catch {
-		return 'the database does not answer';
-	}
 }
 
 function urlOf(broker: ServiceBroker, { http }: Settings): string | undefined {

@@ -1,6 +1,9 @@
-import pg from 'pg';
+import type { DatabaseAddress } from '../mixins/database/address.ts';
+import { openClient } from '../mixins/database/client.ts';
 import { startEmbeddedPostgres } from '../mixins/database/embedded-postgres.ts';
-import { migrate, migrationStatus } from '../mixins/database/migrations.ts';
+import { MigrationFailed, migrate, migrationStatus } from '../mixins/database/migrations.ts';
+import { MIGRATING } from '../mixins/database/session.ts';
+import { reasonOf } from '../mixins/database/trouble.ts';
 import type { Log } from '../mixins/loop.ts';
 import { parseSettings } from '../mixins/settings.ts';
 
@@ -12,15 +15,14 @@ const say = (line: string): void => {
 
 const log: Log = { debug: () => {}, info: say, warn: say, error: (line) => process.stderr.write(`${line}\n`) };
 
-async function run(command: string, config: pg.ClientConfig): Promise<void> {
+async function run(command: string, address: DatabaseAddress): Promise<void> {
 	if (command === 'up' || command === 'down') {
-		const done = await migrate(config, command, log);
+		const done = await migrate(address, command, log);
 		for (const name of done) say(`${command} ${name}`);
 		if (done.length === 0) say('nothing to do');
 		return;
 	}
-	const client = new pg.Client(config);
-	await client.connect();
+	const client = await openClient(address, MIGRATING);
 	try {
 		const { applied, pending, unknown } = await migrationStatus(client);
 		for (const name of applied) say(`applied  ${name}${unknown.includes(name) ? '  (not known to this program)' : ''}`);
@@ -30,15 +32,24 @@ async function run(command: string, config: pg.ClientConfig): Promise<void> {
 	}
 }
 
+/** Rejects with the one line that says why the database cannot be used. */
+async function reasoned(work: Promise<void>): Promise<void> {
+	try {
+		await work;
+	} catch (error) {
+		throw error instanceof MigrationFailed ? error : new Error(reasonOf(error).line);
+	}
+}
+
 try {
 	const [command = ''] = process.argv.slice(2);
 	if (!['up', 'down', 'status'].includes(command)) throw new Error(USAGE);
 	const { database, dataDir } = parseSettings(process.env);
-	if (database.kind === 'url') await run(command, { connectionString: database.url });
+	if (database.kind === 'url') await reasoned(run(command, database.address));
 	else {
 		const postgres = await startEmbeddedPostgres({ dataDir, log: (level, message) => log[level](message) });
 		try {
-			await run(command, postgres.connection);
+			await reasoned(run(command, postgres.connection));
 		} finally {
 			await postgres.stop();
 		}

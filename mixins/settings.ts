@@ -4,6 +4,7 @@ import { isIP } from 'node:net';
 import { resolve } from 'node:path';
 import { BROKER_URL_FORMS, type BrokerUrl, parseBrokerUrl } from './brokers/broker-url.ts';
 import { minorUnits } from './currencies.ts';
+import { type DatabaseAddress, parseDatabaseUrl } from './database/address.ts';
 import { type Access, readAccess } from './settings/access.ts';
 import {
 	type DurationRange,
@@ -35,10 +36,10 @@ export type LogLevel = (typeof LOG_LEVELS)[number];
 export interface Settings {
 	/** `SERVICES`: what this process runs, each name once, in the order given. */
 	readonly services: readonly ServiceName[];
-	/** `DATABASE_URL`, or the embedded PostgreSQL in `dataDir`. The URL is a secret: never log it. */
+	/** `DATABASE_URL`, or the embedded PostgreSQL in `dataDir`. */
 	readonly database:
 		| { readonly kind: 'embedded'; readonly dataDir: string }
-		| { readonly kind: 'url'; readonly url: string };
+		| { readonly kind: 'url'; readonly address: DatabaseAddress };
 	/** `DATA_DIR` as an absolute path. */
 	readonly dataDir: string;
 	/** `MIGRATE`: apply migrations at start. */
@@ -95,13 +96,14 @@ export function parseSettings(env: Environment, readFile: ReadFile = (path) => r
 	}
 	const services = readServices(env);
 	const dataDir = resolve(get(env, 'DATA_DIR') ?? '.data');
-	const url = readSecret(env, 'DATABASE_URL', { parse: parsePostgresUrl, accepted: POSTGRES_URL }, readFile);
+	const databaseForm = { parse: (text: string) => parseDatabaseUrl(text, readFile), accepted: POSTGRES_URL };
+	const address = readSecret(env, 'DATABASE_URL', databaseForm, readFile);
 	const broker = readSecret(env, 'BROKER_URL', { parse: parseBrokerUrl, accepted: BROKER_URL_FORMS }, readFile);
-	if (services.length < SERVICE_NAMES.length) requireForParts(services, { BROKER_URL: broker, DATABASE_URL: url });
+	if (services.length < SERVICE_NAMES.length) requireForParts(services, { BROKER_URL: broker, DATABASE_URL: address });
 	const host = readHost(env);
 	return Object.freeze<Settings>({
 		services: Object.freeze(services),
-		database: Object.freeze(url === undefined ? { kind: 'embedded', dataDir } : { kind: 'url', url }),
+		database: Object.freeze(address === undefined ? { kind: 'embedded', dataDir } : { kind: 'url', address }),
 		dataDir,
 		migrate: readOneOf(env, 'MIGRATE', ['on', 'off'], services.length === SERVICE_NAMES.length ? 'on' : 'off') === 'on',
 		broker,
@@ -172,8 +174,4 @@ function requireForParts(services: readonly ServiceName[], needed: Readonly<Reco
 		`SERVICES=${show(services.join())} is a part of the services, which needs ${missing.join(' and ')} too; ` +
 			'accepted: BROKER_URL and DATABASE_URL set, or SERVICES unset to run all in one process',
 	);
-}
-
-function parsePostgresUrl(text: string): string | undefined {
-	return /^postgres(?:ql)?:\/\/\S+$/.test(text) && URL.canParse(text) ? text : undefined;
 }

@@ -2,11 +2,13 @@
 import { randomUUID } from 'node:crypto';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { type ActionHandler, type BrokerOptions, type Middleware, ServiceBroker } from 'moleculer';
-import pg from 'pg';
 import { type Duration, MINUTE, SECOND } from '../../domain/time.ts';
 import type { BrokerUrl } from '../../mixins/brokers/broker-url.ts';
+import type { DatabaseAddress } from '../../mixins/database/address.ts';
+import { openClient } from '../../mixins/database/client.ts';
 import { embeddedConnection } from '../../mixins/database/embedded-postgres.ts';
 import { NodeSlot } from '../../mixins/database/node-slot.ts';
+import { holding } from '../../mixins/database/session.ts';
 import type { Log } from '../../mixins/loop.ts';
 import { CALL_POLICIES } from '../../mixins/policies.ts';
 import type { Settings } from '../../mixins/settings.ts';
@@ -62,8 +64,8 @@ export async function join(
 	const { broker: url, database, dataDir } = settings;
 	const options = { ...optionsOf(settings), middlewares: [new OnceInTime().middleware, AsOperator, ...middlewares] };
 	if (url === undefined) return joinAlone(options, dataDir, onGone);
-	const connection = database.kind === 'url' ? { connectionString: database.url } : await embeddedConnection(dataDir);
-	return joinLinked(options, url, connection);
+	const address = database.kind === 'url' ? database.address : await embeddedConnection(dataDir);
+	return joinLinked(options, url, address);
 }
 
 /** Through the socket of the one process that runs on this folder. */
@@ -86,11 +88,11 @@ async function joinAlone(options: BrokerOptions, dataDir: string, onGone: () => 
 async function joinLinked(
 	options: BrokerOptions & { readonly middlewares: Middleware[] },
 	url: BrokerUrl,
-	connection: pg.ClientConfig,
+	address: DatabaseAddress,
 ): Promise<Membership> {
 	const said: { database?: string; broker?: string } = {};
 	const slotLog = logOf((line) => Object.assign(said, { database: line }));
-	const slot = new NodeSlot({ connection, name: 'repl', log: slotLog, onLost: () => {} });
+	const slot = new NodeSlot({ connection: address, name: 'repl', log: slotLog, onLost: () => {} });
 	slot.start();
 	const database = (): string | undefined => said.database;
 	const place = await inTime(slot.taken, database, (why) => `The system's database cannot be used: ${why}`);
@@ -107,7 +109,7 @@ async function joinLinked(
 	});
 	const failure = (): string | undefined => (said.broker === undefined ? undefined : (link.trouble ?? said.broker));
 	await inTime(broker.start(), failure, (why) => `The system cannot be joined: ${why}`);
-	await discover(broker, await placesTaken(connection));
+	await discover(broker, await placesTaken(address));
 	return {
 		broker,
 		leave: async () => {
@@ -120,10 +122,8 @@ async function joinLinked(
 const logOf = (hear: (line: string) => void): Log => ({ debug: hear, info: () => {}, warn: hear, error: hear });
 
 /** How many nodes there are, this one included: each holds its place in a session of its own. */
-async function placesTaken(connection: pg.ClientConfig): Promise<number> {
-	const client = new pg.Client({ ...connection, connectionTimeoutMillis: LONGEST_WAIT });
-	client.on('error', () => {}); // the query rejects
-	await client.connect();
+async function placesTaken(address: DatabaseAddress): Promise<number> {
+	const client = await openClient(address, holding('protected-payment-repl'));
 	try {
 		const { rows } = await client.query<{ count: number }>(`SELECT count(DISTINCT pid)::int AS count
 			FROM pg_stat_activity JOIN pg_locks USING (pid) WHERE application_name LIKE 'protected-payment slot %'

@@ -1,10 +1,27 @@
 import { setTimeout as pause } from 'node:timers/promises';
 import pg from 'pg';
+import { type Duration, SECOND } from '../../domain/time.ts';
 import { crashPoint, type TransactionName } from '../crash-points.ts';
 import type { Log } from '../loop.ts';
+import type { DatabaseAddress } from './address.ts';
+import { CONNECT, clientConfig, DatabaseClient, verify } from './client.ts';
 import { CoalescingSocket } from './coalescing-socket.ts';
-import { HOT_SESSION, parseTypes } from './session.ts';
-import { type Statement, together } from './statement.ts';
+import { Complaints } from './complaints.ts';
+import { begin, NotBegun } from './first-statement.ts';
+import { HOT, parseTypes } from './session.ts';
+import { type Statement, together, writes } from './statement.ts';
+import {
+	DatabaseUnavailable,
+	isNoAnswer,
+	isRepeatable,
+	isTransient,
+	reasonOf,
+	speaksOfAll,
+	speaksOfSession,
+	unavailable,
+} from './trouble.ts';
+
+export { DatabaseUnavailable, isTransient } from './trouble.ts';
 
 /** What work inside a transaction may do. */
 export interface Transaction {
@@ -18,58 +35,38 @@ export interface Transaction {
 	commitLazily(): void;
 }
 
-/** The database cannot be used now; what was tried may be tried again later. */
-export class DatabaseUnavailable extends Error {
-	override readonly name = 'DatabaseUnavailable';
-	/** as an action's error: HTTP's 503 */
-	readonly code = 503;
-	readonly type = 'Service.Unavailable';
-}
-
-/** deadlock, lock time-out, serialisation failure: the transaction is repeated as a whole */
-const REPEATABLE = new Set(['40P01', '55P03', '40001']);
-/** SQLSTATE of a unique violation, and where it means that the snapshot which looked for an idempotency key was too old */
-const STALE_KEY = { code: '23505', constraint: 'idempotency_keys_pkey' };
 const MOST_REPEATS = 8;
-
-/** SQLSTATE classes and codes that speak of the connection or the server, not of the statement (PostgreSQL, appendix A). */
-const UNAVAILABLE = /^(08...|57P0[1-5]|53...|58...|25P03|57014)$/;
-
-function isRepeatable(error: unknown): boolean {
-	if (!(error instanceof pg.DatabaseError)) return false;
-	const { code = '', constraint } = error;
-	return REPEATABLE.has(code) || (code === STALE_KEY.code && constraint === STALE_KEY.constraint);
-}
-
-/** True for an error that is nobody's fault: the database was away, or the transaction lost a conflict too often. */
-export function isTransient(error: unknown): boolean {
-	return error instanceof DatabaseUnavailable || isRepeatable(error) || isUnavailable(error);
-}
+/** Connections that nobody has used for so long go back: others may need them. */
+const IDLE: Duration = 15 * SECOND;
+/** How long the work in hand may take at the end; whatever hangs then is cut off. */
+const LONGEST_CLOSE: Duration = 2 * SECOND;
 
 /** The connections of one process, and the only way to a transaction. */
 export class Database {
 	readonly #pool: pg.Pool;
+	readonly #clients = new Set<DatabaseClient>();
+	/** not to be used again */
+	readonly #retired = new WeakSet<pg.ClientBase>();
+	readonly #complaints: Complaints;
+	readonly #log: Log;
 	#open = false;
 
-	constructor(connection: pg.PoolConfig, log: Log, connections = 20) {
+	constructor(address: DatabaseAddress, log: Log, connections = 20) {
+		this.#log = log;
+		this.#complaints = new Complaints(log);
 		this.#pool = new pg.Pool({
-			...connection,
-			options: HOT_SESSION,
-			application_name: 'protected-payment',
+			...clientConfig(address, HOT),
+			Client: DatabaseClient,
 			max: connections,
-			idleTimeoutMillis: 0,
-			connectionTimeoutMillis: 5_000,
-			keepAlive: true,
+			idleTimeoutMillis: IDLE,
+			connectionTimeoutMillis: CONNECT,
 			types: parseTypes,
-			// Statements that do not wait for each other's answers share a round trip; the server runs them in order.
-			pipeline: true,
 			stream: () => new CoalescingSocket(),
+			onConnect: (client: pg.ClientBase) => verify(client, HOT),
 		} as pg.PoolConfig);
 		this.#pool.on('error', (error) => log.debug(`an idle connection ended: ${error.message}`));
-		// One that ends while in use says so here as well as to its user; without a listener the process would end.
-		this.#pool.on('connect', (client) =>
-			client.on('error', (error) => log.debug(`a connection ended: ${error.message}`)),
-		);
+		this.#pool.on('connect', (client) => this.#clients.add(client as unknown as DatabaseClient));
+		this.#pool.on('remove', (client) => this.#clients.delete(client as unknown as DatabaseClient));
 	}
 
 	/** False until the schema is known to be right; until then every use is refused. */
@@ -91,9 +88,28 @@ export class Database {
 		return { total: this.#pool.totalCount, idle: this.#pool.idleCount, waiting: this.#pool.waitingCount };
 	}
 
-	/** Rejects with `DatabaseUnavailable` unless the database answers. */
-	async ping(): Promise<void> {
-		await this.query({ name: 'ping', text: 'SELECT 1', values: [] });
+	/** Looks at the database through a connection of the pool, also while it is not open. */
+	async inspect<T>(look: (client: pg.ClientBase) => Promise<T>): Promise<T> {
+		const client = await this.#take();
+		let broken = true;
+		try {
+			const seen = await look(client);
+			broken = false;
+			return seen;
+		} catch (error) {
+			this.#hear(error);
+			throw error;
+		} finally {
+			client.release(broken);
+		}
+	}
+
+	/** Runs a statement in a transaction that is undone. Also while the database is not open. */
+	async rehearse(statement: Statement): Promise<void> {
+		await this.inspect(async (client) => {
+			await begin(client, statement);
+			await client.query('ROLLBACK');
+		});
 	}
 
 	/** One statement in a transaction of its own. */
@@ -103,8 +119,9 @@ export class Database {
 		try {
 			return await run<R>(client, statement);
 		} catch (error) {
-			broken = isTransient(error) || !isServerError(error);
-			throw broken ? unavailable(error) : error;
+			broken = isNoAnswer(error) || speaksOfSession(error);
+			this.#hear(error);
+			throw broken || isTransient(error) ? unavailable(error) : error;
 		} finally {
 			client.release(broken);
 		}
@@ -129,56 +146,124 @@ export class Database {
 
 	async close(): Promise<void> {
 		this.#open = false;
+		const cut = setTimeout(() => {
+			for (const client of this.#clients) client.destroy();
+		}, LONGEST_CLOSE);
 		await this.#pool.end();
+		clearTimeout(cut);
 	}
 
 	async #attempt<T>(name: TransactionName, work: (tx: Transaction) => Promise<T>): Promise<T> {
 		const client = await this.#connect();
-		const writes: Statement[] = [];
-		const committed: (() => void)[] = [];
+		const transaction = new OpenTransaction(client);
 		let broken = false;
 		let result: T;
 		try {
-			void client.query('BEGIN').catch(() => {}); // what follows fails too
-			result = await work({
-				query: (statement) => run(client, statement),
-				write: (statement) => writes.push(statement),
-				afterCommit: (action) => committed.push(action),
-				commitLazily: () => void client.query('SET LOCAL synchronous_commit = off').catch(() => {}),
-			});
+			result = await work(transaction);
 			crashPoint(`before:${name}`);
-			await commit(client, writes);
+			await transaction.commit();
 			crashPoint(`after:${name}`);
 		} catch (error) {
-			broken = !(await rolledBack(client));
-			throw broken || isUnavailable(error) ? unavailable(error) : error;
+			broken = error instanceof NotBegun || speaksOfSession(error) || !(await rolledBack(client));
+			this.#hear(error);
+			throw broken ? unavailable(error) : error;
 		} finally {
 			client.release(broken);
 		}
-		for (const action of committed) action();
+		this.#tell(name, transaction.committed);
 		return result;
+	}
+
+	/** What was committed stays so, whatever those do who are told of it. */
+	#tell(name: TransactionName, observers: readonly (() => void)[]): void {
+		for (const observe of observers) {
+			try {
+				observe();
+			} catch (error) {
+				this.#log.error(`who is told of the commit of ${name} failed: ${(error as Error)?.stack ?? error}`);
+			}
+		}
 	}
 
 	async #connect(): Promise<pg.PoolClient> {
 		if (!this.#open) throw new DatabaseUnavailable('the database is not ready');
 		try {
-			return await this.#pool.connect();
+			return await this.#take();
 		} catch (error) {
+			this.#hear(error);
 			throw unavailable(error);
 		}
+	}
+
+	async #take(): Promise<pg.PoolClient> {
+		for (;;) {
+			const client = await this.#pool.connect();
+			if (!this.#retired.has(client)) return client;
+			client.release(true);
+		}
+	}
+
+	/** Takes in what an error says of the others, and tells the operator what will not pass by itself. */
+	#hear(error: unknown): void {
+		const { line, lasts } = reasonOf(error);
+		if (lasts && (isNoAnswer(error) || speaksOfSession(error))) this.#complaints.hear(line);
+		if (speaksOfAll(error)) for (const client of this.#clients) this.#retired.add(client);
+	}
+}
+
+/** A transaction from its first statement on. */
+class OpenTransaction implements Transaction {
+	/** to be called once it is committed */
+	readonly committed: (() => void)[] = [];
+	readonly #client: pg.ClientBase;
+	readonly #writes: Statement[] = [];
+	#lazy = false;
+	/** the first statement, which begins the transaction */
+	#first: Promise<object[]> | undefined;
+
+	constructor(client: pg.ClientBase) {
+		this.#client = client;
+	}
+
+	async query<R extends object>(statement: Statement): Promise<R[]> {
+		if (this.#first === undefined) {
+			const first = begin<R>(this.#client, statement);
+			this.#first = first;
+			return first;
+		}
+		// Without the transaction a look does no harm, and what it saw is dropped with the rest.
+		if (writes(statement)) await this.#first;
+		return run<R>(this.#client, statement);
+	}
+
+	write(statement: Statement): void {
+		this.#writes.push(statement);
+	}
+
+	afterCommit(action: () => void): void {
+		this.committed.push(action);
+	}
+
+	commitLazily(): void {
+		this.#lazy = true;
+	}
+
+	/** The writes and the commit share a round trip: where a write fails, the server takes the commit for a rollback. */
+	async commit(): Promise<void> {
+		const client = this.#client;
+		const rest = this.#writes.length > 0 ? together(this.#writes) : undefined;
+		if (this.#first === undefined && rest === undefined) return;
+		await this.#first; // answered long ago, unless the work did not wait for it
+		const written = rest && (this.#first === undefined ? begin(client, rest) : run(client, rest));
+		const lazy = this.#lazy ? client.query('SET LOCAL synchronous_commit = off') : undefined;
+		const [{ command }] = await Promise.all([client.query('COMMIT'), written, lazy]);
+		if (command !== 'COMMIT') throw new Error('the transaction had failed before its commit');
 	}
 }
 
 async function run<R extends object>(client: pg.ClientBase, { name, text, values }: Statement): Promise<R[]> {
 	const { rows } = await client.query<R>({ name, text, values: [...values] });
 	return rows;
-}
-
-/** The writes and the commit share a round trip: where a write fails, the server takes the commit for a rollback. */
-async function commit(client: pg.ClientBase, writes: readonly Statement[]): Promise<void> {
-	const written = writes.length > 0 ? run(client, together(writes)) : undefined;
-	const [{ command }] = await Promise.all([client.query('COMMIT'), written]);
-	if (command !== 'COMMIT') throw new Error('the transaction had failed before its commit');
 }
 
 async function rolledBack(client: pg.ClientBase): Promise<boolean> {
@@ -189,13 +274,3 @@ async function rolledBack(client: pg.ClientBase): Promise<boolean> {
 		return false;
 	}
 }
-
-const isServerError = (error: unknown): boolean => error instanceof pg.DatabaseError;
-
-const isUnavailable = (error: unknown): boolean =>
-	error instanceof Error && 'code' in error && UNAVAILABLE.test(String(error.code));
-
-const unavailable = (error: unknown): DatabaseUnavailable =>
-	error instanceof DatabaseUnavailable
-		? error
-		: new DatabaseUnavailable(error instanceof Error ? error.message : String(error), { cause: error });

@@ -1,9 +1,18 @@
 /** Sessions with the embedded PostgreSQL that find out how it is and hold its data folder. */
 import { Socket } from 'node:net';
-import pg from 'pg';
+import type pg from 'pg';
+import { clientConfig, DatabaseClient } from './client.ts';
+import type { Session as Kind } from './session.ts';
 
 export const DATABASE = 'protected_payment';
 const LOCK_KEY = '7166194832750551409'; // any number: who holds this advisory lock holds the data folder
+
+/** A server that has just recovered may take its time. */
+const KEEPING: Kind = {
+	application: 'protected-payment data folder lock',
+	settings: { idle_session_timeout: '0', statement_timeout: '0' },
+	answer: 30_000,
+};
 
 /** The session that tries for the lock, and then holds it as long as it lives. */
 export interface Session {
@@ -19,17 +28,12 @@ export type Refusal = 'absent' | 'busy' | 'silent';
 /** Tries to open a session in the maintenance database. */
 export async function knock(connection: { host: string; port: number; user: string }): Promise<Session | Refusal> {
 	const socket = new Socket();
-	const client = new pg.Client({
-		...connection,
-		database: 'postgres', // nobody drops it, or closes all its sessions to do so
-		ssl: false,
-		application_name: 'protected-payment data folder lock',
+	const client = new DatabaseClient({
+		...clientConfig({ ...connection, database: 'postgres' }, KEEPING), // nobody drops it, or closes all its sessions to do so
 		connectionTimeoutMillis: 2000,
-		query_timeout: 30_000,
 		stream: () => socket,
 	});
 	const ended = new Promise<void>((resolve) => client.once('end', () => resolve()));
-	client.on('error', () => {}); // `ended` follows
 	try {
 		await client.connect();
 		return { client, ended, drop: () => socket.destroy() };

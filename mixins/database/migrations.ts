@@ -1,7 +1,9 @@
-import { setTimeout as pause } from 'node:timers/promises';
 import pg from 'pg';
-import type { Duration } from '../../domain/time.ts';
+import { type Duration, MINUTE } from '../../domain/time.ts';
 import type { Log } from '../loop.ts';
+import type { DatabaseAddress } from './address.ts';
+import { type DatabaseClient, openClient } from './client.ts';
+import { LOCKED_OUT, LockTurns } from './lock-turns.ts';
 import { migration as orders } from './migrations/0001-orders.ts';
 import { migration as messages } from './migrations/0002-messages.ts';
 import { migration as carrier } from './migrations/0003-carrier.ts';
@@ -13,6 +15,9 @@ import { migration as leanIndexes } from './migrations/0008-lean-indexes.ts';
 import { migration as anySequence } from './migrations/0009-any-sequence.ts';
 import { migration as pauses } from './migrations/0010-pauses.ts';
 import type { Migration } from './migrations/migration.ts';
+import { MIGRATING } from './session.ts';
+import { watched } from './session-watch.ts';
+import { speaksOfSession } from './trouble.ts';
 
 export const MIGRATIONS: readonly Migration[] = [
 	orders,
@@ -34,9 +39,10 @@ export interface MigrationStatus {
 	readonly unknown: readonly string[];
 }
 
+const LONG_WAIT: Duration = MINUTE / 2;
+
 /** Held while migrating, so that two processes that start together take turns. Any fixed number does. */
 const LOCK = 5_300_001;
-const ASK_EVERY: Duration = 100;
 
 /** Which versions a database has. Needs no lock and changes nothing. */
 export async function migrationStatus(client: pg.ClientBase): Promise<MigrationStatus> {
@@ -55,25 +61,40 @@ export async function migrationStatus(client: pg.ClientBase): Promise<MigrationS
 	};
 }
 
-/** Brings the database to this program's version, or, with `down`, takes its last version back. Answers what it did. */
-export async function migrate(config: pg.ClientConfig, direction: 'up' | 'down', log: Log): Promise<readonly string[]> {
+/** A migration that could not be applied; the message names it and why. */
+export class MigrationFailed extends Error {
+	override readonly name = 'MigrationFailed';
+}
+
+/**
+ * Brings the database to this program's version, or, with `down`, takes its last version back. Answers what it did.
+ * What others hold is waited for briefly and asked for again, so that nobody queues up behind the migration; rejects
+ * once that has taken `patience`.
+ */
+export async function migrate(
+	address: DatabaseAddress,
+	direction: 'up' | 'down',
+	log: Log,
+	patience: Duration = MINUTE,
+): Promise<readonly string[]> {
 	const { Umzug } = await import('umzug');
-	const client = new pg.Client(config);
-	client.on('error', (error) => log.warn(`migrations: ${error.message}`));
-	await client.connect();
+	const client = await openClient(address, MIGRATING);
+	const turns = new LockTurns(client, log, patience);
 	try {
-		await takeLock(client);
+		await turns.take(LOCK);
 		await client.query(
 			'CREATE TABLE IF NOT EXISTS schema_migrations (name text PRIMARY KEY, applied_at timestamptz NOT NULL DEFAULT now())',
 		);
+		const apply = (name: string, sql: string, record: string): Promise<void> =>
+			turns.repeat(name, () => inTransaction(client, address, { sql, record, name }));
 		const umzug = new Umzug({
 			migrations: MIGRATIONS.map(({ name, before = [], up, down }) => ({
 				name,
 				up: async () => {
-					for (const statement of before) await client.query(statement);
-					await inTransaction(client, up, 'INSERT INTO schema_migrations (name) VALUES ($1)', name);
+					await turns.repeat(name, () => inAdvance(client, address, before));
+					await apply(name, up, 'INSERT INTO schema_migrations (name) VALUES ($1)');
 				},
-				down: () => inTransaction(client, down, 'DELETE FROM schema_migrations WHERE name = $1', name),
+				down: () => apply(name, down, 'DELETE FROM schema_migrations WHERE name = $1'),
 			})),
 			// The record is written in the migration's own transaction, or a crash could leave one without the other.
 			storage: {
@@ -84,28 +105,56 @@ export async function migrate(config: pg.ClientConfig, direction: 'up' | 'down',
 			logger: undefined,
 		});
 		const done = direction === 'up' ? await umzug.up() : await umzug.down();
+		await client.query('SELECT pg_advisory_unlock($1)', [LOCK]); // the session may outlive us
 		return done.map(({ name }) => name);
+	} catch (error) {
+		throw unwrapped(error);
 	} finally {
 		await client.end();
 	}
 }
 
-/** Asked for again and again: who waits within a statement has a snapshot, and an index made concurrently waits for that. */
-async function takeLock(client: pg.ClientBase): Promise<void> {
-	for (;;) {
-		const { rows } = await client.query<{ taken: boolean }>('SELECT pg_try_advisory_lock($1) AS taken', [LOCK]);
-		if (rows[0]?.taken === true) return;
-		await pause(ASK_EVERY);
+/**
+ * Outside any transaction: indexes that are made beside the work that goes on. They wait for transactions that are older,
+ * and nobody waits for them meanwhile.
+ */
+async function inAdvance(
+	client: DatabaseClient,
+	address: DatabaseAddress,
+	statements: readonly string[],
+): Promise<void> {
+	if (statements.length === 0) return;
+	await client.query(`SET lock_timeout = '${LONG_WAIT}ms'`);
+	try {
+		for (const statement of statements) await watched(client, address, statement);
+	} finally {
+		await client.query(`SET lock_timeout = '${MIGRATING.settings.lock_timeout}'`).catch(() => {}); // the session has ended
 	}
 }
 
-async function inTransaction(client: pg.ClientBase, sql: string, record: string, name: string): Promise<void> {
+interface Step {
+	readonly name: string;
+	readonly sql: string;
+	/** the statement that records it, with the name as its only value */
+	readonly record: string;
+}
+
+async function inTransaction(
+	client: DatabaseClient,
+	address: DatabaseAddress,
+	{ name, sql, record }: Step,
+): Promise<void> {
 	try {
-		await client.query(`BEGIN; ${sql}`);
+		await watched(client, address, `BEGIN; ${sql}`);
 		await client.query(record, [name]);
 		await client.query('COMMIT');
 	} catch (error) {
-		await client.query('ROLLBACK');
-		throw error;
+		await client.query('ROLLBACK').catch(() => {}); // what it met first is what counts
+		const isItsOwn = error instanceof pg.DatabaseError && error.code !== LOCKED_OUT && !speaksOfSession(error);
+		throw isItsOwn ? new MigrationFailed(`migration ${name} failed: ${error.message}`, { cause: error }) : error;
 	}
 }
+
+/** What a migration threw, without what Umzug wraps it in. */
+const unwrapped = (error: unknown): unknown =>
+	error instanceof Error && error.name === 'MigrationError' ? error.cause : error;

@@ -1,9 +1,10 @@
-import type { PoolConfig } from 'pg';
-import { DataTypes, type Model, type ModelStatic, Sequelize } from 'sequelize';
+import { DataTypes, type Model, type ModelStatic, type Options, Sequelize } from 'sequelize';
 import type { EventType } from '../../domain/events.ts';
 import type { OrderStatus } from '../../domain/order-record.ts';
 import type { PaymentStatus } from '../../domain/payment.ts';
-import { READ_SESSION } from './session.ts';
+import type { DatabaseAddress } from './address.ts';
+import { CONNECT, type DatabaseClient } from './client.ts';
+import { checkReader, readerModule } from './reader-client.ts';
 
 /** An order as it is read for people. */
 export interface OrderRow {
@@ -47,25 +48,19 @@ export interface Models {
 const READERS = 5;
 
 /** The models that reading goes through. Nothing is written here: that is the unit of work's. */
-export function defineModels(connection: PoolConfig): Models {
-	const { connectionString, host, port, user, database } = connection;
-	const options = {
-		dialect: 'postgres' as const,
-		logging: false as const,
-		pool: { max: READERS, acquire: 5_000 },
-		dialectOptions: { options: READ_SESSION, application_name: 'protected-payment-reads', keepAlive: true },
+export function defineModels(address: DatabaseAddress): Models {
+	const sequelize = new Sequelize({
+		dialect: 'postgres',
+		// Where to connect is the module's business; this keeps Sequelize from asking the environment or a session.
+		dialectModule: readerModule(address),
+		databaseVersion: '14.0.0',
+		keepDefaultTimezone: true,
+		dialectOptions: { clientMinMessages: 'ignore' },
+		logging: false,
+		pool: { max: READERS, acquire: CONNECT },
 		define: { timestamps: false, underscored: true, freezeTableName: true },
-	};
-	const sequelize =
-		connectionString === undefined
-			? new Sequelize({
-					...options,
-					host: String(host),
-					port: Number(port),
-					username: String(user),
-					database: String(database),
-				})
-			: new Sequelize(connectionString, options);
+	} as Options);
+	sequelize.addHook('afterConnect', (client) => checkReader(client as DatabaseClient));
 	// Functions, since Sequelize writes into each column's definition.
 	const text = () => ({ type: DataTypes.TEXT, allowNull: false });
 	const moment = () => ({ type: DataTypes.DATE, allowNull: false });

@@ -1,23 +1,17 @@
 import { randomUUID } from 'node:crypto';
 import { crc32 } from 'node:zlib';
-import pg from 'pg';
+import type pg from 'pg';
 import { type Duration, SECOND } from '../../domain/time.ts';
 import { type Log, Loop } from '../loop.ts';
 import { SERVICE_NAMES, type ServiceName } from '../settings.ts';
+import type { DatabaseAddress } from './address.ts';
+import { clientConfig, DatabaseClient, verify } from './client.ts';
 import { installationName } from './installation.ts';
+import { holding } from './session.ts';
 
 const LOOK_EVERY: Duration = 2 * SECOND;
 /** An ended session of our own may take so long to be gone. */
 const RETRY: Duration = SECOND / 4;
-const PATIENCE: Duration = 5 * SECOND;
-
-/** The session lives as long as the process; if that vanishes without a word, the server soon knows. */
-const OPTIONS = [
-	...['idle_session_timeout=0', 'statement_timeout=5s'],
-	...['tcp_keepalives_idle=5', 'tcp_keepalives_interval=2', 'tcp_keepalives_count=3'],
-]
-	.map((setting) => `-c ${setting}`)
-	.join(' ');
 
 /** Where a process stands among the nodes of the system. */
 export interface NodePlace {
@@ -34,7 +28,7 @@ export function nodeNameOf(services: readonly ServiceName[]): string {
 }
 
 export interface NodeSlotOptions {
-	readonly connection: pg.ClientConfig;
+	readonly connection: DatabaseAddress;
 	/** what runs here, such as `orders`; each name has slots of its own */
 	readonly name: string;
 	readonly log: Log;
@@ -94,18 +88,12 @@ export class NodeSlot {
 	}
 
 	async #open(): Promise<Duration> {
-		const client = new pg.Client({
-			...this.#options.connection,
-			application_name: this.#application,
-			options: OPTIONS,
-			connectionTimeoutMillis: PATIENCE,
-			query_timeout: PATIENCE,
-			keepAlive: true,
-		});
-		client.on('error', () => {}); // 'end' follows
+		const session = holding(this.#application);
+		const client = new DatabaseClient(clientConfig(this.#options.connection, session));
 		client.once('end', () => this.#drop(client));
 		try {
 			await client.connect();
+			await verify(client, session);
 			return await this.#take(client);
 		} finally {
 			if (this.#session !== client) await client.end().catch(() => {});

@@ -1,8 +1,9 @@
 import type { ServiceSchema } from 'moleculer';
 import DbService from 'moleculer-db';
 import SequelizeDbAdapter from 'moleculer-db-adapter-sequelize';
-import { ConnectionError, DatabaseError, type Model, type ModelStatic } from 'sequelize';
-import { type Database, DatabaseUnavailable, isTransient } from './database.ts';
+import { BaseError, ConnectionError, DatabaseError, type Model, type ModelStatic } from 'sequelize';
+import { type Database, DatabaseUnavailable } from './database.ts';
+import { isNoAnswer, isTransient, unavailable } from './trouble.ts';
 
 /**
  * The adapter without its own ideas of a connection: the pool is shared, so it is neither opened nor closed nor synced
@@ -48,7 +49,18 @@ export async function reading<T>(database: Database, read: () => Promise<T>): Pr
 	try {
 		return await read();
 	} catch (error) {
-		const away = error instanceof ConnectionError || (error instanceof DatabaseError && isTransient(error.parent));
-		throw away ? new DatabaseUnavailable('the database does not answer', { cause: error }) : error;
+		throw isAway(error) ? unavailable(error) : error;
 	}
 }
+
+/** Whatever is no answer about the statement: of Sequelize's pool, of a connection, or of the server about itself. */
+function isAway(error: unknown): boolean {
+	if (error instanceof ConnectionError) return true;
+	if (error instanceof DatabaseError) return isNoAnswer(error.parent) || isTransient(error.parent);
+	// Connections that cannot be made reject with what they met. A bug of ours is another kind of error.
+	return (
+		!(error instanceof BaseError) && error instanceof Error && !PROGRAM_ERRORS.some((kind) => error instanceof kind)
+	);
+}
+
+const PROGRAM_ERRORS = [TypeError, RangeError, ReferenceError, SyntaxError];

@@ -1,32 +1,52 @@
-import pg from 'pg';
 import { type Duration, SECOND } from '../../domain/time.ts';
 import { type Log, Loop } from '../loop.ts';
+import type { DatabaseAddress } from './address.ts';
+import { Complaints } from './complaints.ts';
 import type { Database } from './database.ts';
-import { migrate, migrationStatus } from './migrations.ts';
+import { MigrationFailed, migrate, migrationStatus } from './migrations.ts';
+import type { DatabaseReadiness } from './readiness.ts';
+import { reasonOf } from './trouble.ts';
 
 const RETRY: Duration = SECOND / 2;
-const SAY_EVERY: Duration = 60 * SECOND;
+const LONG: Duration = 60 * SECOND;
+/** A database that starts together with the process is not worth a line. */
+const QUIET: Duration = 2 * SECOND;
+/** How long one try to migrate waits for what others hold; a stop waits for it. */
+const MIGRATION_PATIENCE: Duration = 3 * SECOND;
+
+export interface SchemaGateOptions {
+	readonly address: DatabaseAddress;
+	readonly database: Database;
+	readonly readiness: DatabaseReadiness;
+	/** brings the schema to this program's version itself */
+	readonly migrates: boolean;
+	readonly log: Log;
+}
+
+/** What the gate waits for: `kind` for everybody, `line` for the operator. */
+interface Want {
+	readonly kind: string;
+	readonly line: string;
+	/** somebody has to do something about it */
+	readonly lasts: boolean;
+}
 
 /**
- * Opens the database for use once its schema is this program's version. Migrates it there if asked to; otherwise waits
- * until somebody has, and says what to run.
+ * Opens the database for use once the sessions that the pool will use are as they have to be, the schema is this
+ * program's version, and the database does the work. Migrates it there if asked to; otherwise waits until somebody has.
  */
 export class SchemaGate {
-	readonly #config: pg.ClientConfig;
-	readonly #database: Database;
-	readonly #log: Log;
-	readonly #migrates: boolean;
+	readonly #options: SchemaGateOptions;
+	readonly #complaints: Complaints;
 	readonly #loop: Loop;
 	readonly #opened = Promise.withResolvers<void>();
+	readonly #since = performance.now();
 	#waitsFor: string | undefined = 'the database has not answered yet';
-	#saidAt = Number.NEGATIVE_INFINITY;
 
-	constructor(config: pg.ClientConfig, database: Database, migrates: boolean, log: Log) {
-		this.#config = config;
-		this.#database = database;
-		this.#migrates = migrates;
-		this.#log = log;
-		this.#loop = new Loop('schema', log, () => this.#step());
+	constructor(options: SchemaGateOptions) {
+		this.#options = options;
+		this.#complaints = new Complaints(options.log);
+		this.#loop = new Loop('schema', options.log, () => this.#step());
 	}
 
 	/** What it waits for; undefined once the database is open. */
@@ -48,36 +68,38 @@ export class SchemaGate {
 	}
 
 	async #step(): Promise<Duration> {
-		if (this.#database.isOpen) return SAY_EVERY;
-		this.#waitsFor = await this.#check();
-		if (this.#waitsFor === undefined) {
-			this.#database.open();
+		const { database } = this.#options;
+		if (database.isOpen) return LONG;
+		const want = await this.#check();
+		this.#waitsFor = want?.kind;
+		if (want === undefined) {
+			database.open();
 			this.#opened.resolve();
-			return SAY_EVERY;
+			return LONG;
 		}
-		if (performance.now() - this.#saidAt > SAY_EVERY) {
-			this.#saidAt = performance.now();
-			this.#log.warn(`waiting: ${this.#waitsFor}`);
-		}
+		if (want.lasts || performance.now() - this.#since > QUIET) this.#complaints.hear(`waiting: ${want.line}`);
 		return RETRY;
 	}
 
-	async #check(): Promise<string | undefined> {
-		const client = new pg.Client(this.#config);
-		client.on('error', () => {});
+	async #check(): Promise<Want | undefined> {
 		try {
-			await client.connect();
-			const { pending, unknown } = await migrationStatus(client);
-			if (unknown.length > 0) return `the database is newer than this program (${unknown.join(', ')})`;
-			if (pending.length === 0) return undefined;
-			if (!this.#migrates) return `the database lacks ${pending.join(', ')}; run: npm run migrate -- up`;
-			for (const name of await migrate(this.#config, 'up', this.#log)) this.#log.info(`applied migration ${name}`);
+			const want = await this.#checkSchema();
+			if (want !== undefined) return { kind: want, line: want, lasts: true };
+			await this.#options.readiness.require();
 			return undefined;
 		} catch (error) {
-			this.#log.debug(`the database cannot be used: ${String(error)}`);
-			return 'the database cannot be reached';
-		} finally {
-			await client.end().catch(() => {});
+			if (error instanceof MigrationFailed) return { kind: error.message, line: error.message, lasts: true };
+			return reasonOf(error);
 		}
+	}
+
+	async #checkSchema(): Promise<string | undefined> {
+		const { address, database, migrates, log } = this.#options;
+		const { pending, unknown } = await database.inspect(migrationStatus);
+		if (unknown.length > 0) return `the database is newer than this program (${unknown.join(', ')})`;
+		if (pending.length === 0) return undefined;
+		if (!migrates) return `the database lacks ${pending.join(', ')}; run: npm run migrate -- up`;
+		for (const name of await migrate(address, 'up', log, MIGRATION_PATIENCE)) log.info(`applied migration ${name}`);
+		return undefined;
 	}
 }

@@ -1,10 +1,41 @@
 import pg from 'pg';
+import { type Duration, SECOND } from '../../domain/time.ts';
+
+type ServerSettings = Readonly<Record<string, string>>;
+
+/** What a connection is for: what it is called, what it asks of the server, and how long an answer may take. */
+export interface Session {
+	readonly application: string;
+	/** told when the session is opened, so they count more than what the server, the database or the role has */
+	readonly settings: ServerSettings;
+	/** a connection that leaves us without an answer for longer is dead */
+	readonly answer: Duration;
+}
+
+/** Longer than the server's own limits below: whoever runs into this has a dead line before it. */
+const ANSWER: Duration = 9 * SECOND;
+
+/** How values are written and read, and what a commit promises. Everybody's, whatever the server or the role has. */
+const COMMON = {
+	client_encoding: 'UTF8',
+	standard_conforming_strings: 'on',
+	TimeZone: 'UTC',
+	DateStyle: 'ISO, MDY',
+	IntervalStyle: 'postgres',
+	extra_float_digits: '1',
+	bytea_output: 'hex',
+	array_nulls: 'on',
+	default_transaction_isolation: 'read committed',
+	default_transaction_deferrable: 'off',
+	synchronous_commit: 'on',
+	idle_session_timeout: '0',
+};
 
 /** Frees what a process held that vanished without a word; see the PostgreSQL manual, "Client Connection Defaults". */
 const VANISHED = {
 	idle_in_transaction_session_timeout: '30s',
 	lock_timeout: '5s',
-	statement_timeout: '30s',
+	statement_timeout: '8s',
 	client_connection_check_interval: '2s',
 	tcp_keepalives_idle: '5',
 	tcp_keepalives_interval: '2',
@@ -23,18 +54,33 @@ const ONE_PLAN = {
 	plan_cache_mode: 'force_generic_plan',
 };
 
-const COMMON = { timezone: 'UTC', synchronous_commit: 'on' };
+/** Sessions that run the hand-written statements. */
+export const HOT: Session = {
+	application: 'protected-payment',
+	settings: { ...COMMON, ...VANISHED, ...ONE_PLAN },
+	answer: ANSWER,
+};
 
-const toOptions = (settings: Record<string, string>): string =>
-	Object.entries(settings)
-		.map(([name, value]) => `-c ${name}=${value}`)
-		.join(' ');
+/** Sessions that read for people. */
+export const READING: Session = {
+	application: 'protected-payment-reads',
+	settings: { ...COMMON, ...VANISHED },
+	answer: ANSWER,
+};
 
-/** Start-up options of the sessions that run the hand-written statements. */
-export const HOT_SESSION = toOptions({ ...COMMON, ...VANISHED, ...ONE_PLAN });
+/** A session that migrates: statements may take long, locks are waited for briefly. */
+export const MIGRATING: Session = {
+	application: 'protected-payment-migrations',
+	settings: { ...COMMON, ...VANISHED, lock_timeout: '1s', statement_timeout: '0' },
+	answer: ANSWER,
+};
 
-/** Start-up options of the sessions that read for people. */
-export const READ_SESSION = toOptions({ ...COMMON, ...VANISHED });
+/** A session whose lock is held as long as the process lives; if that vanishes without a word, the server soon knows. */
+export const holding = (application: string): Session => ({
+	application,
+	settings: { ...COMMON, ...VANISHED, statement_timeout: '4s', lock_timeout: '4s' },
+	answer: 5 * SECOND,
+});
 
 const { builtins } = pg.types;
 

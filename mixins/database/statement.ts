@@ -5,6 +5,9 @@ export interface Statement {
 	readonly values: readonly unknown[];
 }
 
+/** Whether it may change rows. One that only locks them does not. */
+export const writes = ({ text }: Statement): boolean => !/^\s*SELECT\b/.test(text);
+
 const texts = new Map<string, { readonly name: string; readonly text: string }>();
 
 /**

@@ -58,8 +58,9 @@ export function show(value: string): string {
 	);
 }
 
-export function refused(name: string, shown: string, accepted: string): SettingsError {
-	return new SettingsError(`${name}=${shown} is not understood; accepted: ${accepted}`);
+export function refused(name: string, shown: string, accepted: string, why = ''): SettingsError {
+	const reason = why === '' ? '' : ` (${why})`;
+	return new SettingsError(`${name}=${shown} is not understood${reason}; accepted: ${accepted}`);
 }
 
 export function unsupported(name: string, shown: string, instead = 'leave it unset'): SettingsError {
@@ -83,8 +84,13 @@ export function readDuration(env: Environment, name: string, otherwise: string, 
 	return ms;
 }
 
+/** What cannot be taken, in a few words that show no part of a secret; none where there is no more to say. */
+export class NotUnderstood extends Error {
+	override readonly name = 'NotUnderstood';
+}
+
 export interface SecretForm<T> {
-	/** undefined for what is not understood */
+	/** undefined, or a `NotUnderstood`, for what is not understood */
 	readonly parse: (text: string) => T | undefined;
 	/** what is, in words */
 	readonly accepted: string;
@@ -100,18 +106,26 @@ export function readSecret<T>(
 	const value = get(env, name);
 	const path = get(env, `${name}_FILE`);
 	if (path === undefined) {
-		const parsed = value === undefined ? undefined : parse(value);
-		if (value !== undefined && parsed === undefined) throw refused(name, HIDDEN, accepted);
-		return parsed;
+		return value === undefined ? undefined : understood(name, HIDDEN, { parse, accepted }, value);
 	}
 	if (value !== undefined) {
 		throw new SettingsError(`${name}=${HIDDEN} and ${name}_FILE=${show(path)} are both set; accepted: one of them`);
 	}
-	const parsed = parse(readSecretFile(`${name}_FILE`, path, readFile));
-	if (parsed === undefined) {
-		throw refused(`${name}_FILE`, `${show(path)} with content ${HIDDEN}`, `a file with ${accepted}`);
+	const shown = `${show(path)} with content ${HIDDEN}`;
+	const form = { parse, accepted: `a file with ${accepted}` };
+	return understood(`${name}_FILE`, shown, form, readSecretFile(`${name}_FILE`, path, readFile));
+}
+
+function understood<T>(name: string, shown: string, { parse, accepted }: SecretForm<T>, text: string): T {
+	let why = '';
+	try {
+		const parsed = parse(text);
+		if (parsed !== undefined) return parsed;
+	} catch (error) {
+		if (!(error instanceof NotUnderstood)) throw error;
+		why = error.message;
 	}
-	return parsed;
+	throw refused(name, shown, accepted, why);
 }
 
 function readSecretFile(name: string, path: string, readFile: ReadFile): string {

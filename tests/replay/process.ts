@@ -34,6 +34,8 @@ export class Pause {
 	}
 }
 
+const NOWHERE = { host: 'nowhere.invalid', port: 1, user: 'nobody', database: 'none' };
+
 /**
  * The database as one process has it, which can be stopped at the named crash points of its transactions, and can die.
  * The transactions are real.
@@ -47,7 +49,7 @@ export class ProcessDatabase extends Database {
 
 	constructor(shared: Database) {
 		const silent = (): void => {};
-		super({}, { debug: silent, info: silent, warn: silent, error: silent }); // this pool is never connected
+		super(NOWHERE, { debug: silent, info: silent, warn: silent, error: silent }); // this pool is never connected
 		this.#shared = shared;
 		this.open();
 	}

@@ -12,17 +12,21 @@ export class TcpProxy {
 	#marker: { readonly text: string; readonly unseen: number } | undefined;
 	/** how many answers were lost */
 	lost = 0;
+	/** what becomes of all that a client asks */
+	asks = (data: Buffer): Buffer => data;
+	/** what becomes of all that the server answers to this client */
+	answers = (data: Buffer, _client: Socket): Buffer => data;
 
-	/** Listens on a free port of 127.0.0.1. */
-	static async open(target: number): Promise<TcpProxy> {
+	/** Listens on a free port of 127.0.0.1. `target`: a port of this machine, or the path of a Unix socket. */
+	static async open(target: number | string): Promise<TcpProxy> {
 		const proxy = new TcpProxy(target);
 		await new Promise<void>((listening) => proxy.#server.listen(0, '127.0.0.1', listening));
 		return proxy;
 	}
 
-	private constructor(target: number) {
+	private constructor(target: number | string) {
 		this.#server = createServer((near) => {
-			const far = connect(target, '127.0.0.1');
+			const far = typeof target === 'string' ? connect(target) : connect(target, '127.0.0.1');
 			let isMarked = false;
 			near.on('data', (data) => {
 				isMarked = this.#sees(data) || isMarked;
@@ -31,8 +35,8 @@ export class TcpProxy {
 				if (!this.#answering) this.#lose(far);
 				else if (isMarked && (this.#marker?.unseen ?? 0) <= 0) this.#leaveUnheard(near);
 			});
-			this.#join(near, far);
-			this.#join(far, near);
+			this.#join(near, far, (data) => this.asks(data));
+			this.#join(far, near, (data) => this.answers(data, near));
 		});
 	}
 
@@ -105,11 +109,11 @@ export class TcpProxy {
 		near.destroy();
 	}
 
-	#join(from: Socket, to: Socket): void {
+	#join(from: Socket, to: Socket, change: (data: Buffer) => Buffer): void {
 		this.#sockets.add(from);
 		if (this.#frozen || this.#stalled) from.pause();
 		from.on('data', (data) => {
-			if (!this.#frozen && !from.destroyed && !to.destroyed) to.write(data);
+			if (!this.#frozen && !from.destroyed && !to.destroyed) to.write(change(data));
 		});
 		from.on('error', () => {}); // 'close' follows
 		from.on('close', () => {

@@ -1,0 +1,54 @@
+import type { Sequelize } from 'sequelize';
+import { type Duration, SECOND } from '../../domain/time.ts';
+import type { Database } from './database.ts';
+import { requireRights } from './rights.ts';
+import { reasonOf } from './trouble.ts';
+
+/** Shorter than whoever asks waits. */
+const PATIENCE: Duration = 1.5 * SECOND;
+/** Whoever asks more often hears the same again. */
+const GOOD_FOR: Duration = SECOND / 4;
+
+const WRITE = {
+	name: 'readiness-write',
+	text: `INSERT INTO inbox_messages (consumer, message_id, order_id) VALUES ('readiness', gen_random_uuid(), gen_random_uuid())`,
+	values: [],
+};
+
+/** Whether the database does the work: it takes a write, which is undone, and is read through the readers, where there are any. */
+export class DatabaseReadiness {
+	readonly #database: Database;
+	readonly #readers: Sequelize | undefined;
+	#last: { readonly at: number; readonly answer: Promise<string | undefined> } | undefined;
+
+	constructor(database: Database, readers: Sequelize | undefined) {
+		this.#database = database;
+		this.#readers = readers;
+	}
+
+	/** What keeps it from the work, for everybody to read; undefined if nothing does. Takes no longer than 1.5 s. */
+	check(): Promise<string | undefined> {
+		const now = performance.now();
+		if (this.#last === undefined || now - this.#last.at > GOOD_FOR) this.#last = { at: now, answer: this.#inTime() };
+		return this.#last.answer;
+	}
+
+	/** Rejects with why it does not. */
+	async require(): Promise<void> {
+		await this.#database.inspect(requireRights);
+		await this.#database.rehearse(WRITE);
+		await this.#readers?.query('SELECT FROM orders LIMIT 1');
+	}
+
+	async #inTime(): Promise<string | undefined> {
+		const { promise, resolve } = Promise.withResolvers<string>();
+		const timer = setTimeout(() => resolve('the database does not answer in time'), PATIENCE);
+		const looked = this.require().then(
+			() => undefined,
+			(error) => reasonOf(error).kind,
+		);
+		const answer = await Promise.race([looked, promise]);
+		clearTimeout(timer);
+		return answer;
+	}
+}

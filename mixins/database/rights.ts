@@ -1,0 +1,38 @@
+import type pg from 'pg';
+import { SessionRefused } from './trouble.ts';
+
+const ALL = ['SELECT', 'INSERT', 'UPDATE', 'DELETE'];
+
+/** What the program does with each table: what its role has to be granted to run. See docs/operations.md. */
+export const RIGHTS: Readonly<Record<string, readonly string[]>> = {
+	schema_migrations: ['SELECT'],
+	installation: ['SELECT', 'INSERT'],
+	orders: ['SELECT', 'INSERT', 'UPDATE'],
+	payments: ['SELECT', 'INSERT', 'UPDATE'],
+	shipments: ['SELECT', 'INSERT', 'UPDATE'],
+	order_events: ['SELECT', 'INSERT'],
+	outbox_messages: ALL,
+	inbox_messages: ['SELECT', 'INSERT', 'DELETE'],
+	idempotency_keys: ['SELECT', 'INSERT', 'DELETE'],
+	carrier_messages: ALL,
+	dead_letters: ['SELECT', 'INSERT', 'DELETE'],
+	rate_limits: ALL,
+	sandbox_operations: ['SELECT', 'INSERT'],
+	sandbox_parcels: ['SELECT', 'INSERT'],
+};
+
+const MISSING = `SELECT name, right_name FROM unnest($1::text[], $2::text[]) AS r (name, right_name)
+	WHERE NOT has_table_privilege(to_regclass(name), right_name)`;
+
+/** Rejects in the server's own words where a right is missing. */
+export async function requireRights(client: pg.ClientBase): Promise<void> {
+	const wanted = Object.entries(RIGHTS).flatMap(([table, rights]) => rights.map((right) => [table, right] as const));
+	const columns = [wanted.map(([table]) => table), wanted.map(([, right]) => right)];
+	const { rows } = await client.query<{ name: string; right_name: string }>(MISSING, columns);
+	const [first] = rows;
+	if (first === undefined) return;
+	const lacking = rows.filter(({ name }) => name === first.name).map(({ right_name }) => right_name);
+	throw new SessionRefused(
+		`the database refuses a right: permission denied for table ${first.name} (${lacking.join(', ')})`,
+	);
+}

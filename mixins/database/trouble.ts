@@ -1,0 +1,128 @@
+/** What an error of the database speaks of: the statement, the session, the server; and how an operator is told. */
+import pg from 'pg';
+
+/** The database cannot be used now; what was tried may be tried again later. */
+export class DatabaseUnavailable extends Error {
+	override readonly name = 'DatabaseUnavailable';
+	/** as an action's error: HTTP's 503 */
+	readonly code = 503;
+	readonly type = 'Service.Unavailable';
+}
+
+/** A session that cannot do the work, whatever is asked of it. The message is one line for the operator. */
+export class SessionRefused extends Error {
+	override readonly name = 'SessionRefused';
+}
+
+/** deadlock, lock time-out, serialisation failure: the transaction is repeated as a whole */
+const REPEATABLE = new Set(['40P01', '55P03', '40001']);
+/** SQLSTATE of a unique violation, and where it means that the snapshot which looked for an idempotency key was too old */
+const STALE_KEY = { code: '23505', constraint: 'idempotency_keys_pkey' };
+
+/**
+ * SQLSTATE classes and codes that speak of the connection, the server or the operator's part, not of the statement
+ * (PostgreSQL, appendix A): no connection, no login, no right, no resources, a shutdown, a crash, a time-out, a server
+ * that only reads, a session that was meddled with.
+ */
+const UNAVAILABLE = /^(08...|28...|3D000|40003|42501|53...|57P0.|58...|25P0[34]|57014)$/;
+const READ_ONLY = '25006';
+/** prepared statements that are gone, or there already: somebody else uses the session too */
+const MEDDLED = new Set(['26000', '42P05']);
+/** a table has changed under a prepared statement */
+const STALE_PLAN = /^cached plan must not change result type/;
+const SILENCE = 'Query read timeout';
+
+const codeOf = (error: unknown): string =>
+	typeof error === 'object' && error !== null && 'code' in error && typeof error.code === 'string' ? error.code : '';
+
+const isServerError = (error: unknown): error is pg.DatabaseError => error instanceof pg.DatabaseError;
+
+export function isRepeatable(error: unknown): boolean {
+	if (!isServerError(error)) return false;
+	const { code = '', constraint } = error;
+	return REPEATABLE.has(code) || (code === STALE_KEY.code && constraint === STALE_KEY.constraint);
+}
+
+/** True where the session is to be thrown away: the error says nothing of the statement that met it. */
+export function speaksOfSession(error: unknown): boolean {
+	if (!isServerError(error)) return false;
+	const { code = '', message } = error;
+	return UNAVAILABLE.test(code) || code === READ_ONLY || MEDDLED.has(code) || STALE_PLAN.test(message);
+}
+
+/** True where other sessions that were made before are no better: the line is dead, or the server only reads. */
+export const speaksOfAll = (error: unknown): boolean => codeOf(error) === READ_ONLY || sentence(error) === SILENCE;
+
+/** True for an error that is nobody's fault: the database was away, or the transaction lost a conflict too often. */
+export const isTransient = (error: unknown): boolean =>
+	error instanceof DatabaseUnavailable || isRepeatable(error) || speaksOfSession(error);
+
+/** True for what is no answer of the server at all: the connection's own failures. */
+export const isNoAnswer = (error: unknown): boolean => !isServerError(error);
+
+export const unavailable = (error: unknown): DatabaseUnavailable =>
+	error instanceof DatabaseUnavailable ? error : new DatabaseUnavailable(sentence(error), { cause: error });
+
+/** Why the database cannot be used. */
+export interface Reason {
+	/** for everybody: no host, no user, nothing of the server's own words but a missing right */
+	readonly kind: string;
+	/** for the operator, one line; the words of the server or the network are in it, never a secret */
+	readonly line: string;
+	/** it does not pass by itself within seconds */
+	readonly lasts: boolean;
+}
+
+type Kind = readonly [pattern: RegExp, kind: string, lasts?: boolean];
+
+const CERTIFICATE = /^(ERR_TLS_|ERR_SSL_|CERT_|UNABLE_TO_|SELF_SIGNED|DEPTH_ZERO|HOSTNAME_MISMATCH|INVALID_CA)/;
+/** By the error's code. */
+const CODES: readonly Kind[] = [
+	[/^28...$/, 'the database refuses the login', true],
+	[/^3D000$/, 'there is no such database', true],
+	[/^42501$/, 'the database refuses a right', true],
+	[/^53...$/, 'the database has no room left', true],
+	[/^25006$/, 'the database is read-only', true],
+	[/^57P0[1-5]$/, 'the database is starting or stopping'],
+	[CERTIFICATE, 'the TLS connection to the database fails', true],
+	[/^E[A-Z_]+$/, 'the database cannot be reached'],
+];
+/** By the message, where there is no code. */
+const MESSAGES: readonly Kind[] = [
+	[/SSL|TLS/, 'the TLS connection to the database fails', true],
+	[/SASL|password/i, 'the database refuses the login', true],
+	[/time-?out/i, 'the database does not answer'],
+	[/^(Connection terminated|Client )/, 'no PostgreSQL answers there'],
+];
+
+const POOLER =
+	'a connection pooler such as PgBouncer stands in between; DATABASE_URL has to lead to PostgreSQL directly';
+
+/** The reason of whatever was thrown by a use of the database. */
+export function reasonOf(error: unknown): Reason {
+	const cause = error instanceof Error && error.cause instanceof Error ? reasonOf(error.cause) : undefined;
+	if (cause !== undefined && cause.kind !== UNKNOWN) return cause;
+	const said = sentence(error);
+	if (error instanceof SessionRefused) return { kind: said, line: said, lasts: true };
+	const code = codeOf(error);
+	if (/startup parameter|command-line options/.test(said))
+		return { kind: 'a connection pooler stands in between', line: `${said}: ${POOLER}`, lasts: true };
+	const found = code === '' ? MESSAGES.find(([test]) => test.test(said)) : CODES.find(([test]) => test.test(code));
+	if (found === undefined) return { kind: UNKNOWN, line: `${UNKNOWN}: ${said}`, lasts: isServerError(error) };
+	const [, kind, lasts = false] = found;
+	return { kind: code === '42501' ? `${kind}: ${said}` : kind, line: `${kind}: ${said}`, lasts };
+}
+
+const UNKNOWN = 'the database cannot be used';
+
+/** Several addresses of one name fail with one error that says nothing itself. */
+function sentence(error: unknown): string {
+	if (error instanceof AggregateError && error.message === '') return error.errors.map(sentence).join('; ');
+	const message =
+		typeof error === 'object' && error !== null && 'message' in error ? String(error.message) : String(error);
+	return message.replace(/\s*\n\s*/g, ' ');
+}
+
+/** What a session lacks that was opened with these settings. */
+export const dropped = (name: string, value: string): SessionRefused =>
+	new SessionRefused(`the sessions have not the settings that they were opened with (${name} is ${value}): ${POOLER}`);

@@ -1,0 +1,125 @@
+/** Migrations beside work that goes on, and what a role has to be permitted, on a real PostgreSQL. */
+import { afterAll, beforeAll, expect, it } from '@jest/globals';
+import pg from 'pg';
+import { Database } from '../../mixins/database/database.ts';
+import { MIGRATIONS, migrate } from '../../mixins/database/migrations.ts';
+import { DatabaseReadiness } from '../../mixins/database/readiness.ts';
+import { RIGHTS } from '../../mixins/database/rights.ts';
+import { SchemaGate } from '../../mixins/database/schema-gate.ts';
+import { startTestApplication } from '../support/application.ts';
+import { Client } from '../support/client.ts';
+import { type MemoryLog, memoryLog, startTestDatabase, type TestDatabase } from '../support/database.ts';
+import { eventually, until } from '../support/until.ts';
+
+let server: TestDatabase;
+beforeAll(async () => {
+	server = await startTestDatabase();
+}, 60_000);
+afterAll(() => server.stop());
+
+it('a migration waits briefly for its locks and again, says for whom, and lets the others through meanwhile', async () => {
+	await migrate(server.connection, 'down', server.log);
+	const long = new pg.Client(server.connection);
+	await long.connect();
+	await long.query('BEGIN; SELECT FROM orders');
+	const log = memoryLog();
+	const up = migrate(server.connection, 'up', log);
+	const slowest = { ms: 0 };
+	const last = String(MIGRATIONS.at(-1)?.name);
+	const told = new RegExp(
+		`^warn waiting: migration ${last} needs a lock that a transaction of \\d+ s holds \\(pid \\d+,`,
+	);
+	await until(async () => {
+		const begun = performance.now();
+		await server.query('SELECT FROM orders LIMIT 1');
+		slowest.ms = Math.max(slowest.ms, performance.now() - begun);
+		return log.lines.some((line) => told.test(line));
+	});
+	expect(slowest.ms).toBeLessThan(2_500);
+	await long.query('COMMIT');
+	expect(await up).toEqual([last]);
+	await long.query('BEGIN; LOCK TABLE orders');
+	await expect(migrate(server.connection, 'down', log, 100)).rejects.toThrow(/waited 0.1 s: migration .* orders\)$/);
+	await long.query('COMMIT');
+	await long.end();
+	const held = `SELECT FROM pg_locks JOIN pg_database d ON d.oid = database WHERE locktype = 'advisory' AND datname = current_database()`;
+	expect(await server.query(held)).toEqual([]);
+}, 60_000);
+
+interface Gate {
+	readonly log: MemoryLog;
+	readonly gate: SchemaGate;
+	stop(): Promise<void>;
+}
+
+function gateOf(
+	more: { readonly user?: string; readonly database?: string; readonly host?: string },
+	migrates = true,
+): Gate {
+	const log = memoryLog();
+	const address = { ...server.connection, ...more };
+	const database = new Database(address, log);
+	const readiness = new DatabaseReadiness(database, undefined);
+	const gate = new SchemaGate({ address, database, readiness, migrates, log });
+	gate.start();
+	return {
+		log,
+		gate,
+		stop: async () => {
+			await gate.stop();
+			await database.close();
+		},
+	};
+}
+
+it('the gate says why the database cannot be used: once in the log in full, in readiness without names', async () => {
+	await server.query('CREATE ROLE poor LOGIN');
+	await server.query('CREATE DATABASE taken');
+	await server.query('CREATE DATABASE latin ENCODING LATIN1 LOCALE "C" TEMPLATE template0');
+	const other = new pg.Client({ ...server.connection, database: 'taken' });
+	await other.connect();
+	await other.query('CREATE TABLE orders (what text)');
+	await other.end();
+	const cases: [Parameters<typeof gateOf>[0], string | RegExp, RegExp][] = [
+		[{ database: 'nosuch' }, 'there is no such database', /database "nosuch" does not exist/],
+		[{ user: 'nosuch' }, 'the database refuses the login', /role "nosuch" does not exist/],
+		[{ host: '/nosuch' }, 'the database cannot be reached', /ENOENT/],
+		[{ user: 'poor', database: 'postgres' }, /refuses a right: permission denied for schema public/, /schema public/],
+		[{ database: 'taken' }, /migration 0001-orders failed/, /relation "orders" already exists/],
+		[{ database: 'latin' }, /encoding is LATIN1; it has to be UTF8/, /UTF8/],
+	];
+	await Promise.all(
+		cases.map(async ([more, kind, line]) => {
+			const { log, gate, stop } = gateOf(more);
+			await until(
+				() => log.lines.some((said) => said.startsWith('warn waiting: ') && line.test(said)),
+				() => `${line}: ${log.lines}`,
+			);
+			if (typeof kind === 'string') expect(gate.waitsFor).toBe(kind);
+			else expect(gate.waitsFor).toMatch(kind);
+			await stop();
+			expect(log.lines.filter((said) => said.startsWith('warn waiting: '))).toHaveLength(1);
+		}),
+	);
+}, 60_000);
+
+it('a role that has what docs/operations.md lists runs the system; a right that is taken away is named in log and readiness', async () => {
+	await server.query('CREATE ROLE runner LOGIN');
+	for (const [table, rights] of Object.entries(RIGHTS)) await server.query(`GRANT ${rights} ON ${table} TO runner`);
+	const application = await startTestApplication(
+		{ ...server, url: server.url.replace('postgres@', 'runner@') } as TestDatabase,
+		{ MIGRATE: 'off', RATE_LIMIT: '1000/s' },
+	);
+	try {
+		const client = new Client(() => application.url);
+		const { orderId } = await client.create({ productName: 'book', amount: 1 }, 'key');
+		await eventually(async () => expect((await client.get(String(orderId)))?.status).toBe('Shipped'));
+		const { health } = application.platform;
+		expect((await health.readiness()).failing).toEqual([]);
+		await server.query('REVOKE UPDATE ON payments FROM runner');
+		const reason = 'the database refuses a right: permission denied for table payments (UPDATE)';
+		await until(async () => (await health.readiness()).failing.some((finding) => finding.reason === reason));
+	} finally {
+		await application.stop();
+	}
+}, 60_000);
