@@ -34,11 +34,8 @@ export interface TokenRules {
 	readonly clockTolerance: number;
 }
 
-/**
- * `AUTH`: `off` lets everybody do everything who reaches the gateway. `ownHostsOnly`: that is this machine alone, so a
- * request has to name it, by a loopback name or address.
- */
-export type Auth = { readonly kind: 'off'; readonly ownHostsOnly: boolean } | ({ readonly kind: 'jwt' } & TokenRules);
+/** `AUTH`: `off` lets everybody do everything who reaches the gateway at `HOST`. */
+export type Auth = { readonly kind: 'off'; readonly host: string } | ({ readonly kind: 'jwt' } & TokenRules);
 
 /** `RATE_LIMIT`: so many requests in so many ms. */
 export interface RateLimit {
@@ -100,11 +97,10 @@ function readAuth(env: Environment, { host, isDoor }: Place, readFile: ReadFile)
 	const value = get(env, 'AUTH');
 	if (value !== undefined && value !== 'off' && value !== 'jwt') throw refused('AUTH', show(value), 'off, jwt');
 	const rules = readRules(env, readFile);
-	const ownHostsOnly = isLoopback(host);
-	if (value === 'off' || !isDoor) return { kind: 'off', ownHostsOnly };
-	if (value === undefined && ownHostsOnly) {
+	if (value === 'off' || !isDoor) return { kind: 'off', host };
+	if (value === undefined && isLoopback(host)) {
 		const given = AUTH_DETAILS.find((name) => get(env, name) !== undefined);
-		if (given === undefined) return { kind: 'off', ownHostsOnly };
+		if (given === undefined) return { kind: 'off', host };
 		throw new SettingsError(
 			`${given}=${display(env, given)} is set, but on a loopback HOST tokens are checked only if asked for; ` +
 				'accepted: with it AUTH=jwt, or AUTH=off spelt out',

@@ -15,14 +15,15 @@ export class Door {
 	readonly #authenticator: Authenticator;
 	readonly #limiter: RateLimiter | undefined;
 	readonly #addresses: ClientAddresses;
-	readonly #ownHostsOnly: boolean;
+	/** where the gateway listens, if it checks no tokens there */
+	readonly #openAt: string | undefined;
 
 	/** The limit is shared through the database. */
 	constructor({ auth, rateLimit, trustProxy }: Access, database: Pick<Database, 'query'>, log: Log) {
 		this.#authenticator = authenticatorOf(auth, log);
 		this.#limiter = rateLimit && new RateLimiter(rateLimit, database, log);
 		this.#addresses = new ClientAddresses(trustProxy);
-		this.#ownHostsOnly = auth.kind === 'off' && auth.ownHostsOnly;
+		this.#openAt = auth.kind === 'off' ? auth.host : undefined;
 	}
 
 	/** what is missing before anybody can be let in; undefined if nothing is */
@@ -41,7 +42,7 @@ export class Door {
 
 	/** Throws the problem of what is meant for another host, where nothing else tells strangers apart. */
 	checkHost(req: IncomingMessage): void {
-		if (this.#ownHostsOnly) refuseOtherHosts(req);
+		if (this.#openAt !== undefined) refuseOtherHosts(req, this.#openAt);
 	}
 
 	/** The path below which the client sees the gateway, as far as a trusted proxy says so. */

@@ -89,7 +89,7 @@ export const PROBLEMS = {
 		status: 421,
 		title: 'Request for another host',
 		meaning:
-			'Without tokens the gateway serves its own machine alone: `Host` has to be `localhost`, `127.0.0.1` or `[::1]`, also from a proxy.',
+			'Without tokens the gateway answers to no name that a stranger may own: `Host` has to be `localhost`, `127.0.0.1` or `[::1]`, or on another `HOST` an address or a private name; also from a proxy.',
 	},
 	'Request.Timeout': {
 		status: 408,

@@ -9,7 +9,7 @@ const LAMP = '{"productName":"Lamp","amount":12.50}';
 let on: Stage;
 beforeAll(async () => {
 	const door = doorFor({
-		auth: { kind: 'off', ownHostsOnly: true },
+		auth: { kind: 'off', host: '127.0.0.1' },
 		trustProxy: [{ address: '127.0.0.1', prefix: 32, family: 'ipv4' }],
 	});
 	on = await stage({}, { door });
@@ -20,9 +20,14 @@ beforeEach(() => {
 });
 
 /** Without `fetch`, which writes `Host` itself; the status. */
-function statusOf(path: string, headers: Record<string, string>, method = 'GET'): Promise<number | undefined> {
+function statusOf(
+	path: string,
+	headers: Record<string, string>,
+	method = 'GET',
+	url = on.url,
+): Promise<number | undefined> {
 	return new Promise((resolve, reject) => {
-		request(`${on.url}${path}`, { method, headers, agent: false }, (res) => {
+		request(`${url}${path}`, { method, headers, agent: false }, (res) => {
 			res.resume();
 			resolve(res.statusCode);
 		})
@@ -69,6 +74,30 @@ describe('without tokens a name that may be rebound to this machine is refused',
 		expect(refused).toContain('"code":"Request.Misdirected"');
 	});
 
+	it('on another HOST every address and private name is taken, and no name that a stranger may own', async () => {
+		const other = await stage({}, { door: doorFor({ auth: { kind: 'off', host: 'Orders.Shop.example' } }) });
+		const ask = async (host: string): Promise<unknown[]> => [
+			host,
+			await statusOf('/orders', { host }, 'GET', other.url),
+		];
+		try {
+			for (const host of [
+				'gateway:5300',
+				'10.0.0.1',
+				'[fd00::1]:80',
+				'gateway.shop.svc.cluster.local',
+				'ORDERS.shop.example',
+			]) {
+				expect(await ask(host)).toEqual([host, 200]);
+			}
+			for (const host of ['evil.example', 'shop.example', 'local.evil.example:5300', 'evil.orders.shop.example']) {
+				expect(await ask(host)).toEqual([host, 421]);
+			}
+		} finally {
+			await other.broker.stop();
+		}
+	});
+
 	it('a request of HTTP/1.0 without a host, which no browser sends, is answered', async () => {
 		expect(await speak(on.port, 'GET /orders HTTP/1.0\r\n\r\n')).toMatch(/ 200 /);
 	});
@@ -105,6 +134,27 @@ describe('a JSON body', () => {
 			await problem(await create(body), 400, 'Request.Malformed');
 		}
 	});
+});
+
+it('a failure that nothing answers ends its connection, and nothing else', async () => {
+	const failing = await stage();
+	const unhandled: unknown[] = [];
+	const note = (reason: unknown): void => void unhandled.push(reason);
+	process.on('unhandledRejection', note);
+	try {
+		const whole = failing.metrics.requestAnswered;
+		failing.metrics.requestAnswered = () => {
+			throw new Error('no metrics today');
+		};
+		await speak(failing.port, 'GET /orders HTTP/1.1\r\nHost: x\r\n\r\n');
+		failing.metrics.requestAnswered = whole;
+		expect((await fetch(`${failing.url}/orders`)).status).toBe(200);
+		expect(failing.log.join()).toContain('no metrics today');
+		expect(unhandled).toEqual([]);
+	} finally {
+		process.off('unhandledRejection', note);
+		await failing.broker.stop();
+	}
 });
 
 describe('what a problem means', () => {

@@ -182,7 +182,7 @@ describe('more work than there is room for', () => {
 		let answer = (_: unknown): void => {};
 		const asked = new Promise((resolve) => (answer = resolve));
 		const slow = { query: () => asked as Promise<never[]> };
-		const auth = { kind: 'off', ownHostsOnly: false } as const;
+		const auth = { kind: 'off', host: '0.0.0.0' } as const;
 		const access = { auth, rateLimit: { requests: 30, per: 60_000 }, trustProxy: [] } as const;
 		const on = await opened({}, { load: FEW, door: new Door(access, slow, memoryLog()), ...PATIENT });
 		const waiting = [get(on), get(on)];

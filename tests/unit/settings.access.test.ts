@@ -68,7 +68,7 @@ describe('who may come in', () => {
 				rateLimit: { requests: 100, per: 1000 },
 				trustProxy: [],
 			});
-			expect(parse({ HOST, AUTH: 'off' }).access.auth).toEqual({ kind: 'off', ownHostsOnly: false });
+			expect(parse({ HOST, AUTH: 'off' }).access.auth).toEqual({ kind: 'off', host: HOST });
 			expect(parse({ HOST, AUTH: 'off', RATE_LIMIT: 'off' }).access.rateLimit).toBeUndefined();
 		},
 	);
@@ -76,7 +76,7 @@ describe('who may come in', () => {
 	it('where there is no gateway there is no door', () => {
 		const apart = { BROKER_URL: 'redis://localhost', DATABASE_URL: 'postgres://localhost/orders' };
 		const { access } = parse({ ...apart, SERVICES: 'orders,settlement', HOST: '0.0.0.0' });
-		expect(access).toEqual({ auth: { kind: 'off', ownHostsOnly: false }, rateLimit: undefined, trustProxy: [] });
+		expect(access).toEqual({ auth: { kind: 'off', host: '0.0.0.0' }, rateLimit: undefined, trustProxy: [] });
 		expect(parse({ ...apart, SERVICES: 'orders', AUTH_ISSUER: 'https://id' }).access.auth.kind).toBe('off');
 	});
 
@@ -137,7 +137,7 @@ describe('who may come in', () => {
 	it('off, spelt out, is off, but never hides a mistake', () => {
 		expect(parse({ AUTH: 'off', ...SECRET, AUTH_ISSUER: 'https://id' }).access.auth).toEqual({
 			kind: 'off',
-			ownHostsOnly: true,
+			host: '127.0.0.1',
 		});
 		expect(failure({ AUTH: 'off', AUTH_JWT_SECRET: 'short' }).message).toMatch(/too short/);
 	});

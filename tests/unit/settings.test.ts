@@ -51,7 +51,7 @@ const DEFAULTS: Settings = {
 	http: { host: '127.0.0.1', port: 5300 },
 	metricsPort: undefined,
 	shutdownDelay: 0,
-	access: { auth: { kind: 'off', ownHostsOnly: true }, rateLimit: undefined, trustProxy: [] },
+	access: { auth: { kind: 'off', host: '127.0.0.1' }, rateLimit: undefined, trustProxy: [] },
 	defaultCurrency: 'USD',
 	retention: 7 * DAY,
 	logLevel: 'info',
@@ -83,10 +83,9 @@ describe('defaults', () => {
 
 describe('good values', () => {
 	const open = { AUTH: 'off', RATE_LIMIT: 'off' };
-	const http = (host: string, port = 5300): Partial<Settings> => ({ http: { host, port } });
-	const openAt = (host: string): Partial<Settings> => ({
-		...http(host),
-		access: { ...DEFAULTS.access, auth: { kind: 'off', ownHostsOnly: false } },
+	const http = (host: string, port = 5300): Partial<Settings> => ({
+		http: { host, port },
+		access: { ...DEFAULTS.access, auth: { kind: 'off', host } },
 	});
 	const embedded = (dir: string): Partial<Settings> => ({ dataDir: dir, database: { kind: 'embedded', dataDir: dir } });
 	const database: Partial<Settings> = { database: { kind: 'url', address: ADDRESS } };
@@ -149,10 +148,10 @@ describe('good values', () => {
 		[{ HOST: '0:0:0:0:0:0:0:1' }, http('0:0:0:0:0:0:0:1')],
 		[{ HOST: 'localhost' }, http('localhost')],
 		[{ HOST: 'LocalHost' }, http('LocalHost')],
-		[{ HOST: '0.0.0.0', ...open }, openAt('0.0.0.0')],
-		[{ HOST: '::', ...open }, openAt('::')],
-		[{ HOST: 'fe80::1%eth0', ...open }, openAt('fe80::1%eth0')],
-		[{ HOST: 'api-1.example.com', ...open }, openAt('api-1.example.com')],
+		[{ HOST: '0.0.0.0', ...open }, http('0.0.0.0')],
+		[{ HOST: '::', ...open }, http('::')],
+		[{ HOST: 'fe80::1%eth0', ...open }, http('fe80::1%eth0')],
+		[{ HOST: 'api-1.example.com', ...open }, http('api-1.example.com')],
 		[open, {}],
 		[{ DEFAULT_CURRENCY: 'JPY' }, { defaultCurrency: 'JPY' }],
 		[{ LOG_LEVEL: 'fatal' }, { logLevel: 'fatal' }],
