@@ -39,6 +39,8 @@ export interface ObjectSchema extends Schema {
 	readonly type: 'object';
 	readonly properties: Readonly<Record<string, Schema>>;
 	readonly additionalProperties: false;
+	/** an action shows it to its callers and checks it itself, with more than a schema can say */
+	readonly 'x-checked-by-handler'?: true;
 }
 
 /** One thing that is wrong with a value, in the form of Moleculer's validation errors. */

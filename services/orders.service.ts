@@ -18,6 +18,7 @@ import { callerOf, isAdmin, type Meta, maySee } from './orders/caller.ts';
 import { readNewOrder } from './orders/new-order.ts';
 import { type OrderDto, orderToDto, rowToDto, viewToDto } from './orders/order-dto.ts';
 import {
+	CREATE_PARAMS,
 	type CreateParams,
 	GET_PARAMS,
 	type GetParams,
@@ -94,7 +95,8 @@ export function ordersService(platform: Platform, models: Models): ServiceSchema
 		mixins: [readMixin(models.orders)],
 		actions: {
 			create: {
-				// Checked by the handler: what is refused today may have been taken yesterday, and is answered then.
+				// What is refused today may have been taken yesterday, and is answered then.
+				params: { ...CREATE_PARAMS, 'x-checked-by-handler': true },
 				async handler(ctx: Context<CreateParams, Meta>): Promise<OrderDto> {
 					const { params, meta } = ctx;
 					const { subject } = callerOf(meta);

@@ -12,13 +12,13 @@ const PRIVATE = /\.(?:localhost|local|internal|test|svc|home\.arpa)$/;
 /**
  * Where there are no tokens, refuses what calls the gateway by a name that a stranger may own. A page of any site can
  * let its own name lead to an address of this network (DNS rebinding); to the browser it is the same site then, and may
- * read and change everything. Its name stays in `Host`. A request without `Host` (HTTP/1.0) is no browser's.
+ * read and change everything. Its name stays in `Host`. A request that names no host is no browser's.
  * `listens`: the gateway's `HOST`. On loopback it has no other names than loopback's.
  */
 export function refuseOtherHosts({ headers, url = '' }: IncomingMessage, listens: string): void {
 	const atHome = isLoopback(listens);
 	for (const host of [headers.host, TARGET.exec(url)?.[1]]) {
-		if (host === undefined) continue;
+		if (!host) continue;
 		const name = nameOf(host);
 		if (atHome ? isLoopbackName(name) : isPrivate(name) || name === listens.toLowerCase()) continue;
 		const names = atHome ? 'localhost, 127.0.0.1 or [::1]' : 'an address, or a name of its own network';

@@ -98,7 +98,8 @@ describe('without tokens a name that may be rebound to this machine is refused',
 		}
 	});
 
-	it('a request of HTTP/1.0 without a host, which no browser sends, is answered', async () => {
+	it('a request without a host, which no browser sends, is answered', async () => {
+		expect(await speak(on.port, 'GET /orders HTTP/1.1\r\nHost:\r\nConnection: close\r\n\r\n')).toMatch(/ 200 /);
 		expect(await speak(on.port, 'GET /orders HTTP/1.0\r\n\r\n')).toMatch(/ 200 /);
 	});
 });
