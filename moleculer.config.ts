@@ -43,6 +43,8 @@ import { TOPOLOGY } from './services/topology.ts';
 /** However many transactions a second store messages, relays in other processes are woken at most this often. */
 const WAKE_RELAYS_EVERY: Duration = 20;
 
+const LONGEST_WORK: Duration = 4 * SECOND;
+
 /** What Moleculer leaves unsafe or open by default, set. */
 export function brokerOptions(settings: Settings): BrokerOptions {
 	return {
@@ -153,7 +155,8 @@ export async function startApplication(settings: Settings, options: StartOptions
 		made.defer(() => database.close());
 		meterConnections(metrics, database);
 		const models = defineModels(address);
-		made.defer(() => models.sequelize.close());
+		made.defer(() => models.close());
+		closing.signal.addEventListener('abort', () => cutOffLater(database, models));
 		const reads = settings.services.includes('orders');
 		const dbReadiness = new DatabaseReadiness(database, reads ? models.sequelize : undefined);
 		const { migrate: migrates } = settings;
@@ -206,6 +209,13 @@ export async function startApplication(settings: Settings, options: StartOptions
 		await stop();
 		throw error;
 	}
+}
+
+/** Work that has had no answer for so long, since the stop began, has a dead line: it would hold the stop up. */
+function cutOffLater(...lines: readonly { cutOff(): void }[]): void {
+	setTimeout(() => {
+		for (const line of lines) line.cutOff();
+	}, LONGEST_WORK).unref();
 }
 
 /** A process on its own; REPLs of the same user join it through a socket. */

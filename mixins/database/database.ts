@@ -4,7 +4,8 @@ import { type Duration, SECOND } from '../../domain/time.ts';
 import { crashPoint, type TransactionName } from '../crash-points.ts';
 import type { Log } from '../loop.ts';
 import type { DatabaseAddress } from './address.ts';
-import { CONNECT, clientConfig, DatabaseClient, verify } from './client.ts';
+import { CONNECT, clientConfig, verify } from './client.ts';
+import { Clients } from './clients.ts';
 import { CoalescingSocket } from './coalescing-socket.ts';
 import { Complaints } from './complaints.ts';
 import { begin, NotBegun } from './first-statement.ts';
@@ -17,6 +18,7 @@ import {
 	isTransient,
 	reasonOf,
 	speaksOfAll,
+	speaksOfRoom,
 	speaksOfSession,
 	unavailable,
 } from './trouble.ts';
@@ -38,13 +40,13 @@ export interface Transaction {
 const MOST_REPEATS = 8;
 /** Connections that nobody has used for so long go back: others may need them. */
 const IDLE: Duration = 15 * SECOND;
-/** How long the work in hand may take at the end; whatever hangs then is cut off. */
-const LONGEST_CLOSE: Duration = 2 * SECOND;
+/** How soon to try again for a connection where the server takes no more; one of ours may be free by then. */
+const FULL_PAUSE: Duration = SECOND / 10;
 
 /** The connections of one process, and the only way to a transaction. */
 export class Database {
 	readonly #pool: pg.Pool;
-	readonly #clients = new Set<DatabaseClient>();
+	readonly #clients = new Clients();
 	/** not to be used again */
 	readonly #retired = new WeakSet<pg.ClientBase>();
 	readonly #complaints: Complaints;
@@ -56,7 +58,7 @@ export class Database {
 		this.#complaints = new Complaints(log);
 		this.#pool = new pg.Pool({
 			...clientConfig(address, HOT),
-			Client: DatabaseClient,
+			Client: this.#clients.Client,
 			max: connections,
 			idleTimeoutMillis: IDLE,
 			connectionTimeoutMillis: CONNECT,
@@ -65,8 +67,6 @@ export class Database {
 			onConnect: (client: pg.ClientBase) => verify(client, HOT),
 		} as pg.PoolConfig);
 		this.#pool.on('error', (error) => log.debug(`an idle connection ended: ${error.message}`));
-		this.#pool.on('connect', (client) => this.#clients.add(client as unknown as DatabaseClient));
-		this.#pool.on('remove', (client) => this.#clients.delete(client as unknown as DatabaseClient));
 	}
 
 	/** False until the schema is known to be right; until then every use is refused. */
@@ -146,11 +146,13 @@ export class Database {
 
 	async close(): Promise<void> {
 		this.#open = false;
-		const cut = setTimeout(() => {
-			for (const client of this.#clients) client.destroy();
-		}, LONGEST_CLOSE);
-		await this.#pool.end();
-		clearTimeout(cut);
+		await this.#clients.atEnd(this.#pool.end());
+	}
+
+	/** Ends what is under way, whether it gets an answer or not, and refuses everything else. */
+	cutOff(): void {
+		this.#open = false;
+		this.#clients.cutOff();
 	}
 
 	async #attempt<T>(name: TransactionName, work: (tx: Transaction) => Promise<T>): Promise<T> {
@@ -196,10 +198,17 @@ export class Database {
 	}
 
 	async #take(): Promise<pg.PoolClient> {
+		const deadline = performance.now() + CONNECT;
 		for (;;) {
-			const client = await this.#pool.connect();
-			if (!this.#retired.has(client)) return client;
-			client.release(true);
+			try {
+				const client = await this.#pool.connect();
+				if (!this.#retired.has(client)) return client;
+				client.release(true);
+			} catch (error) {
+				if (!speaksOfRoom(error) || this.#pool.totalCount === 0 || performance.now() > deadline) throw error;
+				this.#hear(error);
+				await pause(FULL_PAUSE);
+			}
 		}
 	}
 

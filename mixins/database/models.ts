@@ -4,6 +4,7 @@ import type { OrderStatus } from '../../domain/order-record.ts';
 import type { PaymentStatus } from '../../domain/payment.ts';
 import type { DatabaseAddress } from './address.ts';
 import { CONNECT, type DatabaseClient } from './client.ts';
+import { Clients } from './clients.ts';
 import { checkReader, readerModule } from './reader-client.ts';
 
 /** An order as it is read for people. */
@@ -43,16 +44,20 @@ export interface Models {
 	readonly sequelize: Sequelize;
 	readonly orders: ModelStatic<Model<OrderRow>>;
 	readonly events: ModelStatic<Model<EventRow>>;
+	/** ends what is under way, whether it gets an answer or not */
+	cutOff(): void;
+	close(): Promise<void>;
 }
 
 const READERS = 5;
 
 /** The models that reading goes through. Nothing is written here: that is the unit of work's. */
 export function defineModels(address: DatabaseAddress): Models {
+	const clients = new Clients();
 	const sequelize = new Sequelize({
 		dialect: 'postgres',
 		// Where to connect is the module's business; this keeps Sequelize from asking the environment or a session.
-		dialectModule: readerModule(address),
+		dialectModule: readerModule(address, clients),
 		databaseVersion: '14.0.0',
 		keepDefaultTimezone: true,
 		dialectOptions: { clientMinMessages: 'ignore' },
@@ -103,5 +108,6 @@ export function defineModels(address: DatabaseAddress): Models {
 		occurredAt: moment(),
 		data: { type: DataTypes.JSON, allowNull: false },
 	});
-	return { sequelize, orders, events };
+	const cutOff = (): void => clients.cutOff();
+	return { sequelize, orders, events, cutOff, close: () => clients.atEnd(sequelize.close()) };
 }

@@ -45,7 +45,9 @@ export class NodeSlot {
 	readonly #loop: Loop;
 	readonly #taken = Promise.withResolvers<NodePlace>();
 	readonly #application = `protected-payment slot ${randomUUID()}`;
-	#session: pg.Client | undefined;
+	/** being opened */
+	#opening: DatabaseClient | undefined;
+	#session: DatabaseClient | undefined;
 	#number: number | undefined;
 	#lost = false;
 
@@ -71,7 +73,12 @@ export class NodeSlot {
 
 	/** Gives the slot back. */
 	async stop(): Promise<void> {
+		const cut = setTimeout(() => {
+			this.#opening?.destroy();
+			this.#session?.destroy();
+		}, SECOND);
 		await this.#loop.stop();
+		clearTimeout(cut);
 		const session = this.#session;
 		this.#session = undefined;
 		await session?.end().catch(() => {});
@@ -90,6 +97,7 @@ export class NodeSlot {
 	async #open(): Promise<Duration> {
 		const session = holding(this.#application);
 		const client = new DatabaseClient(clientConfig(this.#options.connection, session));
+		this.#opening = client;
 		client.once('end', () => this.#drop(client));
 		try {
 			await client.connect();
@@ -100,7 +108,7 @@ export class NodeSlot {
 		}
 	}
 
-	async #take(client: pg.Client): Promise<Duration> {
+	async #take(client: DatabaseClient): Promise<Duration> {
 		const ghosts = await endGhosts(client, this.#application);
 		if (this.#number === undefined) {
 			const namespace = await installationName(client);
@@ -119,7 +127,7 @@ export class NodeSlot {
 		return LOOK_EVERY;
 	}
 
-	#drop(session: pg.Client | undefined): void {
+	#drop(session: DatabaseClient | undefined): void {
 		if (session === undefined || this.#session !== session) return;
 		this.#session = undefined;
 		this.#options.log.warn(`the session that holds ${this.#options.name}-${this.#number} has ended`);

@@ -1,12 +1,13 @@
 /** The readers' connections: Sequelize's pool over the same client, the same address and the same checks as all others. */
 import pg from 'pg';
 import type { DatabaseAddress } from './address.ts';
-import { clientConfig, DatabaseClient, verify } from './client.ts';
+import { clientConfig, type DatabaseClient, verify } from './client.ts';
+import type { Clients } from './clients.ts';
 import { READING } from './session.ts';
 
 /** What Sequelize takes for the `pg` package: its client knows by itself where to connect, and takes only types from it. */
-export function readerModule(address: DatabaseAddress): object {
-	class ReaderClient extends DatabaseClient {
+export function readerModule(address: DatabaseAddress, { Client }: Clients): object {
+	class ReaderClient extends Client {
 		constructor({ types }: pg.ClientConfig) {
 			super({ ...clientConfig(address, READING), types });
 		}

@@ -1,3 +1,4 @@
+import { setTimeout as sleep } from 'node:timers/promises';
 import { type Duration, SECOND } from '../../domain/time.ts';
 import { type Log, Loop } from '../loop.ts';
 import type { DatabaseAddress } from './address.ts';
@@ -13,6 +14,7 @@ const LONG: Duration = 60 * SECOND;
 const QUIET: Duration = 2 * SECOND;
 /** How long one try to migrate waits for what others hold; a stop waits for it. */
 const MIGRATION_PATIENCE: Duration = 3 * SECOND;
+const LONGEST_STOP: Duration = 3 * SECOND;
 
 export interface SchemaGateOptions {
 	readonly address: DatabaseAddress;
@@ -63,8 +65,9 @@ export class SchemaGate {
 		this.#loop.start();
 	}
 
-	stop(): Promise<void> {
-		return this.#loop.stop();
+	/** Resolves once nothing is under way, or after a while: a dead line, or a long migration, does not hold up a stop. */
+	async stop(): Promise<void> {
+		await Promise.race([this.#loop.stop(), sleep(LONGEST_STOP, undefined, { ref: false })]);
 	}
 
 	async #step(): Promise<Duration> {

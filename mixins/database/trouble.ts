@@ -53,6 +53,9 @@ export function speaksOfSession(error: unknown): boolean {
 /** True where other sessions that were made before are no better: the line is dead, or the server only reads. */
 export const speaksOfAll = (error: unknown): boolean => codeOf(error) === READ_ONLY || sentence(error) === SILENCE;
 
+/** True where the server has no room for another session. */
+export const speaksOfRoom = (error: unknown): boolean => codeOf(error) === '53300';
+
 /** True for an error that is nobody's fault: the database was away, or the transaction lost a conflict too often. */
 export const isTransient = (error: unknown): boolean =>
 	error instanceof DatabaseUnavailable || isRepeatable(error) || speaksOfSession(error);

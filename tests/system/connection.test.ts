@@ -7,6 +7,7 @@ import { defineModels } from '../../mixins/database/models.ts';
 import { reading } from '../../mixins/database/read-adapter.ts';
 import { DatabaseReadiness } from '../../mixins/database/readiness.ts';
 import { memoryLog, startTestDatabase, type TestDatabase } from '../support/database.ts';
+import { System } from '../support/process.ts';
 import { TcpProxy } from '../support/tcp-proxy.ts';
 import { eventually, until } from '../support/until.ts';
 
@@ -266,6 +267,30 @@ it('a line that goes dead is "not now" within 10 s for pool and readers, and cos
 	line.thaw();
 	expect(performance.now() - closing).toBeLessThan(4_000);
 }, 40_000);
+
+it('a process whose lines are all dead answers 503, and ends with 0 in time', async () => {
+	const system = await System.create({ DATABASE_URL: `postgres://postgres@127.0.0.1:${line.port}/protected_payment` });
+	try {
+		const running = await system.up();
+		const order = {
+			method: 'POST',
+			headers: { 'Content-Type': 'application/json' },
+			body: '{"productName":"a","amount":1}',
+		};
+		const place = (): Promise<number> => fetch(`${running.url}/orders`, order).then(({ status }) => status);
+		expect(await place()).toBe(201);
+		line.freeze();
+		const last = place();
+		await pause(200);
+		const begun = performance.now();
+		expect(await running.stop()).toEqual({ code: 0, signal: null });
+		expect(performance.now() - begun).toBeLessThan(9_500);
+		expect(await last).toBe(503);
+	} finally {
+		line.thaw();
+		await system.dispose();
+	}
+}, 60_000);
 
 it('connections that nobody uses go back', async () => {
 	await until(() => burst.connections.total === 0, 'the idle connections are closed', 30_000);
