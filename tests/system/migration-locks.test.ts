@@ -1,4 +1,5 @@
 /** Migrations beside work that goes on, and what a role has to be permitted, on a real PostgreSQL. */
+import { readFileSync } from 'node:fs';
 import { afterAll, beforeAll, expect, it } from '@jest/globals';
 import pg from 'pg';
 import { Database } from '../../mixins/database/database.ts';
@@ -102,6 +103,27 @@ it('the gate says why the database cannot be used: once in the log in full, in r
 		}),
 	);
 }, 60_000);
+
+it('a role that may create in the schema migrates, up and down', async () => {
+	await server.query('CREATE ROLE migrator LOGIN');
+	await server.query('CREATE DATABASE fresh');
+	const admin = new pg.Client({ ...server.connection, database: 'fresh' });
+	await admin.connect();
+	await admin.query('GRANT CREATE ON SCHEMA public TO migrator');
+	await admin.end();
+	const address = { ...server.connection, user: 'migrator', database: 'fresh' };
+	expect(await migrate(address, 'up', server.log)).toEqual(MIGRATIONS.map(({ name }) => name));
+	expect(await migrate(address, 'down', server.log)).toHaveLength(1);
+});
+
+it('docs/operations.md lists the rights that are required, and no others', () => {
+	const text = readFileSync(new URL('../../docs/operations.md', import.meta.url), 'utf8');
+	const rows = text.matchAll(/^\| (SELECT[A-Z, ]*?) *\| (.*?) *\|$/gm);
+	const listed = [...rows].flatMap(([, rights = '', tables = '']) =>
+		[...tables.matchAll(/`(\w+)`/g)].map(([, table]) => [table, rights.split(', ')]),
+	);
+	expect(Object.fromEntries(listed)).toEqual(RIGHTS);
+});
 
 it('a role that has what docs/operations.md lists runs the system; a right that is taken away is named in log and readiness', async () => {
 	await server.query('CREATE ROLE runner LOGIN');
