@@ -35,7 +35,7 @@ export class Batcher<I, O> {
 		this.#handle = handle;
 	}
 
-	/** How many items wait or are being handled. */
+	/** How many items wait, and how many groups of them are being handled. */
 	get size(): number {
 		return this.#waiting.length + this.#active;
 	}

@@ -22,7 +22,7 @@ export interface GatewayDeps {
 	/** Who is let in. */
 	readonly door: Door;
 	readonly metrics: Metrics;
-	/** What is not ready; empty when ready. `degraded` does not make it unready. */
+	/** Whether the process is ready, and what is missing; `degraded` does not make it unready. */
 	health(): Promise<Health>;
 	/** What the documentation says of this installation. */
 	readonly documents?: DocumentOptions;
