@@ -31,6 +31,9 @@ export interface Times {
 
 const TIMES: Times = { refresh: 5 * MINUTE, retry: 4 * SECOND, timeout: 5 * SECOND };
 
+/** So many requests wait for a fetch, or strangers' tokens would take the places of good ones while the URL is slow. */
+const MOST_WAITING = 20;
+
 export function keysOf(keys: TokenKeys, log: Log, times: Times = TIMES): Keys {
 	if (keys.kind === 'jwks') return new RemoteKeys(keys.url, log, times);
 	return {
@@ -57,6 +60,7 @@ class RemoteKeys implements Keys {
 	#fetchedAt = Number.NEGATIVE_INFINITY;
 	/** the last fetch brought no keys */
 	#failed = false;
+	#waiting = 0;
 	#isAway = false;
 
 	constructor(url: string, log: Log, times: Times) {
@@ -80,7 +84,7 @@ class RemoteKeys implements Keys {
 
 	readonly key: JWTVerifyGetKey = async (header, token) => {
 		try {
-			if (this.#jwks.jwks() === undefined) await this.#reload();
+			if (this.#jwks.jwks() === undefined) await this.#awaitKeys();
 			return await this.#jwks(header, token);
 		} catch (error) {
 			throw isTokensFault(error) ? error : cannotSay(error);
@@ -89,7 +93,7 @@ class RemoteKeys implements Keys {
 
 	async renew(): Promise<boolean> {
 		try {
-			await this.#reload();
+			await this.#awaitKeys();
 			return true;
 		} catch (error) {
 			if (error instanceof TooSoon && !this.#failed) return false;
@@ -113,6 +117,16 @@ class RemoteKeys implements Keys {
 		this.#fetchedAt = now;
 		return fetch(url, { ...options, signal: AbortSignal.any([options.signal, this.#stopping.signal]) });
 	};
+
+	async #awaitKeys(): Promise<void> {
+		if (this.#waiting === MOST_WAITING) throw new Error('too many wait for the keys of tokens');
+		this.#waiting += 1;
+		try {
+			await this.#reload();
+		} finally {
+			this.#waiting -= 1;
+		}
+	}
 
 	async #reload(): Promise<void> {
 		try {

@@ -288,6 +288,26 @@ describe('signatures with a key set', () => {
 		expect(broken.fetches).toBe(1);
 	});
 
+	it('while the URL is slow few wait for it, so that strangers take no places, and known keys are good at once', async () => {
+		const { issuer, tokens } = await opened();
+		await issuer.rotate();
+		const [good, strange] = [await issuer.sign(GOOD), await issuer.sign(GOOD, await issuer.newKey())];
+		expect(await verdict(tokens, good)).toEqual(ALICE);
+		issuer.instead = () => {};
+		let waiting = 0;
+		const verdicts = Array.from({ length: 100 }, () => {
+			waiting += 1;
+			return verdict(tokens, strange).finally(() => {
+				waiting -= 1;
+			});
+		});
+		await until(() => waiting === 20, 'the others are answered');
+		expect(await verdict(tokens, good)).toEqual(ALICE);
+		expect(waiting).toBe(20);
+		await issuer.goAway();
+		expect(new Set(await Promise.all(verdicts))).toEqual(new Set(['nobody can say']));
+	});
+
 	it('an end does not wait for keys that do not come', async () => {
 		const { issuer, tokens } = await opened({ timeout: 3_600_000 });
 		issuer.instead = () => {};
