@@ -268,7 +268,7 @@ export const OPERATIONS: Readonly<Record<Exclude<Destination, 'reference/script'
 		tag: 'Documentation',
 		isOpen: true,
 		summary: 'This document as a page',
-		description: 'Shown by Scalar, with everything served from here.',
+		description: 'Shown by Scalar, whose script is at `/scalar/v1/standalone.js`: everything is served from here.',
 		parameters: ['If-None-Match'],
 		successes: [
 			{ status: 200, description: 'The page.', headers: ['ETag'], schema: 'Text', mediaType: 'text/html' },
