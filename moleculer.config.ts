@@ -183,7 +183,7 @@ export async function startApplication(settings: Settings, options: StartOptions
 				serves(broker, 'orders.create') ? undefined : 'the orders service is not there',
 			);
 		}
-		await Promise.all([node.start(), carrier.trusted]);
+		await Promise.all([node.start(), unlessAborted(carrier.trusted ?? Promise.resolve(), signal)]);
 		phase = undefined;
 		const opened = unlessAborted(gate.opened, closing.signal);
 		const look = (): Promise<Readiness> => health.readiness();

@@ -1,18 +1,67 @@
-const REFUSED_LOGIN = /ACCESS.REFUSED|NOAUTH|WRONGPASS|NOPERM|invalid (?:username-)?password|SASL|authenticat/i;
+import { discreet } from '../errors.ts';
+
 const UNTRUSTED = /SELF.SIGNED|UNABLE_TO|CERT_|ERR_TLS|certificate/i;
+/** RabbitMQ, Redis (also from within a script), Kafka. */
+const MISSING_RIGHT =
+	/access to .+ refused|NOPERM|can't (?:run this command|access at least one)|ACL failure|AUTHORIZATION_FAILED|not authorized/i;
+const REFUSED_LOGIN = /ACCESS.REFUSED|NOAUTH|WRONGPASS|invalid (?:username-)?password|SASL|authenticat/i;
+/** Redis, RabbitMQ, Kafka. */
+const STORES_NOTHING =
+	/\b(?:OOM|MISCONF|NOREPLICAS|READONLY|BUSY) |RabbitMQ could not store|NOT_ENOUGH_REPLICAS|STORAGE_ERROR|TOO_LARGE|POLICY_VIOLATION/;
+
+/** What errors of the clients have beside their message. */
+interface Details {
+	readonly code?: unknown;
+	/** kafkajs: Kafka's name for the error */
+	readonly type?: unknown;
+	/** the same from the client of Moleculer's transporter */
+	readonly apiId?: unknown;
+}
 
 /** Some clients wrap what went wrong, more than once. */
-function* causes(error: unknown): Generator<Error & { readonly code?: unknown }> {
+function* causes(error: unknown): Generator<Error & Details> {
 	if (!(error instanceof Error)) return;
 	yield error;
-	if (error instanceof AggregateError) for (const inner of error.errors) yield* causes(inner);
-	yield* causes(error.cause);
+	const errors: unknown = 'errors' in error ? error.errors : undefined;
+	if (Array.isArray(errors)) for (const inner of errors) yield* causes(inner);
+	if (error.cause !== error) yield* causes(error.cause);
+}
+
+/** All that a broker's client knows of one error. */
+const textOf = ({ code, type, apiId, message }: Error & Details): string =>
+	[type, apiId, code, message].filter((part) => typeof part === 'string').join(' ');
+
+/** The server's own words, without the name of a user, a script's hash, or what the client has put around them. */
+function wordsOf({ type, apiId, message }: Error & Details): string {
+	const said = /with message "(.*)"/s.exec(message)?.[1] ?? message;
+	const words = said
+		.replace(/ for user '[^']*'/g, '')
+		.replace(/\bUser \S+ has/, 'this user has')
+		.replace(/,? (?:error in )?script: [\da-f]{40}.*/s, '');
+	const name = [type, apiId].find((part) => typeof part === 'string');
+	return discreet(name === undefined || words.includes(String(name)) ? words : `${name} ${words}`);
+}
+
+/**
+ * What a broker that was reached will not do, and why, in one sentence with its own words; it names no host and no
+ * login. Undefined where the error is another one.
+ */
+export function brokerRefusal(error: unknown): string | undefined {
+	for (const cause of causes(error)) {
+		const text = textOf(cause);
+		if (UNTRUSTED.test(text)) return undefined;
+		if (MISSING_RIGHT.test(text)) return `a right is missing on the broker: ${wordsOf(cause)}`;
+		if (STORES_NOTHING.test(text)) return `the broker takes no messages: ${wordsOf(cause)}`;
+	}
+	return undefined;
 }
 
 /** Why a broker cannot be used, as one sentence that names no host and no login. */
 export function brokerTrouble(error: unknown): string {
-	const texts = [...causes(error)].map(({ code, message }) => `${code} ${message}`);
+	const texts = [...causes(error)].map(textOf);
 	if (texts.some((text) => UNTRUSTED.test(text))) return 'the certificate of the broker is not trusted';
+	const refusal = brokerRefusal(error);
+	if (refusal !== undefined) return refusal;
 	if (texts.some((text) => REFUSED_LOGIN.test(text))) return 'the broker refuses the login';
 	return 'the broker cannot be reached';
 }

@@ -26,6 +26,7 @@ import { Sender } from './kafka/sender.ts';
 import { TopicKeeper } from './kafka/topic-keeper.ts';
 import { Topics } from './kafka/topics.ts';
 import { quietLog } from './quiet-log.ts';
+import { Refusals } from './refusals.ts';
 import { type SetAside, settingAside } from './set-aside.ts';
 
 const DEFAULT_PREFIX = 'protected-payment';
@@ -58,6 +59,7 @@ export class KafkaCarrier implements Carrier {
 	/** for whatever fails because Kafka is away */
 	readonly #quietly: Log;
 	readonly #setAside: SetAside;
+	readonly #refusals: Refusals;
 	readonly #topics: Topics;
 	readonly #clock: BrokerClock;
 	readonly #keeper: TopicKeeper;
@@ -78,7 +80,9 @@ export class KafkaCarrier implements Carrier {
 		this.#topics = new Topics(prefix, topology);
 		this.#clock = options.clock ?? new BrokerClock();
 		const wanted = replication === undefined ? { partitions } : { partitions, replication };
-		this.#keeper = new TopicKeeper(this.#client, this.#topics, wanted, log);
+		this.#refusals = new Refusals(log);
+		const unlessRefused = quietLog(log, () => this.#refusals.reason !== undefined);
+		this.#keeper = new TopicKeeper(this.#client, this.#topics, wanted, unlessRefused, this.#refusals);
 		this.#setAside = settingAside(log, options.onDeadLetter);
 		this.#quietly = quietLog(log, () => this.waitsFor !== undefined);
 		this.#publishing = new Sender(this.#client, this.#clock);
@@ -98,7 +102,7 @@ export class KafkaCarrier implements Carrier {
 
 	/** What keeps it from its work, as one sentence; undefined if nothing does. */
 	get waitsFor(): string | undefined {
-		return this.#keeper.waitsFor;
+		return this.#keeper.waitsFor ?? this.#refusals.reason;
 	}
 
 	async publish(messages: readonly CarrierMessage[]): Promise<readonly Failure[]> {
@@ -111,10 +115,8 @@ export class KafkaCarrier implements Carrier {
 			else failures.push({ id: message.id, error });
 		}
 		if (accepted.some(isDelayed)) await this.#askClock(CLOCK_TOO_OLD);
-		await this.#send(
-			this.#publishing,
-			accepted.flatMap((message) => this.#outgoing(message)),
-		);
+		const records = accepted.flatMap((message) => this.#outgoing(message));
+		if (records.length > 0) await this.#refusals.watch('publish', () => this.#send(this.#publishing, records));
 		return failures;
 	}
 
@@ -126,6 +128,7 @@ export class KafkaCarrier implements Carrier {
 			topics: this.#topics,
 			clock: this.#clock,
 			log,
+			refusals: this.#refusals,
 			keeper: this.#keeper,
 			ready: async () => {
 				await this.#keeper.ensure();
@@ -133,7 +136,7 @@ export class KafkaCarrier implements Carrier {
 			},
 			forwarder: (name) =>
 				new Forwarder(name, { topics: this.#topics, clock: this.#clock, log, setAside: this.#setAside }, (records) =>
-					this.#send(this.#forwarding, records),
+					this.#refusals.watch(`forward for ${name}`, () => this.#send(this.#forwarding, records)),
 				),
 		});
 		this.#consumers.add(consumer);

@@ -15,14 +15,16 @@ import {
 	type Subscription,
 	type Topology,
 } from './carrier.ts';
+import { quietLog } from './quiet-log.ts';
 import { Consumer } from './rabbitmq/consumer.ts';
 import { DeadLetters } from './rabbitmq/dead-letters.ts';
 import { LONGEST_DELAY } from './rabbitmq/delay-levels.ts';
 import { DueClock } from './rabbitmq/due-clock.ts';
 import { closeQuietly, Link } from './rabbitmq/link.ts';
 import { toPacket } from './rabbitmq/message.ts';
-import { type Outgoing, Publisher } from './rabbitmq/publisher.ts';
+import { NACKED, type Outgoing, Publisher } from './rabbitmq/publisher.ts';
 import { declareTopology, Names } from './rabbitmq/topology.ts';
+import { Refusals } from './refusals.ts';
 import { type SetAside, settingAside } from './set-aside.ts';
 
 const DEFAULT_PREFIX = 'protected-payment';
@@ -48,8 +50,10 @@ export class RabbitMqCarrier implements Carrier {
 	readonly #topology: Topology;
 	readonly #types: ReadonlySet<string>;
 	readonly #taken: ReadonlySet<string>;
-	readonly #log: Log;
+	/** for whatever fails because the broker refuses it */
+	readonly #quietly: Log;
 	readonly #setAside: SetAside;
+	readonly #refusals: Refusals;
 	readonly #names: Names;
 	/** Two connections: a broker that is short of memory stops reading from the one that publishes, and from no other. */
 	readonly #publishing: Link;
@@ -64,19 +68,21 @@ export class RabbitMqCarrier implements Carrier {
 		this.#topology = topology;
 		this.#types = new Set(topology.types);
 		this.#taken = new Set(Object.values(topology.consumers).flat());
-		this.#log = log;
 		this.#setAside = settingAside(log, options.onDeadLetter);
+		this.#refusals = new Refusals(log);
 		this.#names = new Names(options.prefix ?? DEFAULT_PREFIX);
 		const prepare = (connection: ChannelModel): Promise<void> => this.#declare(connection);
-		this.#publishing = new Link({ name: 'RabbitMQ publishing', url, log, prepare, every: DECLARE_EVERY });
-		this.#consuming = new Link({ name: 'RabbitMQ consuming', url, log, prepare, every: DECLARE_EVERY });
+		this.#quietly = quietLog(log, () => this.#refusals.reason !== undefined);
+		const shared = { url, log: this.#quietly, refusals: this.#refusals, prepare, every: DECLARE_EVERY };
+		this.#publishing = new Link({ name: 'RabbitMQ publishing', ...shared });
+		this.#consuming = new Link({ name: 'RabbitMQ consuming', ...shared });
 		this.#publisher = new Publisher(this.#publishing);
 		this.#deadLetters = new DeadLetters(this.#consuming, this.#publisher, this.#names);
 	}
 
 	/** What keeps it from its work, as one sentence; undefined if nothing does. */
 	get waitsFor(): string | undefined {
-		return this.#publishing.waitsFor ?? this.#consuming.waitsFor;
+		return this.#publishing.waitsFor ?? this.#consuming.waitsFor ?? this.#refusals.reason;
 	}
 
 	async publish(messages: readonly CarrierMessage[]): Promise<readonly Failure[]> {
@@ -91,8 +97,24 @@ export class RabbitMqCarrier implements Carrier {
 		if (good.length === 0) return failures;
 		await this.#publishing.connection(); // what is left of a delay is counted after that
 		const waited = performance.now() - begun;
-		const refused = await this.#publisher.send(good.map((message) => this.#outgoing(message, waited)));
+		const send = () => this.#publisher.send(good.map((message) => this.#outgoing(message, waited)));
+		const refused = await this.#refusals.watch('publish', send);
+		this.#noteNacks(good, refused);
 		return [...failures, ...refused];
+	}
+
+	/** A queue that is full refuses what is for it, while others take theirs. */
+	#noteNacks(messages: readonly CarrierMessage[], failures: readonly Failure[]): void {
+		const nacked = new Set(failures.flatMap(({ id, error }) => (error === NACKED ? [id] : [])));
+		const types = Map.groupBy(messages, ({ type }) => type);
+		for (const [type, some] of types) {
+			if (some.some(({ id }) => nacked.has(id)))
+				this.#refusals.refused(
+					type,
+					`the broker takes no messages: ${type} was nacked (basic.nack), a queue of its consumers is full or cannot store`,
+				);
+			else this.#refusals.done(type);
+		}
 	}
 
 	subscribe(group: string, handle: BatchHandler, options: SubscribeOptions = {}): Subscription {
@@ -104,7 +126,8 @@ export class RabbitMqCarrier implements Carrier {
 			publisher: this.#publisher,
 			names: this.#names,
 			dueClock: this.#dueClock,
-			log: this.#log,
+			log: this.#quietly,
+			refusals: this.#refusals,
 			setAside: this.#setAside,
 		};
 		const consumers = Array.from(

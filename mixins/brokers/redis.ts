@@ -1,4 +1,5 @@
 import { Buffer } from 'node:buffer';
+import type { Redis } from 'ioredis';
 import { type Duration, SECOND } from '../../domain/time.ts';
 import { type Log, Loop } from '../loop.ts';
 import { brokerTrouble } from './broker-trouble.ts';
@@ -23,6 +24,7 @@ import { Link, type LinkEvents } from './redis/link.ts';
 import { MOVE_DUE, PUBLISH } from './redis/lua.ts';
 import { encode } from './redis/message.ts';
 import { misgivings, NotNow, parseInfo, type ServerInfo, UnfitServer, unfitness } from './redis/server.ts';
+import { Refusals } from './refusals.ts';
 import { type SetAside, settingAside } from './set-aside.ts';
 
 export { UnfitServer } from './redis/server.ts';
@@ -61,6 +63,7 @@ export class RedisCarrier implements Carrier {
 	/** for whatever fails because Redis is away: that is said once, not by every connection */
 	readonly #quietly: Log;
 	readonly #setAside: SetAside;
+	readonly #refusals: Refusals;
 	readonly #access: Access;
 	readonly #keys: Keys;
 	readonly #places: ReadonlyMap<string, readonly number[]>;
@@ -82,6 +85,7 @@ export class RedisCarrier implements Carrier {
 		this.#topology = topology;
 		this.#log = log;
 		this.#setAside = settingAside(log, onDeadLetter);
+		this.#refusals = new Refusals(log);
 		const groups = Object.keys(topology.consumers);
 		this.#keys = keysOf(prefix, groups);
 		this.#places = new Map(
@@ -95,9 +99,10 @@ export class RedisCarrier implements Carrier {
 			onEnd: () => this.#watching.wake(),
 		});
 		this.#movers = this.#link();
-		this.#quietly = quietLog(log, () => this.#waitsFor !== undefined);
+		this.#quietly = quietLog(log, () => this.waitsFor !== undefined);
 		this.#moving = new Loop('delays on Redis', this.#quietly, () => this.#moveDue());
-		this.#watching = new Loop('Redis', log, () => this.#watch());
+		const unlessRefused = quietLog(log, () => this.#refusals.reason !== undefined);
+		this.#watching = new Loop('Redis', unlessRefused, () => this.#watch());
 		this.trusted = this.#verdict.promise;
 		this.trusted.catch(() => {}); // nobody may be interested
 		this.#watching.start();
@@ -105,7 +110,7 @@ export class RedisCarrier implements Carrier {
 
 	/** What keeps the carrier from its work, for whoever asks whether this process is ready; undefined if nothing does. */
 	get waitsFor(): string | undefined {
-		return this.#waitsFor;
+		return this.#waitsFor ?? this.#refusals.reason;
 	}
 
 	publish(messages: readonly CarrierMessage[]): Promise<readonly Failure[]> {
@@ -183,7 +188,7 @@ export class RedisCarrier implements Carrier {
 	}
 
 	#link(events: LinkEvents = {}): Link {
-		return new Link(this.#access, this.#keys.deadLetters, events);
+		return new Link(this.#access, this.#keys.deadLetters, this.#refusals, events);
 	}
 
 	/** Something that `close` waits for. */
@@ -208,13 +213,15 @@ export class RedisCarrier implements Carrier {
 			const delay = message.deliverAt === null ? -1 : Math.max(0, message.delay);
 			return [delay, encode({ ...message, attempts: 0 }), places.length, ...places];
 		});
-		await this.#main.run((client) => PUBLISH.run(client, [this.#keys.events, ...this.#groupKeys()], args));
+		const keys = [this.#keys.events, ...this.#groupKeys()];
+		await this.#main.run((client) => PUBLISH.run(client, keys, args), { what: 'publish' });
 		if (messages.some(({ delay }) => delay > 0 && delay < SLOW_POLL)) this.#moving.wake();
 	}
 
 	/** Hands over what is due; answers how long nothing more will be. */
 	async #moveDue(): Promise<Duration> {
-		const reply = await this.#movers.run((client) => MOVE_DUE.run(client, this.#groupKeys(), [MOST_MOVED]));
+		const moving = (client: Redis) => MOVE_DUE.run(client, this.#groupKeys(), [MOST_MOVED]);
+		const reply = await this.#movers.run(moving, { what: 'delays' });
 		const [, next] = reply as [moved: number, next?: string];
 		return Math.min(Math.max(0, Number(next ?? SLOW_POLL)), SLOW_POLL);
 	}
@@ -226,7 +233,7 @@ export class RedisCarrier implements Carrier {
 	/** Keeps a connection, and looks whether the server still is one that messages may be trusted to. */
 	async #watch(): Promise<Duration> {
 		try {
-			const info = parseInfo(await this.#main.run((client) => client.info()));
+			const info = parseInfo(await this.#main.run((client) => client.info(), { what: 'INFO' }));
 			const reason = unfitness(info);
 			if (reason !== undefined) {
 				this.#main.drop(); // the next use of it finds the same reason, until somebody has changed the server

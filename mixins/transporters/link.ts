@@ -1,6 +1,7 @@
 import { Errors, type Middleware, type ServiceBroker } from 'moleculer';
 import { type Duration, SECOND } from '../../domain/time.ts';
 import { brokerReason, brokerTrouble } from '../brokers/broker-trouble.ts';
+import { Refusals } from '../brokers/refusals.ts';
 import { type Log, Loop } from '../loop.ts';
 import { Waiting } from '../waiting.ts';
 import { type Linkable, NotSent, type TransporterError } from './linkable.ts';
@@ -43,6 +44,7 @@ export class TransporterLink {
 	readonly #log: Log;
 	readonly #loop: Loop;
 	readonly #waiting: Waiting;
+	readonly #refusals: Refusals;
 	readonly #instances = new Map<string, string>();
 	#broker: ServiceBroker | undefined;
 	#error: unknown;
@@ -57,10 +59,13 @@ export class TransporterLink {
 		this.#log = log;
 		this.#loop = new Loop('link', log, () => this.#look());
 		this.#waiting = new Waiting(log);
+		this.#refusals = new Refusals(log);
 	}
 
 	/** Why the others cannot be reached, as one sentence without hosts; undefined while messages pass. */
 	get trouble(): string | undefined {
+		const { reason } = this.#refusals;
+		if (reason !== undefined) return reason;
 		if (!this.#transporter.connected) {
 			return this.#error === undefined && this.#connectedAt === undefined
 				? 'the broker has not answered yet'
@@ -84,7 +89,7 @@ export class TransporterLink {
 				try {
 					await next(topic, data, meta);
 				} catch (error) {
-					this.#error = error;
+					this.#fail(error);
 					// It may have gone out all the same: then its answer comes, or the call's time ends.
 					if (meta.packet.type === 'REQ' && !(error instanceof NotSent)) return;
 					// Each client has its own errors; Moleculer's says that the call may be repeated.
@@ -93,6 +98,11 @@ export class TransporterLink {
 			},
 		};
 		return middleware as unknown as Middleware; // Moleculer's types take the hooks of the transporter for their results
+	}
+
+	#fail(error: unknown): void {
+		this.#error = error;
+		this.#refusals.failed('messages', error);
 	}
 
 	get #silence(): Duration {
@@ -109,7 +119,7 @@ export class TransporterLink {
 			if (this.#isAwake()) check();
 		};
 		broker.localBus.on('$transporter.error', ({ error }: TransporterError) => {
-			this.#error = error;
+			this.#fail(error);
 			this.#log.debug(brokerReason(error));
 		});
 		broker.localBus.on('$transporter.connected', () => {
@@ -139,6 +149,7 @@ export class TransporterLink {
 		if (command === 'PING') {
 			this.#heardAt = performance.now();
 			this.#error = undefined;
+			this.#refusals.done('messages');
 		}
 		// Somebody else with this node's name would make Moleculer end the process. Who may have it, the slot decides.
 		if (command === 'INFO' && instanceID !== this.#broker?.instanceID) return false;
@@ -186,6 +197,7 @@ export class TransporterLink {
 
 	#say(): void {
 		const { trouble } = this;
+		if (this.#refusals.reason !== undefined) return; // it was told when it came
 		if (trouble === undefined) this.#waiting.over('messages pass through the broker again');
 		else if (this.#error === undefined) this.#waiting.for(trouble);
 		else this.#waiting.for(`${trouble} (${brokerReason(this.#error)})`);

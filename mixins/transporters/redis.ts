@@ -1,6 +1,6 @@
 import { Redis, type RedisOptions } from 'ioredis';
 import { Transporters } from 'moleculer';
-import { type Linkable, NotSent } from './linkable.ts';
+import { type Linkable, NotSent, type TransporterError } from './linkable.ts';
 import { REDIS_PUBLISHER, REDIS_SUBSCRIBER } from './options.ts';
 
 /**
@@ -51,7 +51,8 @@ export class RedisTransporter extends Transporters.Redis implements Linkable {
 		try {
 			await this.#subscriber?.subscribe(this.getTopicName(command, nodeID));
 		} catch (error) {
-			this.logger.debug('a subscription has failed:', error); // the connection was closed; the next one subscribes
+			// The connection was closed, and the next one subscribes; or the user may not, which the link tells.
+			this.broker.broadcastLocal('$transporter.error', { error } satisfies TransporterError);
 		}
 	}
 

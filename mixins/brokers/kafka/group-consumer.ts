@@ -4,6 +4,7 @@ import type { Kafka, KafkaMessage } from 'kafkajs';
 import { type Duration, type Instant, SECOND } from '../../../domain/time.ts';
 import { type Log, Loop } from '../../loop.ts';
 import type { BatchHandler, SubscribeOptions, Subscription } from '../carrier.ts';
+import type { Refusals } from '../refusals.ts';
 import type { BrokerClock } from './broker-clock.ts';
 import { Committer } from './committer.ts';
 import { Dispatcher } from './dispatcher.ts';
@@ -30,6 +31,7 @@ export interface Surroundings {
 	readonly topics: Topics;
 	readonly clock: BrokerClock;
 	readonly log: Log;
+	readonly refusals: Refusals;
 	readonly keeper: TopicKeeper;
 	/** resolves when topics are there and the broker's clock is known */
 	readonly ready: () => Promise<void>;
@@ -107,7 +109,7 @@ export class GroupConsumer implements Subscription {
 
 	/** One session, from its start to its end. */
 	async #live(): Promise<Duration> {
-		const { client, keeper, topics, ready, log } = this.#around;
+		const { client, keeper, topics, ready, log, refusals } = this.#around;
 		await ready();
 		if (this.#closing !== undefined) return 0;
 		const session = new GroupSession(client(), topics.groupId(this.#group), {
@@ -131,6 +133,9 @@ export class GroupConsumer implements Subscription {
 			await Promise.race([session.start(lanes), session.ended]);
 			this.#tick();
 			log.debug(`consumer ${this.#group} ended: ${await session.ended}`);
+		} catch (error) {
+			refusals.failed(`consumer ${this.#group}`, error);
+			throw error;
 		} finally {
 			keeper.look();
 			ignore();
@@ -169,6 +174,7 @@ export class GroupConsumer implements Subscription {
 
 	#joined(session: GroupSession, member: string, assignment: Partitions): void {
 		this.#member = member;
+		this.#around.refusals.done(`consumer ${this.#group}`);
 		this.#joins += 1;
 		this.#lastBeat = performance.now();
 		const before = new Map(this.#partitions);
@@ -192,11 +198,12 @@ export class GroupConsumer implements Subscription {
 
 	/** Reads on from where the group stands. What this member has taken already, it knows when it sees it. */
 	async #position(session: GroupSession, join: number): Promise<void> {
-		const { keeper, topics, log } = this.#around;
+		const { keeper, topics, log, refusals } = this.#around;
 		const groupId = topics.groupId(this.#group);
 		for (let wait = 50; join === this.#joins; wait = Math.min(2 * wait, SECOND)) {
 			try {
-				const committed = await keeper.ask((admin) => admin.fetchOffsets({ groupId }));
+				const ask = () => keeper.ask((admin) => admin.fetchOffsets({ groupId }));
+				const committed = await refusals.watch(`offsets of ${this.#group}`, ask);
 				if (join !== this.#joins) return;
 				const offsets = new Map(
 					committed.flatMap(({ topic, partitions }) =>

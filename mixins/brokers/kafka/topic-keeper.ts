@@ -4,6 +4,7 @@ import type { Admin, ITopicConfig, Kafka } from 'kafkajs';
 import { type Duration, MINUTE, SECOND } from '../../../domain/time.ts';
 import { type Log, Loop } from '../../loop.ts';
 import { brokerTrouble } from '../broker-trouble.ts';
+import { Refusals } from '../refusals.ts';
 import { hasNoLeader } from './client.ts';
 import type { Topics } from './topics.ts';
 
@@ -33,6 +34,7 @@ export class TopicKeeper {
 	readonly #topics: Topics;
 	readonly #wanted: Wanted;
 	readonly #log: Log;
+	readonly #refusals: Refusals;
 	readonly #looking: Loop;
 	readonly #listeners = new Set<() => void>();
 	/** those that are to be there: from the start, and those that were needed since */
@@ -43,11 +45,12 @@ export class TopicKeeper {
 	#admin: Promise<Admin> | undefined;
 	#ensuring: Promise<void> | undefined;
 
-	constructor(client: () => Kafka, topics: Topics, wanted: Wanted, log: Log) {
+	constructor(client: () => Kafka, topics: Topics, wanted: Wanted, log: Log, refusals = new Refusals(log)) {
 		this.#client = client;
 		this.#topics = topics;
 		this.#wanted = wanted;
 		this.#log = log;
+		this.#refusals = refusals;
 		this.#needed = new Set(topics.always);
 		this.#looking = new Loop('topics', log, async () => {
 			await this.ensure();
@@ -124,7 +127,7 @@ export class TopicKeeper {
 
 	async #tell(look: Promise<void>): Promise<void> {
 		try {
-			await look;
+			await this.#refusals.watch('topics', () => look);
 			this.#waitsFor = undefined;
 		} catch (error) {
 			this.#waitsFor = hasNoLeader(error) ? 'topics of the broker have no leader' : brokerTrouble(error);

@@ -3,6 +3,7 @@ import type { Channel, ConsumeMessage } from 'amqplib';
 import { type Duration, SECOND } from '../../../domain/time.ts';
 import { type Log, Loop } from '../../loop.ts';
 import { type BatchHandler, type Delivery, type Failure, nextTry } from '../carrier.ts';
+import type { Refusals } from '../refusals.ts';
 import type { SetAside } from '../set-aside.ts';
 import type { DueClock } from './due-clock.ts';
 import { CLOSE_PATIENCE, closeQuietly, type Link, within } from './link.ts';
@@ -28,6 +29,7 @@ export interface ConsumerOptions {
 	readonly names: Names;
 	readonly dueClock: DueClock;
 	readonly log: Log;
+	readonly refusals: Refusals;
 	readonly setAside: SetAside;
 }
 
@@ -90,7 +92,8 @@ export class Consumer {
 	}
 
 	async #step(): Promise<Duration> {
-		const channel = this.#channel ?? (await this.#open());
+		const { group, refusals } = this.#options;
+		const channel = this.#channel ?? (await refusals.watch(`consumer ${group}`, () => this.#open()));
 		const batch = this.#ready.slice(0, this.#options.batch);
 		if (batch.length > 0) {
 			await this.#deliver(channel, batch);
@@ -123,13 +126,17 @@ export class Consumer {
 	}
 
 	async #deliver(channel: Channel, batch: readonly Held[]): Promise<void> {
-		const { group, handle, publisher, setAside } = this.#options;
+		const { group, handle, publisher, refusals, setAside } = this.#options;
 		const deliveries = batch.flatMap(({ understood }) => (understood.ok ? [understood.delivery] : []));
 		const failures = deliveries.length > 0 ? await handle(deliveries) : [];
 		const setBack = this.#setBack(batch, failures);
 		// They are acknowledged only when what follows from them is stored: a message may come twice, but never not at all.
-		const [refused] = await publisher.send(setBack.map(({ outgoing }) => outgoing));
-		if (refused !== undefined) throw new Error(`a failed message could not be set back: ${refused.error}`);
+		if (setBack.length > 0) {
+			await refusals.watch(`consumer ${group}: set back`, async () => {
+				const [refused] = await publisher.send(setBack.map(({ outgoing }) => outgoing));
+				if (refused !== undefined) throw new Error(`a failed message could not be set back: ${refused.error}`);
+			});
+		}
 		for (const { dead } of setBack) if (dead !== undefined) setAside(group, dead.what, dead.error);
 		if (this.#channel !== channel) return; // the broker gives them to somebody again
 		this.#ready.splice(0, batch.length);

@@ -4,6 +4,7 @@ import { type ChannelModel, connect } from 'amqplib';
 import { type Duration, SECOND } from '../../../domain/time.ts';
 import { type Log, Loop } from '../../loop.ts';
 import { brokerTrouble } from '../broker-trouble.ts';
+import type { Refusals } from '../refusals.ts';
 
 /** A connection on which nothing came for two or three of these is dead; in seconds, as the protocol has it. */
 const HEARTBEAT = 5;
@@ -19,6 +20,7 @@ export interface LinkOptions {
 	readonly name: string;
 	readonly url: string;
 	readonly log: Log;
+	readonly refusals: Refusals;
 	/** done to each new connection before anybody gets it, and again every `every` and whenever it is asked for */
 	readonly prepare: (connection: ChannelModel) => Promise<void>;
 	readonly every: Duration;
@@ -48,7 +50,7 @@ export class Link {
 
 	/** What keeps it from its work, as one sentence without hosts and logins. */
 	get waitsFor(): string | undefined {
-		return this.#blocked === undefined ? this.#trouble : 'the broker is short of memory or disk';
+		return this.#blocked === undefined ? this.#trouble : `the broker is short of memory or disk: ${this.#blocked}`;
 	}
 
 	/** Why the broker takes no messages on this connection now, if so: memory or disk is short. */
@@ -92,7 +94,7 @@ export class Link {
 
 	async #step(): Promise<Duration> {
 		try {
-			await this.#keep();
+			await this.#options.refusals.watch(this.#options.name, () => this.#keep());
 			this.#trouble = undefined;
 			return this.#options.every;
 		} catch (error) {
@@ -153,12 +155,10 @@ export class Link {
 }
 
 const PRECONDITION_FAILED = 406;
-const NOT_ALLOWED = 530;
 
 function troubleOf(error: unknown): string {
 	const { code } = error as { readonly code?: unknown };
 	if (code === PRECONDITION_FAILED) return 'a queue or exchange of this name is there, and of another kind';
-	if (code === NOT_ALLOWED) return 'the broker does not let this login into the virtual host';
 	return brokerTrouble(error);
 }
 

@@ -15,9 +15,14 @@ export interface Outgoing {
 	readonly options: Options.Publish;
 }
 
+/** What a message failed with that RabbitMQ has answered with a nack. */
+export const NACKED = 'refused: RabbitMQ could not store it';
+
 /** A confirm channel and what is under way on it. */
 interface Line {
 	readonly channel: ConfirmChannel;
+	/** why the broker has closed it */
+	error?: Error;
 	/** the correlation ids of messages that came back */
 	readonly returned: Set<string>;
 }
@@ -91,7 +96,8 @@ export class Publisher {
 	}
 
 	/** Resolves with what the broker has against this one message; rejects if the channel ends before. */
-	#publish({ channel, returned }: Line, message: Outgoing): Promise<string | undefined> {
+	#publish(line: Line, message: Outgoing): Promise<string | undefined> {
+		const { channel, returned } = line;
 		const correlationId = String(this.#count++);
 		return new Promise((resolve, reject) => {
 			const { exchange, routingKey, content } = message;
@@ -100,8 +106,8 @@ export class Publisher {
 				// A message that nothing takes is returned first and confirmed then.
 				if (returned.delete(correlationId)) resolve(`unroutable: no queue takes ${routingKey}`);
 				else if (error === null) resolve(undefined);
-				else if (error.message === 'message nacked') resolve('refused: RabbitMQ could not store it');
-				else reject(error);
+				else if (error.message === 'message nacked') resolve(NACKED);
+				else reject(line.error ?? error);
 			});
 		});
 	}
@@ -122,7 +128,8 @@ export class Publisher {
 			const connection = await this.#link.connection();
 			const channel = await connection.createConfirmChannel();
 			const line: Line = { channel, returned: new Set() };
-			channel.on('error', () => {
+			channel.on('error', (error: Error) => {
+				line.error = error;
 				this.#suspect = true; // such as an exchange that is not there
 			});
 			channel.on('close', drop);

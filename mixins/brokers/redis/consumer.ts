@@ -94,7 +94,7 @@ export class Consumer {
 		}
 		await inTime(this.#acknowledging, STOP_PATIENCE).catch(() => {});
 		const dismiss = (client: Redis) => DISMISS.run(client, [keys.stream], [keys.group, 0, this.#name]);
-		if (link.openFor >= 0) await link.run(dismiss, STOP_PATIENCE).catch(() => {});
+		if (link.openFor >= 0) await link.run(dismiss, { patience: STOP_PATIENCE }).catch(() => {});
 		link.close();
 	}
 
@@ -124,9 +124,9 @@ export class Consumer {
 
 	/** Reads new messages, waiting for them, or, from an id on, those that this consumer holds. */
 	async #read(from: '>' | '0'): Promise<readonly RawEntry[]> {
-		const { link, keys, batch } = this.#options;
+		const { keys, batch } = this.#options;
 		return this.#inGroup([], () =>
-			link.run(async (client) => {
+			this.#run('read', async (client) => {
 				const block = ['COUNT', batch, 'BLOCK', SLOW_POLL] as const;
 				const reply = await client.xreadgroup('GROUP', keys.group, this.#name, ...block, 'STREAMS', keys.stream, from);
 				return (reply as [[string, RawEntry[]]] | null)?.[0][1] ?? [];
@@ -142,7 +142,8 @@ export class Consumer {
 		if (now < this.#claimAt || link.openFor < CLAIM_AFTER) return [];
 		const { group, stream } = keys;
 		return this.#inGroup([], async () => {
-			const [cursor, entries] = await link.run(
+			const [cursor, entries] = await this.#run(
+				'claim',
 				(client) =>
 					client.xautoclaim(stream, group, this.#name, CLAIM_AFTER, this.#cursor, 'COUNT', batch) as Promise<
 						[string, (RawEntry | null)[]]
@@ -152,7 +153,7 @@ export class Consumer {
 			if (cursor === '0-0') this.#claimAt = now + CLAIM_EVERY;
 			if (now > this.#forgetAt) {
 				this.#forgetAt = now + FORGET_EVERY;
-				await link.run((client) => DISMISS.run(client, [stream], [group, FORGET_AFTER]));
+				await this.#run('dismiss', (client) => DISMISS.run(client, [stream], [group, FORGET_AFTER]));
 			}
 			const found = entries.filter((entry) => entry !== null);
 			if (found.length > 0)
@@ -169,8 +170,8 @@ export class Consumer {
 			const message = sentence(error);
 			if (message.startsWith('UNBLOCKED')) return nothing; // the stream was deleted while we waited
 			if (!message.startsWith('NOGROUP')) throw error;
-			const { link, keys } = this.#options;
-			await link.run((client) => FOUND.run(client, [keys.stream], [keys.group]));
+			const { keys } = this.#options;
+			await this.#run('found', (client) => FOUND.run(client, [keys.stream], [keys.group]));
 			return nothing;
 		}
 	}
@@ -203,26 +204,31 @@ export class Consumer {
 
 	/** Not waited for: it goes out together with the next read, and Redis syncs both to its disk at once. */
 	#acknowledge(ids: readonly string[]): void {
-		const { link, keys, log } = this.#options;
-		this.#acknowledging = link
-			.run((client) => ACKNOWLEDGE.run(client, [keys.stream], [keys.group, ...ids]))
-			.catch((error) => {
-				log.debug(`consumer ${keys.group}: ${sentence(error)}`);
-				this.#leftovers = true; // they come again
-			});
+		const { keys, log } = this.#options;
+		const acknowledge = (client: Redis) => ACKNOWLEDGE.run(client, [keys.stream], [keys.group, ...ids]);
+		this.#acknowledging = this.#run('acknowledge', acknowledge).catch((error) => {
+			log.debug(`consumer ${keys.group}: ${sentence(error)}`);
+			this.#leftovers = true; // they come again
+		});
 	}
 
 	async #setBack(back: readonly SetBack[]): Promise<void> {
-		const { link, keys, deadLetters, setAside, onDelayed } = this.#options;
+		const { keys, deadLetters, setAside, onDelayed } = this.#options;
 		const args = back.flatMap(({ id, delay, message, error }) => [id, delay, message, error]);
-		await link.run((client) => SET_BACK.run(client, [keys.stream, keys.delayed, deadLetters], [keys.group, ...args]));
+		const names = [keys.stream, keys.delayed, deadLetters];
+		await this.#run('set back', (client) => SET_BACK.run(client, names, [keys.group, ...args]));
 		for (const { delay, what, error } of back) if (delay < 0) setAside(keys.group, what, error);
 		onDelayed();
 	}
 
 	#touch(ids: readonly string[], idle: Duration): Promise<unknown> {
+		const { keys } = this.#options;
+		return this.#run('touch', (client) => TOUCH.run(client, [keys.stream], [keys.group, this.#name, idle, ...ids]));
+	}
+
+	#run<T>(what: string, commands: (client: Redis) => Promise<T>): Promise<T> {
 		const { link, keys } = this.#options;
-		return link.run((client) => TOUCH.run(client, [keys.stream], [keys.group, this.#name, idle, ...ids]));
+		return link.run(commands, { what: `consumer ${keys.group}: ${what}` });
 	}
 }
 

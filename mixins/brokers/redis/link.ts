@@ -1,5 +1,6 @@
 import { Redis } from 'ioredis';
 import { type Duration, SECOND } from '../../../domain/time.ts';
+import type { Refusals } from '../refusals.ts';
 import type { Access, Address } from './address.ts';
 import { inTime, NoAnswer } from './patience.ts';
 import { findKey, isLoading, isReplica, NotNow, parseInfo, type ServerInfo, UnfitServer, unfitness } from './server.ts';
@@ -15,6 +16,12 @@ const CLOSED = 'the connection to Redis is closed';
 /** Replies after which the next command has to look for its server anew. */
 const ELSEWHERE = /^(READONLY|MOVED|ASK|TRYAGAIN|CLUSTERDOWN|MASTERDOWN|LOADING|NOAUTH)\b/;
 
+export interface RunOptions {
+	/** what it is to the carrier's refusals; without it a refusal is nobody's concern but the caller's */
+	readonly what?: string;
+	readonly patience?: Duration;
+}
+
 export interface LinkEvents {
 	readonly onOpen?: (info: ServerInfo) => void;
 	/** when a connection has ended, whoever ended it */
@@ -29,6 +36,7 @@ export interface LinkEvents {
 export class Link {
 	readonly #access: Access;
 	readonly #key: string;
+	readonly #refusals: Refusals;
 	readonly #events: LinkEvents;
 	/** nodes of a cluster that are asked when the one of the URL is away */
 	#others: readonly Address[] = [];
@@ -41,8 +49,9 @@ export class Link {
 	#openedAt = Number.POSITIVE_INFINITY;
 
 	/** `key` is any of the keys: all are in one slot. */
-	constructor(access: Access, key: string, events: LinkEvents = {}) {
+	constructor(access: Access, key: string, refusals: Refusals, events: LinkEvents = {}) {
 		this.#access = access;
+		this.#refusals = refusals;
 		this.#key = key;
 		this.#events = events;
 	}
@@ -58,7 +67,12 @@ export class Link {
 	}
 
 	/** Sends commands. Throws if Redis cannot be reached, must not be used, or does not answer in time. */
-	async run<T>(commands: (client: Redis) => Promise<T>, patience: Duration = ANSWER_PATIENCE): Promise<T> {
+	run<T>(commands: (client: Redis) => Promise<T>, { what, patience = ANSWER_PATIENCE }: RunOptions = {}): Promise<T> {
+		const running = (): Promise<T> => this.#run(commands, patience);
+		return what === undefined ? running() : this.#refusals.watch(what, running);
+	}
+
+	async #run<T>(commands: (client: Redis) => Promise<T>, patience: Duration): Promise<T> {
 		const client = await this.#open();
 		try {
 			return await inTime(commands(client), patience);
@@ -134,7 +148,9 @@ export class Link {
 
 	/** Answers where to go on if our keys are elsewhere; throws if this server cannot be used. */
 	async #judge(client: Redis, address: Address): Promise<Address | undefined> {
-		const [text, clientId] = await Promise.all([client.info(), client.client('ID')]);
+		// Its own name only helps to end a read that waits; a user who may not ask for it does without.
+		const named = client.client('ID').catch(() => undefined);
+		const [text, clientId] = await Promise.all([client.info(), named]);
 		const info = parseInfo(text);
 		if (isLoading(info)) throw new NotNow('Redis reads its data');
 		const { elsewhere, nodes } = await findKey(client, info, this.#key, address);

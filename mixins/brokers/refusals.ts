@@ -1,0 +1,70 @@
+import { type Duration, MINUTE } from '../../domain/time.ts';
+import type { Log } from '../loop.ts';
+import { brokerRefusal } from './broker-trouble.ts';
+
+/** All that is refused is asked for again within half of that; what was not is somebody else's by now, or given up. */
+const REPEATED_WITHIN: Duration = MINUTE;
+
+interface Refusal {
+	readonly reason: string;
+	readonly at: number;
+}
+
+/**
+ * What a broker refuses us, from the first time on until it does the same again: a right is missing, or it cannot
+ * store. The log is told of each reason once for as long as it lasts, and not again within a minute.
+ */
+export class Refusals {
+	readonly #log: Log;
+	/** by what was asked for */
+	readonly #current = new Map<string, Refusal>();
+	/** when each reason was told */
+	readonly #told = new Map<string, number>();
+	#isTold = false;
+
+	constructor(log: Log) {
+		this.#log = log;
+	}
+
+	/** One of the reasons, as a sentence that names no host and no login; undefined if nothing is refused. */
+	get reason(): string | undefined {
+		const now = performance.now();
+		for (const [what, { at }] of this.#current) if (now - at > REPEATED_WITHIN) this.done(what);
+		return this.#current.values().next().value?.reason;
+	}
+
+	/** Does something and remembers, under `what`, whether the broker has refused it. */
+	async watch<T>(what: string, work: () => Promise<T>): Promise<T> {
+		try {
+			const result = await work();
+			this.done(what);
+			return result;
+		} catch (error) {
+			this.failed(what, error);
+			throw error;
+		}
+	}
+
+	/** An error that is no refusal of the broker says nothing of what it would do. */
+	failed(what: string, error: unknown): void {
+		const reason = brokerRefusal(error);
+		if (reason !== undefined) this.refused(what, reason);
+	}
+
+	refused(what: string, reason: string): void {
+		const now = performance.now();
+		const isKnown = [...this.#current.values()].some((refusal) => refusal.reason === reason);
+		this.#current.set(what, { reason, at: now });
+		if (isKnown || now - (this.#told.get(reason) ?? Number.NEGATIVE_INFINITY) < MINUTE) return;
+		this.#told.set(reason, now);
+		this.#isTold = true;
+		this.#log.warn(reason);
+	}
+
+	/** The broker has done it. */
+	done(what: string): void {
+		if (!this.#current.delete(what) || this.#current.size > 0 || !this.#isTold) return;
+		this.#isTold = false;
+		this.#log.info('the broker does all that it is asked for again');
+	}
+}
