@@ -1,6 +1,8 @@
 import { discreet } from '../errors.ts';
 
 const UNTRUSTED = /SELF.SIGNED|UNABLE_TO|CERT_|ERR_TLS|certificate/i;
+/** What amqplib makes of a 530, whose words it throws away. */
+const NO_VIRTUAL_HOST = /Expected ConnectionOpenOk; got <ConnectionClose/;
 /** RabbitMQ, Redis (also from within a script), Kafka. */
 const MISSING_RIGHT =
 	/access to .+ refused|NOPERM|can't (?:run this command|access at least one)|ACL failure|AUTHORIZATION_FAILED|not authorized/i;
@@ -50,6 +52,8 @@ export function brokerRefusal(error: unknown): string | undefined {
 	for (const cause of causes(error)) {
 		const text = textOf(cause);
 		if (UNTRUSTED.test(text)) return undefined;
+		if (NO_VIRTUAL_HOST.test(text))
+			return 'a right is missing on the broker: NOT_ALLOWED - there is no such virtual host, or access to it is refused';
 		if (MISSING_RIGHT.test(text)) return `a right is missing on the broker: ${wordsOf(cause)}`;
 		if (STORES_NOTHING.test(text)) return `the broker takes no messages: ${wordsOf(cause)}`;
 	}

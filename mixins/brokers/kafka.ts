@@ -3,7 +3,9 @@ import { performance } from 'node:perf_hooks';
 import { setTimeout as pause } from 'node:timers/promises';
 import type { Kafka } from 'kafkajs';
 import { type Duration, MINUTE, SECOND } from '../../domain/time.ts';
+import { isolate } from '../isolate.ts';
 import { type Log, Loop } from '../loop.ts';
+import { brokerTrouble } from './broker-trouble.ts';
 import {
 	type BatchHandler,
 	type Carrier,
@@ -17,7 +19,7 @@ import {
 	type Topology,
 } from './carrier.ts';
 import { BrokerClock } from './kafka/broker-clock.ts';
-import { createClient, hasNoLeader, parseKafkaUrl } from './kafka/client.ts';
+import { createClient, hasNoLeader, isTooLarge, parseKafkaUrl } from './kafka/client.ts';
 import { DeadLetters } from './kafka/dead-letters.ts';
 import { Forwarder } from './kafka/forwarder.ts';
 import { GroupConsumer } from './kafka/group-consumer.ts';
@@ -115,9 +117,25 @@ export class KafkaCarrier implements Carrier {
 			else failures.push({ id: message.id, error });
 		}
 		if (accepted.some(isDelayed)) await this.#askClock(CLOCK_TOO_OLD);
-		const records = accepted.flatMap((message) => this.#outgoing(message));
-		if (records.length > 0) await this.#refusals.watch('publish', () => this.#send(this.#publishing, records));
-		return failures;
+		if (accepted.length === 0) return failures;
+		const refused = await this.#refusals.watch('publish', () => this.#sendEach(accepted));
+		this.#refusals.taken(accepted, refused);
+		return [...failures, ...Array.from(refused, ([id, error]) => ({ id, error }))];
+	}
+
+	/** All that Kafka takes; a topic may have a limit for their size that is not ours. Answers what it did not take, and why. */
+	async #sendEach(messages: readonly CarrierMessage[]): Promise<ReadonlyMap<string, string>> {
+		const refused = new Map<string, string>();
+		await isolate(
+			messages,
+			(group) => {
+				const records = group.flatMap((message) => this.#outgoing(message));
+				return this.#send(this.#publishing, records);
+			},
+			({ id }, error) => refused.set(id, brokerTrouble(error)),
+			(error) => !isTooLarge(error),
+		);
+		return refused;
 	}
 
 	subscribe(group: string, handle: BatchHandler, options: SubscribeOptions = {}): Subscription {

@@ -29,6 +29,8 @@ import { type SetAside, settingAside } from './set-aside.ts';
 
 const DEFAULT_PREFIX = 'protected-payment';
 const DEFAULT_BATCH = 500;
+/** RabbitMQ gives no reason. */
+const NACK = 'the broker takes no messages: basic.nack, a queue is full or cannot store them';
 /** How often the topology is declared again, whoever may have deleted a part of it. */
 const DECLARE_EVERY: Duration = MINUTE;
 
@@ -99,22 +101,8 @@ export class RabbitMqCarrier implements Carrier {
 		const waited = performance.now() - begun;
 		const send = () => this.#publisher.send(good.map((message) => this.#outgoing(message, waited)));
 		const refused = await this.#refusals.watch('publish', send);
-		this.#noteNacks(good, refused);
+		this.#refusals.taken(good, new Map(refused.flatMap(({ id, error }) => (error === NACKED ? [[id, NACK]] : []))));
 		return [...failures, ...refused];
-	}
-
-	/** A queue that is full refuses what is for it, while others take theirs. */
-	#noteNacks(messages: readonly CarrierMessage[], failures: readonly Failure[]): void {
-		const nacked = new Set(failures.flatMap(({ id, error }) => (error === NACKED ? [id] : [])));
-		const types = Map.groupBy(messages, ({ type }) => type);
-		for (const [type, some] of types) {
-			if (some.some(({ id }) => nacked.has(id)))
-				this.#refusals.refused(
-					type,
-					`the broker takes no messages: ${type} was nacked (basic.nack), a queue of its consumers is full or cannot store`,
-				);
-			else this.#refusals.done(type);
-		}
 	}
 
 	subscribe(group: string, handle: BatchHandler, options: SubscribeOptions = {}): Subscription {

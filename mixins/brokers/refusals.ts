@@ -61,6 +61,18 @@ export class Refusals {
 		this.#log.warn(reason);
 	}
 
+	/** The broker has taken these messages but for the ones that it refused; each type may have a queue or topic of its own. */
+	taken(
+		messages: readonly { readonly id: string; readonly type: string }[],
+		refused: ReadonlyMap<string, string>,
+	): void {
+		for (const [type, some] of Map.groupBy(messages, (message) => message.type)) {
+			const reason = some.map(({ id }) => refused.get(id)).find((found) => found !== undefined);
+			if (reason === undefined) this.done(type);
+			else this.refused(type, reason);
+		}
+	}
+
 	/** The broker has done it. */
 	done(what: string): void {
 		if (!this.#current.delete(what) || this.#current.size > 0 || !this.#isTold) return;

@@ -72,11 +72,12 @@ export class KafkaTransporter extends Transporters.Kafka implements Linkable {
 
 	/**
 	 * In a group of its own each time: one that is joined again gives half of the topics to the consumer from before,
-	 * which is gone, until the broker believes that.
+	 * which is gone, until the broker believes that. Its name begins as the topics' do: one right is for all of them.
 	 */
 	override async makeSubscriptions(topics: Record<string, unknown>[]): Promise<void> {
 		this.#subscriptions += 1;
-		Object.assign(this.opts.consumer ?? {}, { groupId: `${this.broker.instanceID}-${this.#subscriptions}` });
+		const groupId = `${this.prefix}-${this.broker.instanceID}-${this.#subscriptions}`;
+		Object.assign(this.opts.consumer ?? {}, { groupId });
 		await super.makeSubscriptions(topics);
 		const stream = this.consumerStream;
 		stream?.once('error', () => {

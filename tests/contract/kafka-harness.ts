@@ -155,6 +155,13 @@ export class KafkaSpace implements Space {
 		await producer.disconnect();
 	}
 
+	/** Settings of a topic, in the place of those that it has. */
+	async configure(topic: string, settings: Readonly<Record<string, string>>): Promise<void> {
+		const configEntries = Object.entries(settings).map(([name, value]) => ({ name, value }));
+		const resources = [{ type: 2, name: topic, configEntries }]; // 2: a topic
+		await this.#keeper.ask((admin) => admin.alterConfigs({ validateOnly: false, resources }));
+	}
+
 	async close(): Promise<void> {
 		for (const reader of this.#readers.values()) await reader.close();
 		await this.#keeper.close();

@@ -5,6 +5,7 @@ import { afterAll, afterEach, beforeAll, beforeEach, expect, it, jest } from '@j
 import { kafka } from '../../bin/brokers/kafka.ts';
 import { HOUR, SECOND } from '../../domain/time.ts';
 import type { CarrierMessage } from '../../mixins/brokers/carrier.ts';
+import type { KafkaCarrier } from '../../mixins/brokers/kafka.ts';
 import { newId } from '../../mixins/ids.ts';
 import { describeBroker } from '../support/brokers.ts';
 import { PATIENCE, until } from '../support/until.ts';
@@ -41,6 +42,30 @@ await describeBroker(kafka, 'the Kafka carrier when things go wrong', () => {
 		});
 		return { handled, kill: () => void child.kill('SIGKILL') };
 	}
+
+	it('goes on without a message that is too large for its topic, and says so until one of the kind is taken', async () => {
+		const carrier = bench.open() as KafkaCarrier;
+		const space = harness.current();
+		const topic = space.topics.direct('first');
+		await bench.publish(carrier, toMessages(3));
+		expect(carrier.waitsFor).toBeUndefined();
+
+		await space.configure(topic, { 'max.message.bytes': '3000' });
+		const large = toMessage({ body: JSON.stringify('x'.repeat(5_000)) });
+		const many = toMessages(60);
+		const failures = await until(async () => {
+			const found = await carrier.publish([...many.slice(0, 20), large, ...many.slice(20)]);
+			return found.length > 0 && found;
+		});
+		expect(failures).toEqual([{ id: large.id, error: expect.stringContaining('MESSAGE_TOO_LARGE') }]);
+		expect(carrier.waitsFor).toMatch(/^the broker takes no messages: MESSAGE_TOO_LARGE/);
+		const collector = new Collector();
+		carrier.subscribe('first', collector.handle);
+		await collector.hasHandled(many);
+		await carrier.publish(toMessages(1));
+		expect(carrier.waitsFor).toBeUndefined();
+		expect(bench.log.lines.filter((line) => line.includes('takes no messages'))).toHaveLength(1);
+	});
 
 	it('loses and skips nothing while members join, leave and are killed, at once or delayed', async () => {
 		const publisher = bench.open();

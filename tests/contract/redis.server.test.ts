@@ -1,6 +1,7 @@
 /** What the carrier asks of a Redis, and what it does with one that changes, refuses, hangs or moves. */
 import { createConnection, createServer, type Server, type Socket } from 'node:net';
 import { afterEach, expect, it, jest } from '@jest/globals';
+import type { Redis } from 'ioredis';
 import { freePort } from '../../bin/brokers/ports.ts';
 import { LocalRedis, redis } from '../../bin/brokers/redis.ts';
 import { SECOND } from '../../domain/time.ts';
@@ -107,7 +108,11 @@ await describeBroker(redis, 'the Redis carrier and its server', () => {
 		const later = toMessages(200, { body, type: 'Beta', deliverAt: Date.now() + SECOND, delay: SECOND });
 		await carrier.publish([...held, ...later]);
 		await ask((client) => client.config('SET', 'maxmemory', '1mb'));
+		expect(carrier.waitsFor).toBeUndefined();
 		await expect(carrier.publish(toMessages(3))).rejects.toThrow('OOM');
+		const reason = "the broker takes no messages: OOM command not allowed when used memory > 'maxmemory'.";
+		expect(carrier.waitsFor).toBe(reason);
+		expect(said('warn', reason)).toBe(1);
 		const failed = new Set<string>();
 		const collector = new Collector(async (deliveries) => {
 			const bad = deliveries.filter(({ id }) => id === held[7]?.id && !failed.has(id));
@@ -117,8 +122,52 @@ await describeBroker(redis, 'the Redis carrier and its server', () => {
 		carrier.subscribe('first', collector.handle);
 		await collector.hasHandled([...held, ...later]);
 		expect(failed.size).toBe(1);
+		expect(carrier.waitsFor).toBe(reason);
 		await ask((client) => client.config('SET', 'maxmemory', '0'));
 		await carrier.publish(toMessages(3));
+		expect(carrier.waitsFor).toBeUndefined();
+		expect(said('warn', reason)).toBe(1);
+	});
+
+	it.each<[string, (client: Redis) => Promise<unknown>, (client: Redis) => Promise<unknown>]>([
+		[
+			'NOREPLICAS Not enough good replicas to write.',
+			(client) => client.config('SET', 'min-replicas-to-write', '1'),
+			(client) => client.config('SET', 'min-replicas-to-write', '0'),
+		],
+		[
+			"NOPERM this user has no permissions to run the 'xreadgroup' command",
+			(client) => client.acl('SETUSER', 'default', '-xreadgroup'),
+			(client) => client.acl('SETUSER', 'default', '+xreadgroup'),
+		],
+		[
+			"NOPERM this user has no permissions to run the 'xautoclaim' command",
+			(client) => client.acl('SETUSER', 'default', '-xautoclaim'),
+			(client) => client.acl('SETUSER', 'default', '+xautoclaim'),
+		],
+		[
+			"ERR The user executing the script can't run this command or subcommand",
+			(client) => client.acl('SETUSER', 'default', '-zrange'),
+			(client) => client.acl('SETUSER', 'default', '+zrange'),
+		],
+	])('is heard when it says "%s", by a process that only consumes too, until it is over', async (words, begin, end) => {
+		const { url, ask } = await server();
+		const carrier = open(url);
+		const collector = new Collector();
+		carrier.subscribe('first', collector.handle);
+		const first = toMessage();
+		await until(async () => (await carrier.publish([first])).length === 0);
+		await collector.hasHandled([first]);
+		expect(carrier.waitsFor).toBeUndefined();
+		await ask(begin);
+		await until(() => carrier.waitsFor?.endsWith(words));
+		expect(said('warn', words)).toBe(1);
+		await ask(end);
+		await until(() => carrier.waitsFor === undefined);
+		const last = toMessage();
+		await carrier.publish([last]);
+		await collector.hasHandled([last]);
+		expect(said('warn', words)).toBe(1);
 	});
 
 	it('may become a replica and a primary again', async () => {

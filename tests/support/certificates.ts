@@ -1,4 +1,5 @@
 import { execFileSync } from 'node:child_process';
+import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 
 export interface Certificates {
@@ -7,6 +8,8 @@ export interface Certificates {
 	/** of the server `localhost`, and its key */
 	readonly certificate: string;
 	readonly key: string;
+	/** key and certificate in one file, as Java takes them */
+	readonly chain: string;
 }
 
 /** Makes an authority and a certificate for `localhost` in a folder, valid for a day. Needs openssl. */
@@ -19,5 +22,10 @@ export function makeCertificates(folder: string): Certificates {
 	const subject = ['-subj', '/CN=localhost', '-addext', 'subjectAltName=DNS:localhost', '-days', '1'];
 	const issuer = ['-CA', 'ca.crt', '-CAkey', 'ca.key'];
 	openssl('req', '-x509', ...newKey, '-keyout', 'server.key', '-out', 'server.crt', ...subject, ...issuer);
-	return { authority: path('ca.crt'), certificate: path('server.crt'), key: path('server.key') };
+	const chain = ['server.key', 'server.crt'].map((name) => readFileSync(path(name), 'utf8')).join('');
+	writeFileSync(path('server.pem'), chain);
+	return {
+		...{ authority: path('ca.crt'), certificate: path('server.crt'), key: path('server.key') },
+		chain: path('server.pem'),
+	};
 }

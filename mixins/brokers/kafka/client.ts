@@ -43,12 +43,20 @@ export function createClient({ hosts, tls, login }: KafkaUrl, log: Log): Kafka {
 
 const NO_LEADER: readonly string[] = ['UNKNOWN_TOPIC_OR_PARTITION', 'LEADER_NOT_AVAILABLE', 'NOT_LEADER_FOR_PARTITION'];
 
-/** Whether the broker answered that a partition is not there, or that it does not lead it, now. */
-export function hasNoLeader(error: unknown): boolean {
+const TOO_LARGE: readonly string[] = ['MESSAGE_TOO_LARGE', 'RECORD_LIST_TOO_LARGE'];
+
+/** Whether the broker answered with one of these errors. */
+function isOneOf(types: readonly string[], error: unknown): boolean {
 	if (!(error instanceof Error)) return false;
-	if ('type' in error && NO_LEADER.includes(String(error.type))) return true;
-	return error.cause !== error && hasNoLeader(error.cause);
+	if ('type' in error && types.includes(String(error.type))) return true;
+	return error.cause !== error && isOneOf(types, error.cause);
 }
+
+/** Whether a partition is not there, or the broker does not lead it, now. */
+export const hasNoLeader = (error: unknown): boolean => isOneOf(NO_LEADER, error);
+
+/** Whether a topic takes no set of records of this size. */
+export const isTooLarge = (error: unknown): boolean => isOneOf(TOO_LARGE, error);
 
 interface RequestQueue {
 	readonly pending: readonly unknown[];

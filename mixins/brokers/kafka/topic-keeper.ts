@@ -13,6 +13,7 @@ const LOOK_EVERY: Duration = 10 * SECOND;
 /** A machine under load takes its time to make topics. */
 const PATIENCE: Duration = MINUTE;
 const POLL: Duration = 30;
+const CLOSE_PATIENCE: Duration = SECOND;
 const MOST_REPLICAS = 3;
 
 export interface Wanted {
@@ -44,6 +45,7 @@ export class TopicKeeper {
 	#waitsFor: string | undefined = 'the broker was not reached yet';
 	#admin: Promise<Admin> | undefined;
 	#ensuring: Promise<void> | undefined;
+	#closed = false;
 
 	constructor(client: () => Kafka, topics: Topics, wanted: Wanted, log: Log, refusals = new Refusals(log)) {
 		this.#client = client;
@@ -113,10 +115,13 @@ export class TopicKeeper {
 		}
 	}
 
+	/** A look that a busy broker holds up is left behind: whoever comes next makes what is missing. */
 	async close(): Promise<void> {
-		await this.#looking.stop();
-		await this.#ensuring?.catch(() => {});
-		await this.#admin?.then((admin) => admin.disconnect()).catch(() => {});
+		this.#closed = true;
+		const looked = Promise.all([this.#looking.stop(), this.#ensuring?.catch(() => {})]);
+		await Promise.race([looked, pause(CLOSE_PATIENCE, undefined, { ref: false })]);
+		const left = this.#admin?.then((admin) => admin.disconnect()).catch(() => {});
+		await Promise.race([left, pause(CLOSE_PATIENCE, undefined, { ref: false })]);
 	}
 
 	async #connect(): Promise<Admin> {
@@ -147,7 +152,7 @@ export class TopicKeeper {
 			const settings = unseen.map((topic) => this.#topics.settings(topic, { partitions, replication }));
 			await this.#make(settings.filter(({ topic }) => !listed.has(topic)));
 			await this.#widen(settings);
-			await patiently(() => this.#led(unseen));
+			await this.#patiently(() => this.#led(unseen));
 		}
 		this.#there = new Set([...listed, ...this.#needed]);
 		for (const listener of this.#listeners) listener();
@@ -168,7 +173,7 @@ export class TopicKeeper {
 	async #widen(wanted: readonly ITopicConfig[]): Promise<void> {
 		const counts = new Map(wanted.map(({ topic, numPartitions = 1 }) => [topic, numPartitions]));
 		// A topic is not known everywhere in the moment in which it was made.
-		const { topics } = await patiently(() =>
+		const { topics } = await this.#patiently(() =>
 			this.ask((admin) => admin.fetchTopicMetadata({ topics: [...counts.keys()] })),
 		);
 		const narrow = topics.flatMap(({ name, partitions }) => {
@@ -187,19 +192,19 @@ export class TopicKeeper {
 	async #led(topics: readonly string[]): Promise<void> {
 		await this.ask((admin) => Promise.all(topics.map((topic) => admin.fetchTopicOffsets(topic))));
 	}
-}
 
-/** Repeats what fails because a topic is new. */
-async function patiently<T>(action: () => Promise<T>): Promise<T> {
-	const deadline = performance.now() + PATIENCE;
-	for (;;) {
-		try {
-			return await action();
-		} catch (error) {
-			// Where a topic is not known, kafkajs's question for it ends without an answer.
-			const isNew = hasNoLeader(error) || error instanceof NoAnswer;
-			if (!isNew || performance.now() > deadline) throw error;
-			await pause(POLL);
+	/** Repeats what fails because a topic is new. */
+	async #patiently<T>(action: () => Promise<T>): Promise<T> {
+		const deadline = performance.now() + PATIENCE;
+		for (;;) {
+			try {
+				return await action();
+			} catch (error) {
+				// Where a topic is not known, kafkajs's question for it ends without an answer.
+				const isNew = hasNoLeader(error) || error instanceof NoAnswer;
+				if (!isNew || this.#closed || performance.now() > deadline) throw error;
+				await pause(POLL);
+			}
 		}
 	}
 }
