@@ -75,7 +75,8 @@ export class GroupConsumer implements Subscription {
 				}
 			},
 		});
-		this.#living = new Loop(`consumer ${group}`, around.log, () => this.#live());
+		const living = `consumer ${group}`;
+		this.#living = new Loop(living, around.log, () => around.refusals.watch(living, () => this.#live()));
 		this.#committer = new Committer(
 			group,
 			around.log,
@@ -109,7 +110,7 @@ export class GroupConsumer implements Subscription {
 
 	/** One session, from its start to its end. */
 	async #live(): Promise<Duration> {
-		const { client, keeper, topics, ready, log, refusals } = this.#around;
+		const { client, keeper, topics, ready, log } = this.#around;
 		await ready();
 		if (this.#closing !== undefined) return 0;
 		const session = new GroupSession(client(), topics.groupId(this.#group), {
@@ -133,9 +134,6 @@ export class GroupConsumer implements Subscription {
 			await Promise.race([session.start(lanes), session.ended]);
 			this.#tick();
 			log.debug(`consumer ${this.#group} ended: ${await session.ended}`);
-		} catch (error) {
-			refusals.failed(`consumer ${this.#group}`, error);
-			throw error;
 		} finally {
 			keeper.look();
 			ignore();
@@ -202,8 +200,7 @@ export class GroupConsumer implements Subscription {
 		const groupId = topics.groupId(this.#group);
 		for (let wait = 50; join === this.#joins; wait = Math.min(2 * wait, SECOND)) {
 			try {
-				const ask = () => keeper.ask((admin) => admin.fetchOffsets({ groupId }));
-				const committed = await refusals.watch(`offsets of ${this.#group}`, ask);
+				const committed = await refusals.watch(groupId, () => keeper.ask((admin) => admin.fetchOffsets({ groupId })));
 				if (join !== this.#joins) return;
 				const offsets = new Map(
 					committed.flatMap(({ topic, partitions }) =>
