@@ -71,7 +71,7 @@ describe('a process that is told to end', () => {
 		const running = await system.up(preload(hangs));
 		running.signal('SIGTERM');
 		expect(await running.exited).toEqual({ code: 1, signal: null });
-		expect(running.errors).toEqual([expect.stringMatching(/^the stop was cut short after 9 s; /)]);
+		expect(running.errors.at(-1)).toMatch(/^the stop was cut short after 9 s; /);
 	}, 60_000);
 });
 
