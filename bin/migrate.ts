@@ -6,6 +6,7 @@ import { MIGRATING } from '../mixins/database/session.ts';
 import { reasonOf } from '../mixins/database/trouble.ts';
 import type { Log } from '../mixins/loop.ts';
 import { parseSettings } from '../mixins/settings.ts';
+import { unlessAborted } from '../mixins/unless-aborted.ts';
 
 const USAGE = 'usage: npm run migrate -- up | down | status';
 
@@ -41,20 +42,27 @@ async function reasoned(work: Promise<void>): Promise<void> {
 	}
 }
 
+const giveUp = new AbortController();
+for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) {
+	process.on(signal, () => giveUp.abort(new Error(`ended by ${signal}; what was not done is as it was`)));
+}
+
 try {
 	const [command = ''] = process.argv.slice(2);
 	if (!['up', 'down', 'status'].includes(command)) throw new Error(USAGE);
 	const { database, dataDir } = parseSettings(process.env);
-	if (database.kind === 'url') await reasoned(run(command, database.address));
+	const { signal } = giveUp;
+	if (database.kind === 'url') await unlessAborted(reasoned(run(command, database.address)), signal);
 	else {
-		const postgres = await startEmbeddedPostgres({ dataDir, log: (level, message) => log[level](message) });
+		const postgres = await startEmbeddedPostgres({ dataDir, log: (level, message) => log[level](message), signal });
 		try {
-			await reasoned(run(command, postgres.connection));
+			await unlessAborted(reasoned(run(command, postgres.connection)), signal);
 		} finally {
 			await postgres.stop();
 		}
 	}
 } catch (error) {
-	process.stderr.write(`${error instanceof Error ? error.message : String(error)}\n`);
-	process.exitCode = 1;
+	const reason: unknown = giveUp.signal.aborted ? giveUp.signal.reason : error;
+	process.stderr.write(`${reason instanceof Error ? reason.message : String(reason)}\n`);
+	process.exit(1); // a statement that was given up would be waited for
 }
