@@ -27,6 +27,7 @@ import { SERVICE_NAMES, type ServiceName, type Settings } from './mixins/setting
 import { throttle } from './mixins/throttle.ts';
 import { TransporterLink } from './mixins/transporters/link.ts';
 import { OnceInTime } from './mixins/transporters/once-in-time.ts';
+import { OneDatabase } from './mixins/transporters/one-database.ts';
 import { HEARTBEAT, REQUEST_TIMEOUT } from './mixins/transporters/options.ts';
 import { transporterOf } from './mixins/transporters/transporter.ts';
 import { UnixSocketHub } from './mixins/unix-socket-transporter.ts';
@@ -101,8 +102,8 @@ export interface Application {
 export interface StartOptions {
 	/** ends a start that waits for the database or the broker; it rejects then, and leaves nothing running */
 	readonly signal?: AbortSignal;
-	/** called when another process has taken what this one cannot do without; it has to end at once */
-	readonly onLost?: (what: string) => void;
+	/** called with one line when this process has lost what it cannot do without; it has to end at once */
+	readonly onLost?: (why: string) => void;
 	/** called with the URL of `METRICS_PORT` as soon as it answers */
 	readonly onProbe?: (url: string) => void;
 }
@@ -116,7 +117,7 @@ interface Start {
 	/** what was made so far, to be ended in reverse order */
 	readonly made: AsyncDisposableStack;
 	readonly signal: AbortSignal | undefined;
-	readonly onLost: (what: string) => void;
+	readonly onLost: (why: string) => void;
 }
 
 /** A service broker that is not started yet. */
@@ -240,21 +241,18 @@ async function amongOthers(start: Start, url: BrokerUrl, address: DatabaseAddres
 	const link = new TransporterLink(transporter, log('link'));
 	health.register('transporter', () => link.trouble, 'broker');
 	const name = nodeNameOf(settings.services);
-	const slot = new NodeSlot({
-		connection: address,
-		name,
-		log: log('slot'),
-		onLost: () => onLost(`the place of ${name}`),
-	});
+	const slot = new NodeSlot({ connection: address, name, log: log('slot'), onLost });
 	made.defer(() => slot.stop());
 	health.register('slot', () => slot.trouble);
+	const database = new OneDatabase({ server: () => slot.server, log: log('slot'), onUnwelcome: onLost });
+	health.register('installation', () => database.trouble);
 	await unlessAborted(gate.opened, signal);
 	slot.start();
 	const place = await unlessAborted(slot.taken, signal);
 	const broker = new ServiceBroker({
 		...nodeOptions(settings, place),
 		transporter,
-		middlewares: [new OnceInTime().middleware, link.middleware],
+		middlewares: [new OnceInTime().middleware, link.middleware, database.middleware],
 	});
 	return { broker, prefix: place.namespace, start: () => unlessAborted(broker.start(), signal) };
 }
@@ -279,7 +277,7 @@ async function connect({ settings, log, made, signal, onLost }: Start): Promise<
 		dataDir,
 		...(signal === undefined ? {} : { signal }),
 		log: (level, message) => log('postgres')[level](message),
-		onLost: () => onLost(dataDir),
+		onLost: () => onLost(`another process has taken ${dataDir}`),
 	});
 	made.defer(() => postgres.stop());
 	return postgres.connection;

@@ -32,7 +32,7 @@ try {
 	endOnUncaught(logsOf(settings)('process'));
 	const starting = startApplication(settings, {
 		signal: giveUp.signal,
-		onLost: (what) => fail(`another process has taken ${what}`),
+		onLost: fail,
 		onProbe: (url) => say(`Health and metrics at ${url}`),
 	});
 	const stop = async (signal: NodeJS.Signals): Promise<void> => {

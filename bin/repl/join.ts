@@ -14,6 +14,7 @@ import { CALL_POLICIES } from '../../mixins/policies.ts';
 import type { Settings } from '../../mixins/settings.ts';
 import { TransporterLink } from '../../mixins/transporters/link.ts';
 import { OnceInTime } from '../../mixins/transporters/once-in-time.ts';
+import { OneDatabase } from '../../mixins/transporters/one-database.ts';
 import { HEARTBEAT, REQUEST_TIMEOUT } from '../../mixins/transporters/options.ts';
 import { transporterOf } from '../../mixins/transporters/transporter.ts';
 import { UnixSocketLeaf } from '../../mixins/unix-socket-transporter.ts';
@@ -100,12 +101,13 @@ async function joinLinked(
 	// Its debug lines are the broker's errors, its warnings only say that it waits.
 	const linkLog: Log = { ...logOf(() => {}), debug: (line) => Object.assign(said, { broker: line }) };
 	const link = new TransporterLink(transporter, linkLog);
+	const only = new OneDatabase({ server: () => slot.server, log: linkLog, onUnwelcome: () => {} });
 	const broker = new ServiceBroker({
 		...options,
 		...HEARTBEAT,
 		...place,
 		transporter,
-		middlewares: [...options.middlewares, link.middleware],
+		middlewares: [...options.middlewares, link.middleware, only.middleware],
 	});
 	const failure = (): string | undefined => (said.broker === undefined ? undefined : (link.trouble ?? said.broker));
 	await inTime(broker.start(), failure, (why) => `The system cannot be joined: ${why}`);

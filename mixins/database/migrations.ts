@@ -14,6 +14,7 @@ import { migration as access } from './migrations/0007-access.ts';
 import { migration as leanIndexes } from './migrations/0008-lean-indexes.ts';
 import { migration as anySequence } from './migrations/0009-any-sequence.ts';
 import { migration as pauses } from './migrations/0010-pauses.ts';
+import { migration as place } from './migrations/0011-place.ts';
 import type { Migration } from './migrations/migration.ts';
 import { MIGRATING } from './session.ts';
 import { watched } from './session-watch.ts';
@@ -30,6 +31,7 @@ export const MIGRATIONS: readonly Migration[] = [
 	leanIndexes,
 	anySequence,
 	pauses,
+	place,
 ];
 
 export interface MigrationStatus {

@@ -6,7 +6,7 @@ import { type Log, Loop } from '../loop.ts';
 import { SERVICE_NAMES, type ServiceName } from '../settings.ts';
 import type { DatabaseAddress } from './address.ts';
 import { clientConfig, DatabaseClient, verify } from './client.ts';
-import { installationName } from './installation.ts';
+import { type Installation, installationOf, serverOf } from './installation.ts';
 import { holding } from './session.ts';
 
 const LOOK_EVERY: Duration = 2 * SECOND;
@@ -32,8 +32,11 @@ export interface NodeSlotOptions {
 	/** what runs here, such as `orders`; each name has slots of its own */
 	readonly name: string;
 	readonly log: Log;
-	/** called once if the session broke, and another process had taken the slot when it was to be taken again */
-	readonly onLost: () => void;
+	/**
+	 * called once, with one line, if the session broke, and when the slot was to be taken again another process had it, or
+	 * the database was a copy of the one before
+	 */
+	readonly onLost: (why: string) => void;
 }
 
 /**
@@ -49,6 +52,8 @@ export class NodeSlot {
 	#opening: DatabaseClient | undefined;
 	#session: DatabaseClient | undefined;
 	#number: number | undefined;
+	#namespace: string | undefined;
+	#server: string | undefined;
 	#lost = false;
 
 	constructor(options: NodeSlotOptions) {
@@ -60,6 +65,11 @@ export class NodeSlot {
 	get trouble(): string | undefined {
 		if (this.#session !== undefined) return undefined;
 		return this.#number === undefined ? 'no place among the nodes yet' : 'the place among the nodes is not held';
+	}
+
+	/** What tells the server that the slot is held on from every other one; undefined while it is not held. */
+	get server(): string | undefined {
+		return this.#session === undefined ? undefined : this.#server;
 	}
 
 	/** Resolves when a slot was taken for the first time. */
@@ -110,8 +120,14 @@ export class NodeSlot {
 
 	async #take(client: DatabaseClient): Promise<Duration> {
 		const ghosts = await endGhosts(client, this.#application);
-		if (this.#number === undefined) {
-			const namespace = await installationName(client);
+		const installation = await installationOf(client);
+		this.#server = await serverOf(client);
+		this.#tell(installation);
+		this.#namespace ??= installation.name;
+		const { name: namespace } = installation;
+		if (namespace !== this.#namespace) {
+			this.#lose(`the database has another name now, ${namespace} in the place of ${this.#namespace}`);
+		} else if (this.#number === undefined) {
 			this.#number = await lowestFree(client, this.#options.name);
 			this.#session = client;
 			this.#taken.resolve({ nodeID: `${this.#options.name}-${this.#number}`, namespace });
@@ -121,10 +137,21 @@ export class NodeSlot {
 		} else if (ghosts > 0) {
 			return RETRY;
 		} else {
-			this.#lost = true;
-			this.#options.onLost();
+			this.#lose(`another process has taken the place of ${this.#options.name}`);
 		}
 		return LOOK_EVERY;
+	}
+
+	#tell({ name, before }: Installation): void {
+		if (before === undefined) return;
+		this.#options.log.warn(
+			`this database is a copy of another: on the broker its name is ${name}, no longer ${before}`,
+		);
+	}
+
+	#lose(why: string): void {
+		this.#lost = true;
+		this.#options.onLost(why);
 	}
 
 	#drop(session: DatabaseClient | undefined): void {

@@ -6,7 +6,7 @@ const ALL = ['SELECT', 'INSERT', 'UPDATE', 'DELETE'];
 /** What the program does with each table: what its role has to be granted to run. See docs/operations.md. */
 export const RIGHTS: Readonly<Record<string, readonly string[]>> = {
 	schema_migrations: ['SELECT'],
-	installation: ['SELECT', 'INSERT'],
+	installation: ['SELECT', 'INSERT', 'UPDATE'],
 	orders: ['SELECT', 'INSERT', 'UPDATE'],
 	payments: ['SELECT', 'INSERT', 'UPDATE'],
 	shipments: ['SELECT', 'INSERT', 'UPDATE'],

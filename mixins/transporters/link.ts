@@ -3,6 +3,7 @@ import { type Duration, SECOND } from '../../domain/time.ts';
 import { brokerReason, brokerTrouble } from '../brokers/broker-trouble.ts';
 import { Refusals } from '../brokers/refusals.ts';
 import { type Log, Loop } from '../loop.ts';
+import { isRead } from '../policies.ts';
 import { Waiting } from '../waiting.ts';
 import { type Linkable, NotSent, type TransporterError } from './linkable.ts';
 import { dropExpired, keepUnanswered } from './pending-calls.ts';
@@ -22,7 +23,7 @@ interface Received {
 
 interface Sent {
 	readonly type?: string;
-	readonly payload: object;
+	readonly payload: { readonly id?: string };
 }
 
 interface SendMeta {
@@ -90,8 +91,8 @@ export class TransporterLink {
 					await next(topic, data, meta);
 				} catch (error) {
 					this.#fail(error);
-					// It may have gone out all the same: then its answer comes, or the call's time ends.
-					if (meta.packet.type === 'REQ' && !(error instanceof NotSent)) return;
+					// It may have gone out all the same: then its answer comes, or the call's time ends. Reads are asked again.
+					if (meta.packet.type === 'REQ' && !(error instanceof NotSent) && !this.#reads(meta.packet)) return;
 					// Each client has its own errors; Moleculer's says that the call may be repeated.
 					throw new Errors.BrokerDisconnectedError('not sent');
 				}
@@ -164,6 +165,10 @@ export class TransporterLink {
 		const { instanceID, registry } = this.#broker ?? {};
 		if (packet.type === 'HEARTBEAT') Object.assign(packet.payload, { instanceID, seq: registry?.nodes.localNode?.seq });
 		return packet;
+	}
+
+	#reads({ payload: { id = '' } }: Sent): boolean {
+		return isRead(this.#broker?.transit?.pendingRequests.get(id)?.ctx.action);
 	}
 
 	async #look(): Promise<Duration> {
