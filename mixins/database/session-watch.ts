@@ -5,7 +5,7 @@ import type { DatabaseAddress } from './address.ts';
 import { type DatabaseClient, openClient } from './client.ts';
 import { holding } from './session.ts';
 
-const LOOK_EVERY: Duration = 10 * SECOND;
+const LOOK_EVERY: Duration = 5 * SECOND;
 const LOOKING = holding('protected-payment-watch');
 /** The longest that a timer takes: three weeks. */
 const NO_LIMIT = 0x7fff_ffff;

@@ -45,6 +45,10 @@ export class TcpProxy {
 		return typeof address === 'object' && address !== null ? address.port : 0;
 	}
 
+	get isFrozen(): boolean {
+		return this.#frozen;
+	}
+
 	/** Nothing passes any more in either direction, and nobody is told. */
 	freeze(): void {
 		this.#frozen = true;

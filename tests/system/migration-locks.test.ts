@@ -10,6 +10,7 @@ import { SchemaGate } from '../../mixins/database/schema-gate.ts';
 import { startTestApplication } from '../support/application.ts';
 import { Client } from '../support/client.ts';
 import { type MemoryLog, memoryLog, startTestDatabase, type TestDatabase } from '../support/database.ts';
+import { TcpProxy } from '../support/tcp-proxy.ts';
 import { eventually, until } from '../support/until.ts';
 
 let server: TestDatabase;
@@ -48,6 +49,27 @@ it('a migration waits briefly for its locks and again, says for whom, and lets t
 	await long.end();
 	const held = `SELECT FROM pg_locks JOIN pg_database d ON d.oid = database WHERE locktype = 'advisory' AND datname = current_database()`;
 	expect(await server.query(held)).toEqual([]);
+}, 60_000);
+
+it('a line that goes dead under a migration, whose statements may take any time, is noticed, and nothing is applied', async () => {
+	await server.query('CREATE DATABASE cut');
+	const { host, port } = server.connection;
+	const line = await TcpProxy.open(`${host}/.s.PGSQL.${port}`);
+	try {
+		line.asks = (data) => {
+			if (data.includes('CREATE TABLE orders (')) line.freeze();
+			return data;
+		};
+		const address = { ...server.connection, host: '127.0.0.1', port: line.port, database: 'cut' };
+		const dead = expect(migrate(address, 'up', server.log)).rejects.toThrow(/Connection terminated/);
+		await until(() => line.isFrozen);
+		line.thaw(); // what was open stays dead
+		await dead;
+		line.asks = (data) => data;
+		expect(await eventually(() => migrate(address, 'up', server.log))).toHaveLength(MIGRATIONS.length);
+	} finally {
+		await line.close();
+	}
 }, 60_000);
 
 interface Gate {
