@@ -3,7 +3,7 @@ import { execFileSync, spawnSync } from 'node:child_process';
 import { copyFileSync, mkdtempSync, readdirSync, realpathSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { afterAll, beforeAll, describe } from '@jest/globals';
+import { afterAll, beforeAll, describe, it } from '@jest/globals';
 import { ROOT } from '../support/process.ts';
 
 /** The parts of the loaded form that the tests look at. */
@@ -56,6 +56,14 @@ const SKIPPED = 'skipped: there is no Go here, which their loader needs';
 /** Tests of the Compose files. */
 export function describeCompose(name: string, tests: (files: ComposeFiles) => void): void {
 	const files = new ComposeFiles();
+	if (!HAS_GO && process.env.REQUIRE_GO === '1') {
+		describe(name, () => {
+			it('needs Go, since REQUIRE_GO=1', () => {
+				throw new Error('install Go, or leave REQUIRE_GO unset');
+			});
+		});
+		return;
+	}
 	// Compose's own loader is a Go library, and there is no other; nothing else here needs Go, so a developer may have none.
 	if (!HAS_GO) return void describe.skip(`${name} (${SKIPPED})`, () => tests(files));
 	describe(name, () => {
