@@ -33,6 +33,8 @@ const published = ({ services }: Project): string[] =>
 		ports.map(({ host_ip, published, target }) => `${name} ${host_ip}:${published}:${target}`),
 	);
 
+const DATABASE = { host: 'postgres', port: 5432, database: 'protected_payment' };
+
 describeCompose('the Compose files', (files) => {
 	it.each(BROKERS)('make the whole system with %s', (broker) => {
 		const { services, volumes = {} } = files.whole({ BROKER: broker });
@@ -57,7 +59,10 @@ describeCompose('the Compose files', (files) => {
 		for (const broker of BROKERS) {
 			expect(settingsOf(service(files.whole({ BROKER: broker }), name))).toMatchObject({
 				services: [name],
-				database: { kind: 'url', url: 'postgres://protected_payment:p-secret-p@postgres:5432/protected_payment' },
+				database: {
+					kind: 'url',
+					address: { ...DATABASE, user: 'protected_payment', password: 'p-secret-p' },
+				},
 				broker: { url: URLS[broker] },
 				migrate: false,
 				metricsPort: 5301,
