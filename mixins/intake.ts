@@ -9,6 +9,7 @@ import { instants, NOW } from './database/instants.ts';
 import type { Statement } from './database/statement.ts';
 import { type OnStored, UnitOfWork } from './database/unit-of-work.ts';
 import { isolate } from './isolate.ts';
+import { CallTooLate } from './policies.ts';
 
 export interface IdempotencyKey {
 	readonly key: string;
@@ -23,8 +24,8 @@ export interface PlaceRequest<A> {
 	readonly command: Result<PlaceOrder, unknown>;
 	readonly idempotency: IdempotencyKey | null;
 	readonly traceparent: string | null;
-	/** throws what to answer instead once the request comes too late */
-	readonly assertInTime?: () => void;
+	/** false once the order may not be placed any more, because the caller may have been answered */
+	readonly isInTime?: () => boolean;
 	/** the answer to the caller, to be kept as JSON with the key */
 	readonly answer: (order: Order) => A;
 }
@@ -79,17 +80,8 @@ async function storeApart<A>(
 	requests: readonly PlaceRequest<A>[],
 ): Promise<readonly Placed<A>[]> {
 	const answers = new Map<PlaceRequest<A>, Placed<A>>();
-	const isInTime = (request: PlaceRequest<A>): boolean => {
-		try {
-			request.assertInTime?.();
-			return true;
-		} catch (error) {
-			answers.set(request, { kind: 'failed', error });
-			return false;
-		}
-	};
 	await isolate(
-		requests.filter(isInTime),
+		requests,
 		async (group) => {
 			const placed = await database.transaction('orders.create', (tx) =>
 				store(tx, new UnitOfWork(tx, onStored), group),
@@ -128,6 +120,11 @@ async function store<A>(
 		}
 		if (!command.ok) {
 			placed.set(request, { kind: 'failed', error: command.error });
+			continue;
+		}
+		// Here, after all that waits but the commit.
+		if (request.isInTime?.() === false) {
+			placed.set(request, { kind: 'failed', error: new CallTooLate() });
 			continue;
 		}
 		const order = Order.place(command.value, moment);

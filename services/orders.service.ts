@@ -12,8 +12,8 @@ import { cursorOfId, cursorOfSequence, idOfCursor, sequenceOfCursor } from '../m
 import { Intake } from '../mixins/intake.ts';
 import { OrderWatch } from '../mixins/order-watch.ts';
 import type { Platform } from '../mixins/platform.ts';
-import { READ_POLICY } from '../mixins/policies.ts';
-import { assertInTime } from '../mixins/transporters/once-in-time.ts';
+import { CallTooLate, READ_POLICY } from '../mixins/policies.ts';
+import { isInTime } from '../mixins/transporters/once-in-time.ts';
 import { callerOf, isAdmin, type Meta, maySee } from './orders/caller.ts';
 import { readNewOrder } from './orders/new-order.ts';
 import { type OrderDto, orderToDto, rowToDto, viewToDto } from './orders/order-dto.ts';
@@ -78,7 +78,7 @@ export function ordersService(platform: Platform, models: Models): ServiceSchema
 		const { order, result, now } = await database.transaction('orders.change', async (tx) => {
 			const work = new UnitOfWork(tx, stored);
 			const found = (await work.lock([id])).get(id);
-			assertInTime(ctx);
+			if (!isInTime(ctx)) throw new CallTooLate(); // here, after all that waits but the commit
 			if (found === undefined || !maySee(caller, found.record.owner)) throw notFound();
 			work.trace(id, ctx.meta.traceparent ?? null);
 			const outcome = command(found, work.moment);
@@ -106,7 +106,7 @@ export function ordersService(platform: Platform, models: Models): ServiceSchema
 						command,
 						idempotency,
 						traceparent: meta.traceparent ?? null,
-						assertInTime: () => assertInTime(ctx),
+						isInTime: () => isInTime(ctx),
 						answer: orderToDto,
 					});
 					switch (placed.kind) {

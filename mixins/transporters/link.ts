@@ -90,7 +90,7 @@ export class TransporterLink {
 				try {
 					await next(topic, data, meta);
 				} catch (error) {
-					this.#fail(error);
+					this.#fail(error instanceof NotSent ? (error.cause ?? error) : error);
 					// It may have gone out all the same: then its answer comes, or the call's time ends. Reads are asked again.
 					if (meta.packet.type === 'REQ' && !(error instanceof NotSent) && !this.#reads(meta.packet)) return;
 					// Each client has its own errors; Moleculer's says that the call may be repeated.

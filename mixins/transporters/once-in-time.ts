@@ -66,7 +66,7 @@ export class OnceInTime {
 				return async function (ctx) {
 					const until = ctx.nodeID === nodeID ? ownLimit(ctx) : limitOf(ctx.headers);
 					if (until !== undefined) Object.assign(ctx.locals, { beginBy: until });
-					assertInTime(ctx);
+					if (!isInTime(ctx)) throw new CallTooLate();
 					return next.call(this, ctx);
 				};
 			},
@@ -120,7 +120,6 @@ function ownLimit({ options, startHrTime }: Context): Duration | undefined {
 
 const limitOf = (headers: Payload['headers']): Duration | undefined => headers?.[BEGIN_BY]?.time;
 
-/** Throws `CallTooLate` when a call may no longer begin; for whoever has waited since the call came, before the deed. */
-export function assertInTime({ locals }: { readonly locals: { readonly beginBy?: Duration } }): void {
-	if (performance.now() > (locals.beginBy ?? Number.POSITIVE_INFINITY)) throw new CallTooLate();
-}
+/** Whether a call may still be carried out; for whoever has waited since it came, before the deed. */
+export const isInTime = ({ locals }: { readonly locals: { readonly beginBy?: Duration } }): boolean =>
+	performance.now() <= (locals.beginBy ?? Number.POSITIVE_INFINITY);

@@ -1,4 +1,4 @@
-import { Redis, type RedisOptions } from 'ioredis';
+import { Redis, type RedisOptions, ReplyError } from 'ioredis';
 import { Transporters } from 'moleculer';
 import { type Linkable, NotSent, type TransporterError } from './linkable.ts';
 import { REDIS_PUBLISHER, REDIS_SUBSCRIBER } from './options.ts';
@@ -58,7 +58,11 @@ export class RedisTransporter extends Transporters.Redis implements Linkable {
 
 	override async send(topic: string, data: Buffer): Promise<void> {
 		if (this.#publisher?.status !== 'ready') throw new NotSent('not connected');
-		await this.#publisher.publish(topic, data);
+		try {
+			await this.#publisher.publish(topic, data);
+		} catch (error) {
+			throw error instanceof ReplyError ? new NotSent('refused', { cause: error }) : error;
+		}
 	}
 
 	#open(options: RedisOptions): Redis {

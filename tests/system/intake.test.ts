@@ -75,6 +75,16 @@ describe('taking orders in', () => {
 		expect(await count('idempotency_keys')).toBe(39);
 	});
 
+	it('places none whose caller may have been answered by then, and its neighbours all the same', async () => {
+		const one = intake();
+		const late = { ...request('key-late'), isInTime: () => false };
+		const placed = await Promise.all([one.place(request('key-1')), one.place(late), one.place(request(null))]);
+		expect(placed.map(({ kind }) => kind)).toEqual(['created', 'failed', 'created']);
+		expect(placed[1]).toMatchObject({ error: { code: 503, type: 'CALL_TOO_LATE' } });
+		expect(await count('orders')).toBe(2);
+		expect(await one.place(request('key-late'))).toMatchObject({ kind: 'created' }); // the key is free
+	});
+
 	it('makes one order of one key, however many ask at once, in one process or in two', async () => {
 		const processes = [intake(), intake()];
 		const placed = await Promise.all(

@@ -1,7 +1,9 @@
 import { describe, expect, it } from '@jest/globals';
-import { Errors } from 'moleculer';
+import { Errors, ServiceBroker } from 'moleculer';
 import { DatabaseUnavailable } from '../../mixins/database/database.ts';
-import { CallTooLate, isNodeFailure, isWorthRepeating } from '../../mixins/policies.ts';
+import { CALL_POLICIES, CallTooLate, isNodeFailure, isWorthRepeating, READ_POLICY } from '../../mixins/policies.ts';
+import { parseSettings } from '../../mixins/settings.ts';
+import { brokerOptions } from '../../moleculer.config.ts';
 
 const at = { action: 'orders.get', nodeID: 'orders-0' };
 /** As Moleculer restores an error that came from another node. */
@@ -46,4 +48,22 @@ describe('a read', () => {
 		['no database', new DatabaseUnavailable('away')],
 		['nothing', null],
 	])('is not repeated: %s', (_, error) => expect(isWorthRepeating(error)).toBe(false));
+});
+
+describe('in a single process', () => {
+	it('a read that times out is not repeated, and every call ends after the same time as among several', async () => {
+		const options = brokerOptions(parseSettings({ LOG_LEVEL: 'fatal' }));
+		const broker = new ServiceBroker({ ...options, requestTimeout: 50, tracking: { enabled: false } });
+		let asked = 0;
+		const handler = (): Promise<void> => {
+			asked += 1;
+			return new Promise(() => {});
+		};
+		broker.createService({ name: 'slow', actions: { read: { retryPolicy: READ_POLICY, handler } } });
+		await broker.start();
+		await expect(broker.call('slow.read')).rejects.toMatchObject({ type: 'REQUEST_TIMEOUT' });
+		expect(asked).toBe(1);
+		expect(options).toMatchObject({ requestTimeout: 15_000, ...CALL_POLICIES });
+		await broker.stop();
+	}, 20_000);
 });
