@@ -12,6 +12,7 @@ interface Connection {
 	readonly connection: { readonly stream: Duplex };
 	createChannel(): Promise<Prefetching>;
 	close(): Promise<void>;
+	on?(event: 'blocked', listener: (reason: string) => void): unknown;
 }
 
 interface Prefetching {
@@ -55,6 +56,8 @@ export class AmqpTransporter extends Transporters.AMQP implements Linkable {
 			get: () => connection,
 			set: (made: Connection | null) => {
 				connection = made === null ? null : forgivingPrefetch(made);
+				// Moleculer only logs it, and its logs about a broker are off.
+				made?.on?.('blocked', (reason) => this.#fail(new Error(`RabbitMQ could not store: ${reason}`)));
 			},
 		});
 	}
@@ -67,12 +70,16 @@ export class AmqpTransporter extends Transporters.AMQP implements Linkable {
 			await connect.call(this, (error: unknown) => (this.#stopped ? undefined : onClosed?.(error)));
 		} catch (error) {
 			if (this.#stopped) return new Promise(() => {});
-			this.broker.broadcastLocal('$transporter.error', { error } satisfies TransporterError);
+			this.#fail(error);
 			void this.#closeConnection();
 			throw error;
 		} finally {
 			clearTimeout(tooLate);
 		}
+	}
+
+	#fail(error: unknown): void {
+		this.broker.broadcastLocal('$transporter.error', { error } satisfies TransporterError);
 	}
 
 	override onConnected(wasReconnect?: boolean): Promise<void> {

@@ -23,6 +23,9 @@ export interface GuardedBroker {
 	readonly env: Readonly<Record<string, string>>;
 	/** From now on the user may do this and nothing else. */
 	allow(rights: Rights): Promise<void>;
+	/** Lets it store nothing for a while, as if its memory were full; where that can be brought about. */
+	refuse?(): Promise<void>;
+	relent?(): Promise<void>;
 	/** Ends it and removes its folder. */
 	dispose(): Promise<void>;
 }
@@ -62,6 +65,12 @@ export async function guardedRabbitMq(): Promise<GuardedBroker> {
 				`ok = rabbit_auth_backend_internal:set_permissions(<<"shop">>, <<"/">>, ${own}, ${write}, ${own}, <<"test">>)`,
 			);
 		},
+		refuse: async () => {
+			await server.evaluate('rabbit_alarm:set_alarm({{resource_limit, memory, node()}, []})');
+		},
+		relent: async () => {
+			await server.evaluate('rabbit_alarm:clear_alarm({resource_limit, memory, node()})');
+		},
 		dispose,
 	};
 }
@@ -80,6 +89,12 @@ export async function guardedRedis(): Promise<GuardedBroker> {
 			await ask(server.url, (client) =>
 				client.acl('SETUSER', 'shop', 'reset', 'on', `>${PASSWORD}`, ...places, ...commands),
 			);
+		},
+		refuse: async () => {
+			await ask(server.url, (client) => client.config('SET', 'maxmemory', '1'));
+		},
+		relent: async () => {
+			await ask(server.url, (client) => client.config('SET', 'maxmemory', '0'));
 		},
 		dispose,
 	};

@@ -24,6 +24,8 @@ const SAID = {
 	kafka: /(TOPIC|GROUP|CLUSTER)_AUTHORIZATION_FAILED/,
 } as const;
 
+const REFUSED = /OOM command not allowed|low on memory/;
+
 for (const [kind, start] of [
 	[rabbitmq, guardedRabbitMq],
 	[redis, guardedRedis],
@@ -66,8 +68,39 @@ for (const [kind, start] of [
 			const metrics = await (await fetch(`${running.probeUrl}/metrics`)).text();
 			expect(metrics).toMatch(/orders_confirmed_total\{[^}]*woken_by="carrier"[^}]*\} 1/);
 			expect(running.lines.filter((line) => /ERROR|a right is missing/.test(line))).toEqual([]);
+			await refusesFor(running, client);
 			await endsSoon(running);
 		}, 180_000);
+
+		/** While the broker stores nothing, orders are accepted and all else waits; a process that only sends can do nothing. */
+		async function refusesFor(running: Running, client: Client): Promise<void> {
+			if (broker.refuse === undefined) return;
+			const relay = cluster.start('outbox-relay');
+			await ready(relay);
+			const reasons = async (one: Running): Promise<string> => {
+				const { httpStatus, degraded, failing } = await healthOf(one);
+				return JSON.stringify([httpStatus, ...degraded, ...failing]);
+			};
+			await broker.refuse();
+			try {
+				const { orderId } = await client.create({ productName: 'coffee', amount: 1 }, 'refused');
+				await until(
+					async () => REFUSED.test(await reasons(running)),
+					() => running.lines.join('\n'),
+				);
+				expect((await healthOf(running)).httpStatus).toBe(200);
+				await until(async () => (await healthOf(relay)).httpStatus === 503, 'the relay cannot do its work');
+				expect(await reasons(relay)).toMatch(REFUSED);
+				expect(orderId).toBeDefined();
+			} finally {
+				await broker.relent?.();
+			}
+			await until(async () => (await healthOf(running)).status === 'ok' && (await healthOf(relay)).status === 'ok');
+			await until(async () => (await unfinished(cluster)) === 0, 'the order has ended');
+			const told = running.lines.filter((line) => REFUSED.test(line)).map((line) => line.replace(/^\[.*?\]/, ''));
+			expect(told.length).toBeGreaterThan(0);
+			expect(new Set(told).size).toBe(told.length);
+		}
 
 		it.each<[Exclude<Rights, 'listed'>, string]>([
 			['no events', 'carrier'],
