@@ -105,7 +105,12 @@ class Unlocked extends ProcessDatabase {
 						? { ...statement, name: 'read-orders', text: statement.text.replace('FOR UPDATE', '') }
 						: statement,
 				);
-			return work({ ...tx, query });
+			return work({
+				query,
+				write: (statement) => tx.write(statement),
+				afterCommit: (action) => tx.afterCommit(action),
+				commitLazily: () => tx.commitLazily(),
+			});
 		});
 	}
 }
