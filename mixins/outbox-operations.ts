@@ -23,6 +23,7 @@ export interface OutboxStats {
 export async function outboxStats(database: Database): Promise<OutboxStats> {
 	const [totals] = await database.query<{ unsent: number; failing: number; oldest: number }>({
 		name: 'outbox-totals',
+		isSlow: true,
 		text: `SELECT count(*)::int AS unsent, (count(*) FILTER (WHERE m.attempts > 0))::int AS failing,
 				coalesce(max(extract(epoch FROM clock_timestamp() - coalesce(e.occurred_at, m.available_at))) * 1000, 0)::float8 AS oldest
 			FROM outbox_messages m LEFT JOIN order_events e ON e.order_id = m.order_id AND e.sequence = m.sequence
@@ -31,6 +32,7 @@ export async function outboxStats(database: Database): Promise<OutboxStats> {
 	});
 	const errors = await database.query<{ id: string; type: string; attempts: number; error: string }>({
 		name: 'outbox-errors',
+		isSlow: true,
 		text: `SELECT message_id AS id, type, attempts, last_error AS error FROM outbox_messages
 			WHERE sent_at IS NULL AND attempts > 0 ORDER BY attempts DESC LIMIT 20`,
 		values: [],
@@ -54,6 +56,7 @@ export async function replayEvents(
 ): Promise<number> {
 	const rows = await database.query<{ position: bigint }>({
 		name: 'replay-events',
+		isSlow: true,
 		text: `INSERT INTO outbox_messages (message_id, type, order_id, sequence)
 			SELECT id, type, order_id, sequence FROM order_events
 			WHERE occurred_at >= to_timestamp($1::float8) AND occurred_at <= to_timestamp($2::float8)

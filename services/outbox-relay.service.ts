@@ -77,6 +77,7 @@ export function outboxRelayService(platform: Platform): ServiceSchema {
 				async handler() {
 					const rows = await database.query<{ consumer: string; handled: number; last: number }>({
 						name: 'inbox-stats',
+						isSlow: true,
 						text: INBOX_CONSUMERS,
 						values: [],
 					});

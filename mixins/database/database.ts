@@ -9,8 +9,10 @@ import { Clients } from './clients.ts';
 import { CoalescingSocket } from './coalescing-socket.ts';
 import { Complaints } from './complaints.ts';
 import { begin, NotBegun } from './first-statement.ts';
+import { OpenTransaction, run, runSlowly, type Transaction } from './open-transaction.ts';
+import { PoolSize } from './pool-size.ts';
 import { HOT, parseTypes } from './session.ts';
-import { type Statement, together, writes } from './statement.ts';
+import type { Statement } from './statement.ts';
 import {
 	DatabaseUnavailable,
 	isNoAnswer,
@@ -23,19 +25,8 @@ import {
 	unavailable,
 } from './trouble.ts';
 
+export type { Transaction } from './open-transaction.ts';
 export { DatabaseUnavailable, isTransient } from './trouble.ts';
-
-/** What work inside a transaction may do. */
-export interface Transaction {
-	/** Statements begun without waiting for each other run one after the other, in one round trip. */
-	query<R extends object>(statement: Statement): Promise<R[]>;
-	/** Writes whose answer nobody needs: they go with the commit, all in one statement, and fail it if they fail. */
-	write(statement: Statement): void;
-	/** runs `action` once the transaction has been committed, and never if it has not */
-	afterCommit(action: () => void): void;
-	/** lets the commit answer before it is on disk; only for what may be lost without harm */
-	commitLazily(): void;
-}
 
 const MOST_REPEATS = 8;
 /** Connections that nobody has used for so long go back: others may need them. */
@@ -46,6 +37,7 @@ const FULL_PAUSE: Duration = SECOND / 10;
 /** The connections of one process, and the only way to a transaction. */
 export class Database {
 	readonly #pool: pg.Pool;
+	readonly #size: PoolSize;
 	readonly #clients = new Clients();
 	/** not to be used again */
 	readonly #retired = new WeakSet<pg.ClientBase>();
@@ -66,6 +58,7 @@ export class Database {
 			stream: () => new CoalescingSocket(),
 			onConnect: (client: pg.ClientBase) => verify(client, HOT),
 		} as pg.PoolConfig);
+		this.#size = new PoolSize(this.#pool, connections);
 		this.#pool.on('error', (error) => log.debug(`an idle connection ended: ${error.message}`));
 	}
 
@@ -97,10 +90,10 @@ export class Database {
 			broken = false;
 			return seen;
 		} catch (error) {
-			this.#hear(error);
+			this.hear(error);
 			throw error;
 		} finally {
-			client.release(broken);
+			client.release(broken || this.#size.isOver);
 		}
 	}
 
@@ -117,13 +110,13 @@ export class Database {
 		const client = await this.#connect();
 		let broken = false;
 		try {
-			return await run<R>(client, statement);
+			return await (statement.isSlow ? runSlowly<R>(client, statement) : run<R>(client, statement));
 		} catch (error) {
 			broken = isNoAnswer(error) || speaksOfSession(error);
-			this.#hear(error);
+			this.hear(error);
 			throw broken || isTransient(error) ? unavailable(error) : error;
 		} finally {
-			client.release(broken);
+			client.release(broken || this.#size.isOver);
 		}
 	}
 
@@ -167,10 +160,10 @@ export class Database {
 			crashPoint(`after:${name}`);
 		} catch (error) {
 			broken = error instanceof NotBegun || speaksOfSession(error) || !(await rolledBack(client));
-			this.#hear(error);
+			this.hear(error);
 			throw broken ? unavailable(error) : error;
 		} finally {
-			client.release(broken);
+			client.release(broken || this.#size.isOver);
 		}
 		this.#tell(name, transaction.committed);
 		return result;
@@ -192,7 +185,7 @@ export class Database {
 		try {
 			return await this.#take();
 		} catch (error) {
-			this.#hear(error);
+			this.hear(error);
 			throw unavailable(error);
 		}
 	}
@@ -206,73 +199,19 @@ export class Database {
 				client.release(true);
 			} catch (error) {
 				if (!speaksOfRoom(error) || this.#pool.totalCount === 0 || performance.now() > deadline) throw error;
-				this.#hear(error);
+				this.hear(error);
 				await pause(FULL_PAUSE);
 			}
 		}
 	}
 
-	/** Takes in what an error says of the others, and tells the operator what will not pass by itself. */
-	#hear(error: unknown): void {
+	/** Takes in what an error says of all sessions, and tells the operator what will not pass by itself. */
+	hear(error: unknown): void {
+		if (speaksOfRoom(error)) this.#size.shrink();
 		const { line, lasts } = reasonOf(error);
 		if (lasts && (isNoAnswer(error) || speaksOfSession(error))) this.#complaints.hear(line);
 		if (speaksOfAll(error)) for (const client of this.#clients) this.#retired.add(client);
 	}
-}
-
-/** A transaction from its first statement on. */
-class OpenTransaction implements Transaction {
-	/** to be called once it is committed */
-	readonly committed: (() => void)[] = [];
-	readonly #client: pg.ClientBase;
-	readonly #writes: Statement[] = [];
-	#lazy = false;
-	/** the first statement, which begins the transaction */
-	#first: Promise<object[]> | undefined;
-
-	constructor(client: pg.ClientBase) {
-		this.#client = client;
-	}
-
-	async query<R extends object>(statement: Statement): Promise<R[]> {
-		if (this.#first === undefined) {
-			const first = begin<R>(this.#client, statement);
-			this.#first = first;
-			return first;
-		}
-		// Without the transaction a look does no harm, and what it saw is dropped with the rest.
-		if (writes(statement)) await this.#first;
-		return run<R>(this.#client, statement);
-	}
-
-	write(statement: Statement): void {
-		this.#writes.push(statement);
-	}
-
-	afterCommit(action: () => void): void {
-		this.committed.push(action);
-	}
-
-	commitLazily(): void {
-		this.#lazy = true;
-	}
-
-	/** The writes and the commit share a round trip: where a write fails, the server takes the commit for a rollback. */
-	async commit(): Promise<void> {
-		const client = this.#client;
-		const rest = this.#writes.length > 0 ? together(this.#writes) : undefined;
-		if (this.#first === undefined && rest === undefined) return;
-		await this.#first; // answered long ago, unless the work did not wait for it
-		const written = rest && (this.#first === undefined ? begin(client, rest) : run(client, rest));
-		const lazy = this.#lazy ? client.query('SET LOCAL synchronous_commit = off') : undefined;
-		const [{ command }] = await Promise.all([client.query('COMMIT'), written, lazy]);
-		if (command !== 'COMMIT') throw new Error('the transaction had failed before its commit');
-	}
-}
-
-async function run<R extends object>(client: pg.ClientBase, { name, text, values }: Statement): Promise<R[]> {
-	const { rows } = await client.query<R>({ name, text, values: [...values] });
-	return rows;
 }
 
 async function rolledBack(client: pg.ClientBase): Promise<boolean> {

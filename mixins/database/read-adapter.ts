@@ -49,7 +49,9 @@ export async function reading<T>(database: Database, read: () => Promise<T>): Pr
 	try {
 		return await read();
 	} catch (error) {
-		throw isAway(error) ? unavailable(error) : error;
+		if (!isAway(error)) throw error;
+		database.hear(error instanceof BaseError && 'parent' in error ? error.parent : error);
+		throw unavailable(error);
 	}
 }
 

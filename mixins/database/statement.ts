@@ -3,6 +3,8 @@ export interface Statement {
 	readonly name: string;
 	readonly text: string;
 	readonly values: readonly unknown[];
+	/** it may look at, or make, any number of rows: it has 30 s, and no plan of its own is kept */
+	readonly isSlow?: true;
 }
 
 /** Whether it may change rows. One that only locks them does not. */

@@ -32,10 +32,10 @@ afterAll(async () => {
 const select = (expression: string) => ({ name: expression, text: `SELECT ${expression} AS value`, values: [] });
 
 /** The database through the line, as a process has it: the pool, the readers, and what it says of its readiness. */
-function connected(more: Partial<DatabaseAddress> = {}) {
+function connected(more: Partial<DatabaseAddress> = {}, connections = 4) {
 	const log = memoryLog();
 	const address = { ...server.connection, host: '127.0.0.1', port: line.port, ...more };
-	const database = new Database(address, log, 4);
+	const database = new Database(address, log, connections);
 	database.open();
 	const { sequelize } = defineModels(address);
 	closers.push(
@@ -218,6 +218,23 @@ it('sessions that are ended while idle or at work are "not now", and the next ar
 	await endSessions(since);
 	await Promise.all(atWork);
 	expect([await eventually(() => value('1')), await eventually(() => readValue('1'))]).toEqual([1, 1]);
+});
+
+it('writers that have taken all the server gives leave some to the readers, and fail at nothing', async () => {
+	await server.query('CREATE ROLE small LOGIN CONNECTION LIMIT 6');
+	const { value, readValue, log } = connected({ user: 'small' }, 12);
+	let going = true;
+	const load = Array.from({ length: 24 }, async () => {
+		while (going) await value('pg_sleep(0.02)::text');
+	});
+	try {
+		await eventually(() => readValue('1'));
+		for (let times = 0; times < 5; times += 1) expect(await readValue('1')).toBe(1);
+		expect(log.lines.filter((said) => /^warn .*too many connections/.test(said))).toHaveLength(1);
+	} finally {
+		going = false;
+		await Promise.all(load);
+	}
 });
 
 describe('a server that only reads', () => {

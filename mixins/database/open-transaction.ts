@@ -1,0 +1,86 @@
+import type pg from 'pg';
+import { type Duration, SECOND } from '../../domain/time.ts';
+import { begin } from './first-statement.ts';
+import { HOT } from './session.ts';
+import { type Statement, together, writes } from './statement.ts';
+
+/** What work inside a transaction may do. */
+export interface Transaction {
+	/** Statements begun without waiting for each other run one after the other, in one round trip. */
+	query<R extends object>(statement: Statement): Promise<R[]>;
+	/** Writes whose answer nobody needs: they go with the commit, all in one statement, and fail it if they fail. */
+	write(statement: Statement): void;
+	/** runs `action` once the transaction has been committed, and never if it has not */
+	afterCommit(action: () => void): void;
+	/** lets the commit answer before it is on disk; only for what may be lost without harm */
+	commitLazily(): void;
+}
+
+/** A transaction from its first statement on. */
+export class OpenTransaction implements Transaction {
+	/** to be called once it is committed */
+	readonly committed: (() => void)[] = [];
+	readonly #client: pg.ClientBase;
+	readonly #writes: Statement[] = [];
+	#lazy = false;
+	/** the first statement, which begins the transaction */
+	#first: Promise<object[]> | undefined;
+
+	constructor(client: pg.ClientBase) {
+		this.#client = client;
+	}
+
+	async query<R extends object>(statement: Statement): Promise<R[]> {
+		if (this.#first === undefined) {
+			const first = begin<R>(this.#client, statement);
+			this.#first = first;
+			return first;
+		}
+		// Without the transaction a look does no harm, and what it saw is dropped with the rest.
+		if (writes(statement)) await this.#first;
+		return run<R>(this.#client, statement);
+	}
+
+	write(statement: Statement): void {
+		this.#writes.push(statement);
+	}
+
+	afterCommit(action: () => void): void {
+		this.committed.push(action);
+	}
+
+	commitLazily(): void {
+		this.#lazy = true;
+	}
+
+	/** The writes and the commit share a round trip: where a write fails, the server takes the commit for a rollback. */
+	async commit(): Promise<void> {
+		const client = this.#client;
+		const rest = this.#writes.length > 0 ? together(this.#writes) : undefined;
+		if (this.#first === undefined && rest === undefined) return;
+		await this.#first; // answered long ago, unless the work did not wait for it
+		const written = rest && (this.#first === undefined ? begin(client, rest) : run(client, rest));
+		const lazy = this.#lazy ? client.query('SET LOCAL synchronous_commit = off') : undefined;
+		const [{ command }] = await Promise.all([client.query('COMMIT'), written, lazy]);
+		if (command !== 'COMMIT') throw new Error('the transaction had failed before its commit');
+	}
+}
+
+/** One statement on a connection. */
+export async function run<R extends object>(client: pg.ClientBase, { name, text, values }: Statement): Promise<R[]> {
+	const { rows } = await client.query<R>({ name, text, values: [...values] });
+	return rows;
+}
+
+/** How long a statement may take that a person asked for and that looks at, or makes, any number of rows. */
+const SLOW: Duration = 30 * SECOND;
+
+/** The same with more time, in the same round trip. */
+export async function runSlowly<R extends object>(client: pg.ClientBase, { text, values }: Statement): Promise<R[]> {
+	const [, { rows }] = await Promise.all([
+		client.query(`SET statement_timeout = '${SLOW}ms'`),
+		client.query<R>({ text, values: [...values], ...{ query_timeout: SLOW + SECOND } }),
+		client.query(`SET statement_timeout = '${HOT.settings.statement_timeout}'`),
+	]);
+	return rows;
+}
