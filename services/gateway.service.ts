@@ -109,7 +109,7 @@ export function gatewayService(deps: GatewayDeps): ServiceSchema {
 				options.requestID = $trace.id;
 				options.meta = { traceparent: $trace.parent };
 				// Moleculer hands what is left of it on to the action.
-				if (method === 'GET') options.timeout = ($wait ?? 0) * 1_000 + READ_TIMEOUT;
+				if (method !== 'POST') options.timeout = ($wait ?? 0) * 1_000 + READ_TIMEOUT;
 				// `drain` waits for requests under way; the broker's own wait would come before it, and costs a search each.
 				options.tracking = false;
 			},
