@@ -53,7 +53,7 @@ const WAIT_STEP: Duration = 25;
 export class Intake<A> {
 	readonly #batcher: Batcher<PlaceRequest<A>, Placed<A>>;
 
-	constructor(database: Database, onStored: OnStored) {
+	constructor(database: Pick<Database, 'transaction'>, onStored: OnStored) {
 		this.#batcher = new Batcher(GROUP, (requests) => storeApart(database, onStored, requests));
 	}
 
@@ -75,7 +75,7 @@ export class Intake<A> {
 }
 
 async function storeApart<A>(
-	database: Database,
+	database: Pick<Database, 'transaction'>,
 	onStored: OnStored,
 	requests: readonly PlaceRequest<A>[],
 ): Promise<readonly Placed<A>[]> {
