@@ -89,7 +89,10 @@ export class AmqpTransporter extends Transporters.AMQP implements Linkable {
 
 	override async disconnect(): Promise<void> {
 		this.#stopped = true;
+		// Moleculer takes leave of each queue; a broker that is silent is left without.
+		const tooLate = setTimeout(() => void this.#closeConnection(), CLOSE_PATIENCE);
 		await super.disconnect();
+		clearTimeout(tooLate);
 	}
 
 	/** Without a channel Moleculer drops what it is given, and its caller waits in vain. */

@@ -1,3 +1,4 @@
+import { setTimeout as sleep } from 'node:timers/promises';
 import { Errors, type Middleware, type ServiceBroker } from 'moleculer';
 import { type Duration, SECOND } from '../../domain/time.ts';
 import { brokerReason, brokerTrouble } from '../brokers/broker-trouble.ts';
@@ -15,6 +16,9 @@ const LONGEST_SILENCE: Duration = 5 * SECOND;
 const RELINK_AFTER: Duration = 15 * SECOND;
 /** A process that was suspended has heard nobody, which says nothing about the others. More than their heartbeats take. */
 const SUSPENDED: Duration = 3 * LOOK_EVERY;
+
+/** How long a word of a node that leaves may take. */
+const FAREWELL: Duration = SECOND / 2;
 
 /** The parts of Moleculer's packets that matter here. */
 interface Received {
@@ -50,6 +54,7 @@ export class TransporterLink {
 	#broker: ServiceBroker | undefined;
 	#error: unknown;
 	#connectedAt: number | undefined;
+	#isUp = false;
 	#heardAt = Number.NEGATIVE_INFINITY;
 	#relinkedAt = Number.NEGATIVE_INFINITY;
 	#lookedAt = performance.now();
@@ -81,6 +86,9 @@ export class TransporterLink {
 			name: 'TransporterLink',
 			created: (broker: ServiceBroker) => this.#attach(broker),
 			starting: async () => this.#loop.start(),
+			started: async () => {
+				this.#isUp = true;
+			},
 			stopped: () => this.#loop.stop(),
 			transitMessageHandler: (next: (command: string, packet: Received) => Promise<unknown>) => {
 				return (command: string, packet: Received) => this.#receive(command, packet, next);
@@ -88,7 +96,7 @@ export class TransporterLink {
 			transitPublish: (next: (packet: Sent) => Promise<unknown>) => (packet: Sent) => next(this.#complete(packet)),
 			transporterSend: (next: Send) => async (topic: string, data: Buffer, meta: SendMeta) => {
 				try {
-					await next(topic, data, meta);
+					await this.#patiently(next(topic, data, meta));
 				} catch (error) {
 					this.#fail(error instanceof NotSent ? (error.cause ?? error) : error);
 					// It may have gone out all the same: then its answer comes, or the call's time ends. Reads are asked again.
@@ -104,6 +112,12 @@ export class TransporterLink {
 	#fail(error: unknown): void {
 		this.#error = error;
 		this.#refusals.failed('messages', error);
+	}
+
+	/** A node that leaves tells the others, and is not held up by a broker that is silent. */
+	#patiently(sending: Promise<unknown>): Promise<unknown> {
+		const isLeaving = this.#isUp && this.#broker?.started === false;
+		return isLeaving ? Promise.race([sending, sleep(FAREWELL, undefined, { ref: false })]) : sending;
 	}
 
 	get #silence(): Duration {

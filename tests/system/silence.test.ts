@@ -1,9 +1,15 @@
 /** Servers that take connections and never say a word: every command gives up, says on whom, and does not end with 0. */
 import { once } from 'node:events';
 import { type AddressInfo, createServer, type Server } from 'node:net';
+import { setTimeout as pause } from 'node:timers/promises';
 import { afterAll, beforeAll, expect, it } from '@jest/globals';
+import { rabbitmq } from '../../bin/brokers/rabbitmq.ts';
+import { redis } from '../../bin/brokers/redis.ts';
+import { testBroker } from '../support/broker-kinds.ts';
+import { describeBroker } from '../support/brokers.ts';
 import { isAlive, System } from '../support/process.ts';
 import { runRepl } from '../support/repl.ts';
+import { TcpProxy } from '../support/tcp-proxy.ts';
 import { until } from '../support/until.ts';
 
 let silent: Server;
@@ -47,3 +53,26 @@ it('npm run migrate that is told to end leaves no PostgreSQL behind, and does no
 	expect(migration.errors.at(-1)).toBe('ended by SIGTERM; what was not done is as it was');
 	expect(isAlive(postgres)).toBe(false);
 }, 60_000);
+
+for (const kind of [rabbitmq, redis]) {
+	await describeBroker(kind, `a process whose ${kind.scheme} broker has gone silent`, () => {
+		it('ends in good order and in time', async () => {
+			const broker = await testBroker(kind);
+			await broker.up();
+			const line = await TcpProxy.open(Number(new URL(broker.url).port));
+			const whole = await System.create({ BROKER_URL: broker.url.replace(/:\d+/, `:${line.port}`) });
+			try {
+				const running = await whole.up();
+				line.freeze();
+				await pause(2_000); // its loops have asked and wait for an answer
+				const begin = performance.now();
+				expect(await running.stop()).toEqual({ code: 0, signal: null });
+				expect(performance.now() - begin).toBeLessThan(10_000);
+			} finally {
+				await whole.dispose();
+				await line.close();
+				await broker.dispose();
+			}
+		}, 120_000);
+	});
+}

@@ -18,7 +18,7 @@ const GONE: Duration = 30 * SECOND;
 /** New partitions of a topic are noticed after this at the latest. */
 const METADATA_AGE: Duration = 30 * SECOND;
 /** A group is left politely, but not at any price. */
-const LEAVE_PATIENCE: Duration = 5 * SECOND;
+const LEAVE_PATIENCE: Duration = 3 * SECOND;
 
 export type Commits = ReadonlyMap<string, readonly PartitionOffset[]>;
 

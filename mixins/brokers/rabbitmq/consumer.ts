@@ -2,6 +2,7 @@ import { performance } from 'node:perf_hooks';
 import type { Channel, ConsumeMessage } from 'amqplib';
 import { type Duration, SECOND } from '../../../domain/time.ts';
 import { type Log, Loop } from '../../loop.ts';
+import { unlessAborted } from '../../unless-aborted.ts';
 import { type BatchHandler, type Delivery, type Failure, nextTry } from '../carrier.ts';
 import type { Refusals } from '../refusals.ts';
 import type { SetAside } from '../set-aside.ts';
@@ -59,6 +60,8 @@ export class Consumer {
 	#ready: Held[] = [];
 	/** what has to wait a moment more, with its timer */
 	readonly #resting = new Map<Held, NodeJS.Timeout>();
+	/** aborted when it closes, which ends a wait for a broker that does not answer */
+	readonly #ending = new AbortController();
 	#lookedAt = Number.NEGATIVE_INFINITY;
 	/** messages that came since the last look */
 	#received = 0;
@@ -82,18 +85,21 @@ export class Consumer {
 	}
 
 	async #close(): Promise<void> {
+		this.#ending.abort();
 		await this.#loop.stop();
 		const channel = this.#channel;
 		this.#letGo();
 		if (channel === undefined) return;
 		// Answered when the queue has all acknowledgements; a channel that closes forgets those that it has not passed on.
-		await within(CLOSE_PATIENCE, channel.cancel(CONSUMER_TAG));
-		await closeQuietly(channel);
+		const cancelled = channel.cancel(CONSUMER_TAG).then(() => channel.close());
+		await within(CLOSE_PATIENCE, cancelled);
 	}
 
 	async #step(): Promise<Duration> {
 		const { group, refusals } = this.#options;
-		const channel = this.#channel ?? (await refusals.watch(`consumer ${group}`, () => this.#open()));
+		const { signal } = this.#ending;
+		const opening = (): Promise<Channel> => unlessAborted(this.#open(), signal);
+		const channel = this.#channel ?? (await refusals.watch(`consumer ${group}`, opening));
 		const batch = this.#ready.slice(0, this.#options.batch);
 		if (batch.length > 0) {
 			await this.#deliver(channel, batch);
@@ -101,7 +107,7 @@ export class Consumer {
 		}
 		const sinceLook = performance.now() - this.#lookedAt;
 		if (sinceLook < SLOW_POLL) return SLOW_POLL - sinceLook;
-		await this.#look(channel);
+		await unlessAborted(this.#look(channel), signal);
 		return this.#ready.length > 0 ? 0 : SLOW_POLL;
 	}
 
