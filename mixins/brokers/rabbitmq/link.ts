@@ -14,6 +14,8 @@ const CONNECT_PATIENCE: Duration = 5 * SECOND;
  * delivered to them gets lost on the way (seen on RabbitMQ 3.10). After this they have been told of the end.
  */
 const MOURNING: Duration = SECOND / 2;
+/** How long a close waits for a step that waits for the broker. */
+const STEP_PATIENCE: Duration = SECOND;
 export const CLOSE_PATIENCE: Duration = 2 * SECOND;
 
 export interface LinkOptions {
@@ -87,7 +89,7 @@ export class Link {
 
 	async close(): Promise<void> {
 		this.#closing = true;
-		await this.#loop.stop();
+		await within(STEP_PATIENCE, this.#loop.stop());
 		const connection = this.#connection;
 		if (connection !== undefined) await end(connection);
 	}
@@ -116,6 +118,10 @@ export class Link {
 		const { url, prepare, log, name } = this.#options;
 		const options = { noDelay: true, keepAlive: true, timeout: CONNECT_PATIENCE };
 		const connection = await connect(withHeartbeat(url), options);
+		if (this.#closing) {
+			await end(connection);
+			throw new Error('it is closed');
+		}
 		connection.on('error', (error: Error) => log.debug(`${name}: ${error.message}`)); // 'close' follows
 		connection.on('close', (error?: Error) => this.#lost(connection, error));
 		connection.on('blocked', (reason: string) => {
