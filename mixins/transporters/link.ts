@@ -6,7 +6,9 @@ import { Refusals } from '../brokers/refusals.ts';
 import { type Log, Loop } from '../loop.ts';
 import { isRead } from '../policies.ts';
 import { Waiting } from '../waiting.ts';
+import { insist } from './insist.ts';
 import { type Linkable, NotSent, type TransporterError } from './linkable.ts';
+import { ANSWER_WITHIN } from './options.ts';
 import { dropExpired, keepUnanswered } from './pending-calls.ts';
 
 const LOOK_EVERY: Duration = SECOND;
@@ -93,7 +95,8 @@ export class TransporterLink {
 			transitMessageHandler: (next: (command: string, packet: Received) => Promise<unknown>) => {
 				return (command: string, packet: Received) => this.#receive(command, packet, next);
 			},
-			transitPublish: (next: (packet: Sent) => Promise<unknown>) => (packet: Sent) => next(this.#complete(packet)),
+			transitPublish: (next: (packet: Sent) => Promise<unknown>) => (packet: Sent) =>
+				packet.type === 'RES' ? this.#answer(() => next(packet)) : next(this.#complete(packet)),
 			transporterSend: (next: Send) => async (topic: string, data: Buffer, meta: SendMeta) => {
 				try {
 					await this.#patiently(next(topic, data, meta));
@@ -179,6 +182,15 @@ export class TransporterLink {
 		const { instanceID, registry } = this.#broker ?? {};
 		if (packet.type === 'HEARTBEAT') Object.assign(packet.payload, { instanceID, seq: registry?.nodes.localNode?.seq });
 		return packet;
+	}
+
+	/** Until it has gone out, or its caller has given up. Moleculer drops answers while there is no connection. */
+	#answer(send: () => Promise<unknown>): Promise<void> {
+		const attempt = async (): Promise<unknown> => {
+			if (!this.#transporter.connected) throw new NotSent('not connected');
+			return send();
+		};
+		return insist(attempt, ANSWER_WITHIN);
 	}
 
 	#reads({ payload: { id = '' } }: Sent): boolean {

@@ -1,7 +1,7 @@
 import type { ActionHandler, ActionSchema, Context, Middleware, ServiceBroker } from 'moleculer';
 import type { Duration } from '../../domain/time.ts';
 import { CallTooLate, isRead } from '../policies.ts';
-import { beginWithin, REQUEST_TIMEOUT } from './options.ts';
+import { ANSWER_WITHIN, beginWithin } from './options.ts';
 import { PeerClocks } from './peer-clocks.ts';
 import { RequestMemory } from './request-memory.ts';
 
@@ -9,9 +9,6 @@ import { RequestMemory } from './request-memory.ts';
 const CLOCK = 'clock';
 /** The header of a request with the process that it is for, and when that may begin it at the latest by its own clock. */
 const BEGIN_BY = '$beginBy';
-
-/** Its caller waits so much longer than it may take to begin. */
-const ANSWER_WITHIN: Duration = REQUEST_TIMEOUT - beginWithin(REQUEST_TIMEOUT);
 
 interface BeginBy {
 	readonly instanceID: string;

@@ -16,6 +16,9 @@ export const beginWithin = (timeout: Duration): Duration =>
 /** In seconds, as Moleculer has it: a node that was killed is noticed within seven. */
 export const HEARTBEAT = { heartbeatInterval: 2, heartbeatTimeout: 6 };
 
+/** How much longer a caller waits than its call may take to begin. */
+export const ANSWER_WITHIN: Duration = REQUEST_TIMEOUT - beginWithin(REQUEST_TIMEOUT);
+
 /** A broker that is too busy, or that has lost a topic meanwhile, may leave a subscription without an answer for good. */
 export const LONGEST_CONNECT: Duration = 30 * SECOND;
 

@@ -128,12 +128,16 @@ for (const kind of BROKER_KINDS) {
 			return [node, transporter];
 		}
 
-		/** What becomes of the requests that a node sends. */
-		function onSend({ transporter }: Node, way: (send: () => Promise<void>) => Promise<void>): void {
+		/** What becomes of the requests, or the answers, that a node sends. */
+		function onSend(
+			{ transporter }: Node,
+			way: (send: () => Promise<void>) => Promise<void>,
+			what: 'REQ' | 'RES' = 'REQ',
+		): void {
 			const send = transporter.send.bind(transporter);
 			transporter.send = (topic, data, meta) => {
 				const pass = (): Promise<void> => send(topic, data, meta);
-				return topic.includes('.REQ.') ? way(pass) : pass();
+				return topic.includes(`.${what}.`) ? way(pass) : pass();
 			};
 		}
 
@@ -224,6 +228,24 @@ for (const kind of BROKER_KINDS) {
 			expect(await say(client, 'doubled')).toBe('server: doubled');
 			expect(await say(client, 'after it')).toBe('server: after it');
 			expect(asked.filter((id) => id !== 'ready')).toEqual(['doubled', 'after it']);
+		}, 60_000);
+
+		it('sends an answer again that could not be sent', async () => {
+			const server1 = await join('server', true);
+			const client = await join('client');
+			await eventually(() => say(client, 'ready'));
+			let attempts = 0;
+			onSend(
+				server1,
+				async (send) => {
+					attempts += 1;
+					if (attempts < 3) throw new Error('the broker is busy');
+					await send();
+				},
+				'RES',
+			);
+			expect(await say(client, 'insistent')).toBe('server: insistent');
+			expect(asked.filter((id) => id === 'insistent')).toEqual(['insistent']);
 		}, 60_000);
 
 		it('begins no call that arrives when its caller is about to give up, and says so', async () => {
