@@ -181,7 +181,7 @@ export function ordersService(platform: Platform, models: Models): ServiceSchema
 					const after = cursor === undefined ? 0 : sequenceOfCursor(cursor);
 					const rows = await reading(database, () =>
 						models.events.findAll({
-							where: { orderId, sequence: { [Op.gt]: after } } as never,
+							where: { orderId, sequence: { [Op.gt]: after } },
 							order: [['sequence', 'ASC']],
 							limit: limit + 1,
 						}),
