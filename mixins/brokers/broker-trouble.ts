@@ -5,7 +5,7 @@ const UNTRUSTED = /SELF.SIGNED|UNABLE_TO|CERT_|ERR_TLS|certificate/i;
 const NO_VIRTUAL_HOST = /Expected ConnectionOpenOk; got <ConnectionClose/;
 /** RabbitMQ, Redis (also from within a script), Kafka. */
 const MISSING_RIGHT =
-	/access to .+ refused|NOPERM|can't (?:run this command|access at least one)|ACL failure|AUTHORIZATION_FAILED|not authorized/i;
+	/access to .+ refused|NOPERM|can't (?:run this command|access at least one)|ACL failure|(?:topic|group|cluster|id)[ _]authorization[ _]failed/i;
 const REFUSED_LOGIN = /ACCESS.REFUSED|NOAUTH|WRONGPASS|invalid (?:username-)?password|SASL|authenticat/i;
 /** Redis, RabbitMQ, Kafka. */
 const STORES_NOTHING =
@@ -40,7 +40,9 @@ function wordsOf({ type, apiId, message }: Error & Details): string {
 		.replace(/ for user '[^']*'/g, '')
 		.replace(/\bUser \S+ has/, 'this user has')
 		.replace(/,? (?:error in )?script: [\da-f]{40}.*/s, '');
-	const name = [type, apiId].find((part) => typeof part === 'string');
+	// kafkajs tells the name of some errors in words alone.
+	const named = /\b(?:topic|group|cluster|transactional id) authorization failed/i.exec(words)?.[0];
+	const name = [type, apiId, named?.toUpperCase().replaceAll(' ', '_')].find((part) => /^[A-Z_]+$/.test(String(part)));
 	return discreet(name === undefined || words.includes(String(name)) ? words : `${name} ${words}`);
 }
 

@@ -56,7 +56,7 @@ export interface KafkaOptions {
 export class KafkaCarrier implements Carrier {
 	/** The clocks of database and broker drift apart while a message waits; it is meant to come on time. */
 	readonly early: Duration = SECOND;
-	readonly #client: () => Kafka;
+	readonly #client: (heard?: (error: Error) => void) => Kafka;
 	readonly #topology: Topology;
 	/** for whatever fails because Kafka is away */
 	readonly #quietly: Log;
@@ -77,7 +77,7 @@ export class KafkaCarrier implements Carrier {
 	constructor(url: string, topology: Topology, log: Log, options: KafkaOptions = {}) {
 		const parsed = parseKafkaUrl(url);
 		const { prefix = DEFAULT_PREFIX, partitions = DEFAULT_PARTITIONS, replication } = options;
-		this.#client = () => createClient(parsed, log);
+		this.#client = (heard) => createClient(parsed, log, heard);
 		this.#topology = topology;
 		this.#topics = new Topics(prefix, topology);
 		this.#clock = options.clock ?? new BrokerClock();
@@ -90,7 +90,7 @@ export class KafkaCarrier implements Carrier {
 		this.#publishing = new Sender(this.#client, this.#clock);
 		this.#forwarding = new Sender(this.#client, this.#clock);
 		this.#asking = new Loop("Kafka's clock", this.#quietly, async () => {
-			await this.#askClock(ASK_CLOCK);
+			await this.#refusals.watch('clock', () => this.#askClock(ASK_CLOCK));
 			return ASK_CLOCK;
 		});
 		this.#deadLetters = new DeadLetters({
@@ -142,7 +142,7 @@ export class KafkaCarrier implements Carrier {
 		this.#asking.start();
 		const log = this.#quietly;
 		const consumer = new GroupConsumer(group, handle, options, {
-			client: this.#client,
+			client: () => this.#client((error) => this.#refusals.failed(`consumer ${group}`, error)),
 			topics: this.#topics,
 			clock: this.#clock,
 			log,

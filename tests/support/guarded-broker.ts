@@ -13,8 +13,11 @@ import { makeCertificates } from './certificates.ts';
 import { memoryLog } from './database.ts';
 import { ask } from './redis.ts';
 
-/** What docs/operations.md lists, or that without the part for the events, or for the calls between processes. */
-export type Rights = 'listed' | 'no events' | 'no calls';
+/**
+ * What docs/operations.md lists, or that without the part for the events, for the calls between processes, or for Kafka's
+ * consumer groups of the events.
+ */
+export type Rights = 'listed' | 'no events' | 'no calls' | 'no groups';
 
 export interface GuardedBroker {
 	/** for the user whose rights are in question */
@@ -51,7 +54,7 @@ export async function guardedRabbitMq(): Promise<GuardedBroker> {
 	const port = await freePort();
 	const { server, dispose } = await started((folder) => new LocalRabbitMq({ folder, port }));
 	await server.evaluate(`ok = rabbit_auth_backend_internal:add_user(<<"shop">>, <<"${PASSWORD}">>, <<"test">>)`);
-	const patterns: Record<Rights, readonly [own: string, write: string]> = {
+	const patterns: Partial<Record<Rights, readonly [own: string, write: string]>> = {
 		listed: ['^(MOL-)?protected-payment-', '^((MOL-)?protected-payment-|amq\\\\.default$)'],
 		'no events': ['^MOL-protected-payment-', '^(MOL-protected-payment-|amq\\\\.default$)'],
 		'no calls': ['^protected-payment-', '^(protected-payment-|amq\\\\.default$)'],
@@ -60,7 +63,7 @@ export async function guardedRabbitMq(): Promise<GuardedBroker> {
 		url: `amqp://shop:${PASSWORD}@127.0.0.1:${port}`,
 		env: {},
 		allow: async (rights) => {
-			const [own, write] = patterns[rights].map((pattern) => `<<"${pattern}">>`);
+			const [own, write] = (patterns[rights] ?? []).map((pattern) => `<<"${pattern}">>`);
 			await server.evaluate(
 				`ok = rabbit_auth_backend_internal:set_permissions(<<"shop">>, <<"/">>, ${own}, ${write}, ${own}, <<"test">>)`,
 			);
@@ -85,7 +88,7 @@ export async function guardedRedis(): Promise<GuardedBroker> {
 		url: `redis://shop:${PASSWORD}@127.0.0.1:${port}`,
 		env: {},
 		allow: async (rights) => {
-			const places = { listed: [events, calls], 'no events': [calls], 'no calls': [events] }[rights];
+			const places = { listed: [events, calls], 'no events': [calls], 'no calls': [events], 'no groups': [] }[rights];
 			await ask(server.url, (client) =>
 				client.acl('SETUSER', 'shop', 'reset', 'on', `>${PASSWORD}`, ...places, ...commands),
 			);
@@ -148,6 +151,7 @@ export async function guardedKafka(): Promise<GuardedBroker> {
 				listed: [...prefixed(EVENTS), ...prefixed(CALLS)],
 				'no events': prefixed(CALLS),
 				'no calls': prefixed(EVENTS),
+				'no groups': [...prefixed(EVENTS).slice(0, -1), ...prefixed(CALLS)],
 			}[rights];
 			const each = { resourceType: AclResourceTypes.ANY, resourcePatternType: ResourcePatternTypes.ANY, ...all };
 			await admin.deleteAcls({ filters: [each] });

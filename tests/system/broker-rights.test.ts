@@ -24,6 +24,7 @@ const SAID = {
 	kafka: /(TOPIC|GROUP|CLUSTER)_AUTHORIZATION_FAILED/,
 } as const;
 
+const NO_GROUPS: [Exclude<Rights, 'listed'>, string] = ['no groups', 'carrier'];
 const REFUSED = /OOM command not allowed|low on memory/;
 
 for (const [kind, start] of [
@@ -105,6 +106,7 @@ for (const [kind, start] of [
 		it.each<[Exclude<Rights, 'listed'>, string]>([
 			['no events', 'carrier'],
 			['no calls', 'transporter'],
+			...(kind === kafka ? [NO_GROUPS] : []),
 		])(
 			'that are missing (%s) are told in the words of the broker, by %s and log, and nothing else is',
 			async (rights, part) => {

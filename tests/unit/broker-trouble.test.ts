@@ -64,6 +64,11 @@ describe('why a broker cannot be used', () => {
 			'a right is missing on the broker: TOPIC_AUTHORIZATION_FAILED Not authorized to access topics',
 		],
 		[
+			'Kafka, without its name',
+			new Error('Not authorized to access group: Group authorization failed'),
+			'a right is missing on the broker: GROUP_AUTHORIZATION_FAILED Not authorized to access group: Group authorization failed',
+		],
+		[
 			'Kafka, several errors in one, none of them an AggregateError',
 			Object.assign(new Error('failed'), {
 				errors: [Object.assign(new Error('no'), { apiId: 'GROUP_AUTHORIZATION_FAILED' })],

@@ -20,9 +20,10 @@ export function parseKafkaUrl(url: string): KafkaUrl {
 
 /**
  * kafkajs for one producer, consumer or admin: clients of one group that share it would share their offsets too. What
- * it says goes to the debug level; whoever uses it says in own words what matters.
+ * it says goes to the debug level; whoever uses it says in own words what matters. `heard` is called with each error that
+ * a broker answers: of some kafkajs makes another one, without their words.
  */
-export function createClient({ hosts, tls, login }: KafkaUrl, log: Log): Kafka {
+export function createClient({ hosts, tls, login }: KafkaUrl, log: Log, heard?: (error: Error) => void): Kafka {
 	calmRequestQueue();
 	const config: KafkaConfig = {
 		clientId: 'protected-payment',
@@ -35,8 +36,10 @@ export function createClient({ hosts, tls, login }: KafkaUrl, log: Log): Kafka {
 		logLevel: logLevel.WARN,
 		logCreator:
 			() =>
-			({ namespace, log: { message } }) =>
-				log.debug(`kafkajs ${namespace}: ${message}`),
+			({ namespace, log: { message, error } }) => {
+				log.debug(`kafkajs ${namespace}: ${message}`);
+				if (typeof error === 'string' && message.startsWith('Response ')) heard?.(new Error(error));
+			},
 	};
 	return new Kafka(config);
 }

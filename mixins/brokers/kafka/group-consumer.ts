@@ -122,8 +122,8 @@ export class GroupConsumer implements Subscription {
 				this.#lastBeat = performance.now();
 			},
 		});
-		const present = (): readonly string[] =>
-			topics.lanes(this.#group).flatMap(({ topic }) => (keeper.has(topic) ? [topic] : []));
+		const all = topics.lanes(this.#group).map(({ topic }) => topic);
+		const present = (): readonly string[] => all.filter((topic) => keeper.has(topic));
 		const lanes = present();
 		const ignore = keeper.onLook(() => {
 			const found = present().find((topic) => !lanes.includes(topic));
@@ -172,7 +172,6 @@ export class GroupConsumer implements Subscription {
 
 	#joined(session: GroupSession, member: string, assignment: Partitions): void {
 		this.#member = member;
-		this.#around.refusals.done(`consumer ${this.#group}`);
 		this.#joins += 1;
 		this.#lastBeat = performance.now();
 		const before = new Map(this.#partitions);
@@ -276,6 +275,7 @@ export class GroupConsumer implements Subscription {
 	/** A round of fetches that began at `since` brought nothing for the partitions that were read all the time. */
 	#round(since: number): void {
 		const now = this.#around.clock.now();
+		if (Number.isFinite(since)) this.#around.refusals.done(this.#living.name);
 		for (const partition of this.#partitions.values()) {
 			if (!partition.open || partition.readAgainAt !== undefined || partition.readingSince > since) continue;
 			partition.rest(now);
