@@ -83,7 +83,7 @@ await describeBroker(redis, 'two gateways behind a balancer', () => {
 		const ports = [await quietPort(), await quietPort()];
 		const gateway = (port: number | undefined): Running => cluster.start('gateway', { PORT: String(port) });
 		try {
-			await cluster.up({ 'orders,outbox-relay,settlement,shipping': 1 });
+			const [worker] = await cluster.up({ 'orders,outbox-relay,settlement,shipping': 1 });
 			const gateways = ports.map(gateway);
 			await Promise.all(gateways.map(ready));
 			const balancer = new Balancer(ports);
@@ -103,6 +103,13 @@ await describeBroker(redis, 'two gateways behind a balancer', () => {
 				expect((await fetch(`http://127.0.0.1:${port}/orders?limit=1`)).status).toBe(200);
 				await until(() => balancer.uses(port), 'the balancer takes it back');
 			}
+			// Those who call a process that leaves are served as well.
+			worker?.signal('SIGTERM');
+			const isLeaving = async (): Promise<boolean> =>
+				worker !== undefined && (await healthOf(worker)).httpStatus === 503;
+			await until(isLeaving, 'it leaves');
+			const before = answers.length;
+			await until(() => answers.length > before + 20);
 			done = true;
 			await client;
 			await balancer.close();

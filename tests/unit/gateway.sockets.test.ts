@@ -2,7 +2,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import { ServiceBroker } from 'moleculer';
 import { Metrics } from '../../mixins/metrics.ts';
-import { gatewayService } from '../../services/gateway.service.ts';
+import { gatewayOf, gatewayService } from '../../services/gateway.service.ts';
 import { eventually, until } from '../support/until.ts';
 import { HEALTHY, ID, OPEN, type Stage, speak, stage, wire } from './gateway.fixtures.ts';
 
@@ -205,6 +205,25 @@ describe('start and stop', () => {
 		expect(await upload.closed).toMatch(/HTTP\/1.1 201 .*Connection: close/s);
 		await stopped;
 		expect(on.calls.map(({ action }) => action)).toEqual(['orders.get', 'orders.create', 'stopped']);
+	});
+
+	it('leaves before that: all that a connection has asked is answered, and then it ends', async () => {
+		const on = await stage();
+		const [idle, busy] = [wire(on.port), wire(on.port)];
+		idle.socket.write(`${GET}\r\n`);
+		await idle.until('"currency"');
+		let release = (_: unknown) => {};
+		on.once(() => new Promise((resolve) => (release = resolve)));
+		busy.socket.write(`${GET}\r\n${GET}\r\n${GET}\r\n`);
+		await until(() => on.calls.length === 2);
+		gatewayOf(on.broker)?.server.leave();
+		release({ id: ID, amount: '1.0' });
+		const answers = (await busy.closed).split('HTTP/1.1 200').slice(1);
+		expect(answers.map((answer) => answer.includes('Connection: close'))).toEqual([false, false, true]);
+		idle.socket.write(`${GET}\r\n`);
+		expect(await idle.closed).toMatch(/keep-alive.*HTTP\/1.1 200 .*Connection: close/s);
+		expect((await fetch(`${on.url}/orders?limit=1`)).headers.get('connection')).toBe('close');
+		await on.broker.stop();
 	});
 
 	it('refuses a new request on a connection that is still open', async () => {
