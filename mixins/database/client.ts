@@ -45,8 +45,14 @@ const toOption = ([name, value]: readonly [string, string]): string => `-c ${nam
 
 /** A `pg.Client` whose errors end no process, and whose end has one. */
 export class DatabaseClient extends pg.Client {
+	/** when the server last answered, by the process's timer */
+	heardAt = performance.now();
+
 	constructor(config?: string | pg.ClientConfig) {
 		super(config);
+		this.connection.on('readyForQuery', () => {
+			this.heardAt = performance.now();
+		});
 		this.on('error', () => {}); // from the first instant; whoever uses it is told by what they asked for
 	}
 

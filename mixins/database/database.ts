@@ -19,7 +19,7 @@ import {
 	isRepeatable,
 	isTransient,
 	reasonOf,
-	speaksOfAll,
+	sessionsToo,
 	speaksOfRoom,
 	speaksOfSession,
 	unavailable,
@@ -210,7 +210,8 @@ export class Database {
 		if (speaksOfRoom(error)) this.#size.shrink();
 		const { line, lasts } = reasonOf(error);
 		if (lasts && (isNoAnswer(error) || speaksOfSession(error))) this.#complaints.hear(line);
-		if (speaksOfAll(error)) for (const client of this.#clients) this.#retired.add(client);
+		const before = sessionsToo(error, HOT.answer);
+		for (const client of this.#clients) if (client.heardAt < before) this.#retired.add(client);
 	}
 }
 

@@ -13,7 +13,7 @@ export interface Session {
 }
 
 /** Longer than the server's own limits below: whoever runs into this has a dead line before it. */
-const ANSWER: Duration = 9 * SECOND;
+const ANSWER: Duration = 7 * SECOND;
 
 /** How values are written and read, and what a commit promises. Everybody's, whatever the server or the role has. */
 const COMMON = {
@@ -35,7 +35,7 @@ const COMMON = {
 const VANISHED = {
 	idle_in_transaction_session_timeout: '30s',
 	lock_timeout: '5s',
-	statement_timeout: '8s',
+	statement_timeout: '6s',
 	client_connection_check_interval: '2s',
 	tcp_keepalives_idle: '5',
 	tcp_keepalives_interval: '2',

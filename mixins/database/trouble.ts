@@ -1,5 +1,6 @@
 /** What an error of the database speaks of: the statement, the session, the server; and how an operator is told. */
 import pg from 'pg';
+import type { Duration } from '../../domain/time.ts';
 
 /** The database cannot be used now; what was tried may be tried again later. */
 export class DatabaseUnavailable extends Error {
@@ -50,8 +51,14 @@ export function speaksOfSession(error: unknown): boolean {
 	return UNAVAILABLE.test(code) || code === READ_ONLY || MEDDLED.has(code) || STALE_PLAN.test(message);
 }
 
-/** True where other sessions that were made before are no better: the line is dead, or the server only reads. */
-export const speaksOfAll = (error: unknown): boolean => codeOf(error) === READ_ONLY || sentence(error) === SILENCE;
+/**
+ * Sessions that were last heard of before this moment, by the process's timer, are no better than the one that met the
+ * error: the server only reads, or the line has been dead since the question was asked, `answer` ago.
+ */
+export function sessionsToo(error: unknown, answer: Duration): number {
+	if (codeOf(error) === READ_ONLY) return Number.POSITIVE_INFINITY;
+	return sentence(error) === SILENCE ? performance.now() - answer : Number.NEGATIVE_INFINITY;
+}
 
 /** True where the server has no room for another session. */
 export const speaksOfRoom = (error: unknown): boolean => codeOf(error) === '53300';

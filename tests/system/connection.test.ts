@@ -73,7 +73,7 @@ const endSessions = (since: Date): Promise<unknown> =>
 
 describe('what decides how a session is', () => {
 	const OURS = { TimeZone: 'UTC', DateStyle: 'ISO, MDY', IntervalStyle: 'postgres', synchronous_commit: 'on' };
-	const SAFE = { statement_timeout: '8s', lock_timeout: '5s', default_transaction_isolation: 'read committed' };
+	const SAFE = { statement_timeout: '6s', lock_timeout: '5s', default_transaction_isolation: 'read committed' };
 	const THEIRS = {
 		...{ TimeZone: 'Asia/Tokyo', DateStyle: 'German', IntervalStyle: 'sql_standard', synchronous_commit: 'off' },
 		...{ statement_timeout: '1h', lock_timeout: '0', default_transaction_isolation: 'serializable' },

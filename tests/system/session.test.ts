@@ -38,7 +38,7 @@ it('a lock in a transaction that does not go on', async () => {
 
 it.each([
 	['a statement that waits for a lock', 'lock_timeout', '5s'],
-	['a statement that takes too long', 'statement_timeout', '8s'],
+	['a statement that takes too long', 'statement_timeout', '6s'],
 	['a client that is gone while its statement runs', 'client_connection_check_interval', '2s'],
 ])('%s: %s is %s', async (_, setting, value) => {
 	const [row] = await server.database.query<{ taken: string }>(lock(`current_setting('${setting}')`));
