@@ -161,7 +161,7 @@ export function gatewayService(deps: GatewayDeps): ServiceSchema {
 						const halt = phase === 'running' ? undefined : phase;
 						return this.answerHealth(res, await readiness(() => deps.health(), halt, this.logger));
 					}
-					deps.door.checkHost(req);
+					deps.door.checkHost(req, destination);
 					if (destination === 'metrics') return await this.answerMetrics(req, res);
 					if (phase === 'stopping') throw new ProblemError(unavailable('The service is stopping.'));
 					if (this.load.isFull(SHARE(destination))) {

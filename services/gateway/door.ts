@@ -11,6 +11,9 @@ import { ClientAddresses } from './client-address.ts';
 import { refuseOtherHosts } from './host.ts';
 import { type Problem, ProblemError, problem } from './problem.ts';
 
+/** A `HOST` that is not this machine's alone. */
+const ANYWHERE = '0.0.0.0';
+
 export class Door {
 	readonly #authenticator: Authenticator;
 	readonly #limiter: RateLimiter | undefined;
@@ -41,8 +44,10 @@ export class Door {
 	}
 
 	/** Throws the problem of what is meant for another host, where nothing else tells strangers apart. */
-	checkHost(req: IncomingMessage): void {
-		if (this.#openAt !== undefined) refuseOtherHosts(req, this.#openAt);
+	checkHost(req: IncomingMessage, destination: string): void {
+		if (this.#openAt === undefined) return;
+		// Who collects metrics calls this machine by a name of the network, as probes do.
+		refuseOtherHosts(req, destination === 'metrics' ? ANYWHERE : this.#openAt);
 	}
 
 	/** The path below which the client sees the gateway, as far as a trusted proxy says so. */

@@ -54,7 +54,6 @@ describe('without tokens a name that may be rebound to this machine is refused',
 		for (const [method, path] of [
 			['GET', '/orders'],
 			['POST', `/orders/${ID}/cancel`],
-			['GET', '/metrics'],
 			['GET', '/openapi.json'],
 			['GET', '/'],
 		] as const) {
@@ -63,6 +62,13 @@ describe('without tokens a name that may be rebound to this machine is refused',
 		expect(on.calls).toEqual([]);
 		// Whoever asks for the process's health may call it as they like, and learns nothing of orders.
 		expect(await statusOf('/health/live', { host })).toBe(200);
+	});
+
+	it('metrics are told to whoever calls this machine by a name of the network, and to no stranger', async () => {
+		for (const host of ['localhost', 'x', 'monitoring:5300', '10.0.0.1:5300', 'shop.internal'])
+			expect([host, await statusOf('/metrics', { host })]).toEqual([host, 200]);
+		for (const host of ['evil.example', '127.0.0.1.evil.example:5300'])
+			expect([host, await statusOf('/metrics', { host })]).toEqual([host, 421]);
 	});
 
 	it('nor is one in the request line', async () => {
