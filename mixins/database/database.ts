@@ -113,7 +113,7 @@ export class Database {
 			return await (statement.isSlow ? runSlowly<R>(client, statement) : run<R>(client, statement));
 		} catch (error) {
 			broken = isNoAnswer(error) || speaksOfSession(error);
-			this.hear(error);
+			if (broken) this.hear(error);
 			throw broken || isTransient(error) ? unavailable(error) : error;
 		} finally {
 			client.release(broken || this.#size.isOver);
@@ -160,7 +160,7 @@ export class Database {
 			crashPoint(`after:${name}`);
 		} catch (error) {
 			broken = error instanceof NotBegun || speaksOfSession(error) || !(await rolledBack(client));
-			this.hear(error);
+			if (broken) this.hear(error);
 			throw broken ? unavailable(error) : error;
 		} finally {
 			client.release(broken || this.#size.isOver);
@@ -209,7 +209,7 @@ export class Database {
 	hear(error: unknown): void {
 		if (speaksOfRoom(error)) this.#size.shrink();
 		const { line, lasts } = reasonOf(error);
-		if (lasts && (isNoAnswer(error) || speaksOfSession(error))) this.#complaints.hear(line);
+		if (this.#open && lasts) this.#complaints.hear(line); // before that the gate tells it
 		const before = sessionsToo(error, HOT.answer);
 		for (const client of this.#clients) if (client.heardAt < before) this.#retired.add(client);
 	}

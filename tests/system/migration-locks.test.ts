@@ -124,7 +124,7 @@ it('the gate says why the database cannot be used: once in the log in full, in r
 			if (typeof kind === 'string') expect(gate.waitsFor).toBe(kind);
 			else expect(gate.waitsFor).toMatch(kind);
 			await stop();
-			expect(log.lines.filter((said) => said.startsWith('warn waiting: '))).toHaveLength(1);
+			expect(log.lines.filter((said) => said.startsWith('warn '))).toHaveLength(1);
 		}),
 	);
 }, 60_000);
