@@ -145,10 +145,21 @@ async function closeForGood(consumer: Closable | null): Promise<void> {
 	}
 }
 
+/** What the client's errors, and those of Node in them, say of themselves. */
+interface Failure {
+	readonly syscall?: unknown;
+	/** of the client's connections: they were all closed before */
+	readonly closed?: unknown;
+	readonly cause?: unknown;
+	readonly errors?: unknown;
+}
+
+const isFailure = (error: unknown): error is Failure => typeof error === 'object' && error !== null;
+
 /** The client wraps the errors of each attempt in others; without retries there is one attempt, and it got nowhere. */
 function hasNoConnection(error: unknown): boolean {
-	if (!(error instanceof Error)) return false;
-	if ('syscall' in error && (error.syscall === 'connect' || error.syscall === 'getaddrinfo')) return true;
-	const parts: readonly unknown[] = error instanceof AggregateError ? error.errors : [];
-	return [error.cause, ...parts].some(hasNoConnection);
+	if (!isFailure(error)) return false;
+	const { syscall, closed, cause, errors } = error;
+	if (syscall === 'connect' || syscall === 'getaddrinfo' || closed === true) return true;
+	return [cause, ...(Array.isArray(errors) ? errors : [])].some(hasNoConnection);
 }

@@ -160,9 +160,11 @@ for (const kind of BROKER_KINDS) {
 			const begin = performance.now();
 			await server.kill();
 			await until(() => client.link.trouble !== undefined && server1.link.trouble !== undefined);
+			const calledAt = performance.now();
 			await expect(say(client, 'meanwhile')).rejects.toMatchObject({
 				type: expect.stringMatching(/^(BAD_GATEWAY|SERVICE_NOT_(FOUND|AVAILABLE)|REQUEST_(TIMEOUT|REJECTED))$/),
 			});
+			expect(performance.now() - calledAt).toBeLessThan(5_000); // it has certainly not gone out
 			await until(() => client.log.lines.some((line) => line.startsWith('warn waiting: ')));
 			await server.up();
 			await Promise.all([passes(client), passes(server1)]);
