@@ -28,6 +28,7 @@ const SLOW = [
 	'contract/redis',
 	'contract/postgres',
 	'system/embedded-postgres',
+	'system/leaving',
 	'contract/redis.server',
 	'system/compose.redis',
 	'contract/redis.cluster',
