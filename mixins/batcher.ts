@@ -1,3 +1,10 @@
+import { type Duration, SECOND } from '../domain/time.ts';
+
+/** A group that has been at work for longer keeps no other from its place: it may wait for a lock, or a dead line. */
+const SLOW: Duration = SECOND / 2;
+/** The most groups that stand beside their places like that; there is an end to what they wait for. */
+const MOST_SLOW = 4;
+
 interface Waiting<I, O> {
 	readonly item: I;
 	readonly resolve: (result: O) => void;
@@ -18,14 +25,17 @@ export interface BatcherOptions {
 
 /**
  * Lets callers that wait at the same time share one piece of work, such as a transaction: whatever waits when a place
- * is free is handled as one group. `handle` answers for each item in its order; if it throws, the whole group fails.
+ * is free is handled as one group. `handle` answers for each item in its order; if it throws, the whole group fails. A
+ * group that hangs holds up no other.
  */
 export class Batcher<I, O> {
 	readonly #handle: (items: readonly I[]) => Promise<readonly O[]>;
 	readonly #options: BatcherOptions;
 	#waiting: Waiting<I, O>[] = [];
+	/** groups that have a place */
 	#active = 0;
-	/** items of the groups at work */
+	#slow = 0;
+	/** items of the groups that have a place */
 	#inHand = 0;
 	#scheduled = false;
 	#idle: (() => void)[] = [];
@@ -35,9 +45,9 @@ export class Batcher<I, O> {
 		this.#handle = handle;
 	}
 
-	/** How many items wait, and how many groups of them are being handled. */
+	/** How many items wait, and how many groups of them are at work; 0 where nothing is. */
 	get size(): number {
-		return this.#waiting.length + this.#active;
+		return this.#waiting.length + this.#active + this.#slow;
 	}
 
 	add(item: I): Promise<O> {
@@ -72,15 +82,37 @@ export class Batcher<I, O> {
 	#begin(): void {
 		while (this.#waiting.length > 0 && this.#active < this.#options.inFlight && this.#isWorthwhile()) {
 			const group = this.#waiting.splice(0, this.#share());
-			this.#active += 1;
-			this.#inHand += group.length;
+			const leave = this.#enter(group.length);
 			void this.#run(group).finally(() => {
-				this.#active -= 1;
-				this.#inHand -= group.length;
+				leave();
 				this.#begin();
 				if (this.size === 0) for (const resolve of this.#idle.splice(0)) resolve();
 			});
 		}
+	}
+
+	/** Takes a place, and answers how to give it back; it is given back before that where the group takes long. */
+	#enter(items: number): () => void {
+		this.#active += 1;
+		this.#inHand += items;
+		const giveBack = (): void => {
+			this.#active -= 1;
+			this.#inHand -= items;
+		};
+		let isSlow = false;
+		const timer = setInterval(() => {
+			if (this.#slow === MOST_SLOW) return;
+			clearInterval(timer);
+			isSlow = true;
+			this.#slow += 1;
+			giveBack();
+			this.#begin();
+		}, SLOW);
+		return () => {
+			clearInterval(timer);
+			if (isSlow) this.#slow -= 1;
+			else giveBack();
+		};
 	}
 
 	#isWorthwhile(): boolean {

@@ -1,12 +1,15 @@
+import { performance } from 'node:perf_hooks';
 import pg from 'pg';
 import type { Moment, Order } from '../domain/order.ts';
-import type { Delivery, Failure } from './brokers/carrier.ts';
+import { type Duration, MINUTE } from '../domain/time.ts';
+import { type Delivery, type Failure, MOST_ATTEMPTS } from './brokers/carrier.ts';
 import type { TransactionName } from './crash-points.ts';
-import { type Database, isTransient } from './database/database.ts';
+import { type Database, isTransient, type Transaction } from './database/database.ts';
 import { insertInbox } from './database/messages-store.ts';
-import { type OnStored, UnitOfWork } from './database/unit-of-work.ts';
+import { type Free, type OnStored, UnitOfWork } from './database/unit-of-work.ts';
 import { traceOf } from './envelope.ts';
 import { isNew, sentence } from './errors.ts';
+import { IMPATIENT, isNobodysFault, isTimeOut, limited } from './impatience.ts';
 import { isolate } from './isolate.ts';
 import type { Log } from './loop.ts';
 
@@ -24,14 +27,33 @@ interface Understood {
 	readonly traceparent: string | null;
 }
 
+/** How a batch is handled: by whom, and what each message asks. */
+interface Handling<R> {
+	readonly transaction: TransactionName;
+	readonly consumer: string;
+	readonly decide: Decide<R>;
+	readonly results: R[];
+	readonly failures: Failure[];
+}
+
+/** How long after an order was found in other hands no batch waits for such a one. */
+const CAUTION: Duration = MINUTE;
+/** The most messages that are remembered for having been in a batch that took too long. */
+const MOST_SUSPECTS = 5_000;
+const NONE: ReadonlySet<string> = new Set();
+
 /**
  * Handles messages once for each consumer: inbox rows, changed orders and new messages are one transaction. A message
- * that cannot be handled is set aside alone. What was handled before has no effect and is no failure.
+ * that cannot be handled is set aside alone, and so is one whose statements take too long, or whose order somebody else
+ * holds. What was handled before has no effect and is no failure.
  */
 export class Inbox {
 	readonly #database: Database;
 	readonly #onStored: OnStored;
 	readonly #log: Log;
+	/** messages of batches that took too long; they are handled apart */
+	readonly #suspects = new Set<string>();
+	#cautiousUntil = Number.NEGATIVE_INFINITY;
 
 	constructor(database: Database, onStored: OnStored, log: Log) {
 		this.#database = database;
@@ -45,20 +67,75 @@ export class Inbox {
 		deliveries: readonly Delivery[],
 		decide: Decide<R>,
 	): Promise<Handled<R>> {
-		const results: R[] = [];
-		const failures: Failure[] = [];
-		await isolate(
-			understand(deliveries, failures),
-			async (group) => {
-				results.push(...(await this.#handleGroup(transaction, consumer, group, decide)));
-			},
-			({ delivery }, error) => {
-				failures.push({ id: delivery.id, error: sentence(error) });
-				this.#tell(consumer, error);
-			},
-			isTransient,
+		const handling: Handling<R> = { transaction, consumer, decide, results: [], failures: [] };
+		const understood = understand(deliveries, handling.failures);
+		const isSuspect = ({ delivery }: Understood): boolean => this.#suspects.has(delivery.id);
+		const { suspects = [], others = [] } = Object.groupBy(understood, (one) =>
+			isSuspect(one) ? 'suspects' : 'others',
 		);
-		return { results, failures };
+		if (others.length > 0) await this.#handleAll(handling, others);
+		if (suspects.length > 0) await this.#handleSuspects(handling, suspects);
+		return handling;
+	}
+
+	/** Where nothing can be handled it throws; once something was, the rest comes later. */
+	async #handleAll<R>(handling: Handling<R>, messages: readonly Understood[]): Promise<void> {
+		const rest = new Set(messages);
+		const { failures, consumer } = handling;
+		try {
+			await isolate(
+				messages,
+				async (group) => {
+					await this.#handleGroup(handling, group, false);
+					for (const message of group) rest.delete(message);
+				},
+				(message, error) => {
+					rest.delete(message);
+					failures.push({ id: message.delivery.id, error: sentence(error) });
+					this.#tell(consumer, error);
+				},
+				isTransient,
+			);
+		} catch (error) {
+			if (isTimeOut(error)) this.#suspect(rest);
+			if (rest.size === messages.length) throw error;
+			for (const { delivery } of rest) this.#putOff(handling, delivery, sentence(error));
+		}
+	}
+
+	/** One of them may make every statement take too long that it is part of: it fails alone then. */
+	async #handleSuspects<R>(handling: Handling<R>, suspects: readonly Understood[]): Promise<void> {
+		const rest = new Set(suspects);
+		try {
+			await isolate(
+				suspects,
+				limited(async (group) => {
+					await this.#handleGroup(handling, group, true);
+					for (const message of group) {
+						rest.delete(message);
+						this.#suspects.delete(message.delivery.id);
+					}
+				}),
+				(message, error) => {
+					rest.delete(message);
+					handling.failures.push({ id: message.delivery.id, error: sentence(error) });
+				},
+				isNobodysFault,
+			);
+		} catch (error) {
+			for (const { delivery } of rest) this.#putOff(handling, delivery, sentence(error));
+		}
+	}
+
+	#suspect(messages: Iterable<Understood>): void {
+		if (this.#suspects.size > MOST_SUSPECTS) this.#suspects.clear();
+		for (const { delivery } of messages) this.#suspects.add(delivery.id);
+	}
+
+	/** For a message that is not to blame: it comes again, and at its last attempt it is left to the sweeper. */
+	#putOff({ consumer, failures }: Handling<unknown>, { id, type, key, attempt }: Delivery, reason: string): void {
+		if (attempt < MOST_ATTEMPTS) failures.push({ id, error: reason });
+		else this.#log.warn(`${consumer} leaves order ${key} to the sweeper, ${type} ${id} has come in vain: ${reason}`);
 	}
 
 	/** A decision that threw may be a mistake of ours; what the database refuses says all in its message. */
@@ -67,33 +144,59 @@ export class Inbox {
 		this.#log.error(`${consumer} cannot handle a message: ${error.message}`, error);
 	}
 
-	#handleGroup<R>(
-		transaction: TransactionName,
-		consumer: string,
-		group: readonly Understood[],
-		decide: Decide<R>,
-	): Promise<R[]> {
-		return this.#database.transaction(transaction, async (tx) => {
-			const results: R[] = [];
+	async #handleGroup<R>(handling: Handling<R>, group: readonly Understood[], impatient: boolean): Promise<void> {
+		const { transaction, consumer, decide } = handling;
+		let tries = 0;
+		const { results, busy } = await this.#database.transaction(transaction, async (tx) => {
+			tries += 1; // who waited in vain for an order, or for one that waited for us, waits for none any more
+			const cautious = impatient || tries > 1 || performance.now() < this.#cautiousUntil;
+			if (impatient) await tx.query(IMPATIENT);
 			const work = new UnitOfWork(tx, this.#onStored);
-			const deliveries = group.map(({ delivery }) => delivery);
-			const [fresh, orders] = await Promise.all([
-				insertInbox(tx, consumer, deliveries),
-				work.lock(deliveries.map(({ key }) => key)),
-			]);
-			const messages = group.filter(({ delivery }) => fresh.has(delivery.id));
-			for (const { delivery, traceparent } of messages) {
-				const order = orders.get(delivery.key);
+			const take = cautious ? takeFree : takeAll;
+			const taken = await take(tx, work, consumer, group);
+			const results: R[] = [];
+			for (const { delivery, traceparent } of group) {
+				if (!taken.fresh.has(delivery.id)) continue;
+				const order = taken.orders.get(delivery.key);
 				if (order === undefined) throw new Error(`no order ${delivery.key}`);
 				work.trace(delivery.key, traceparent);
 				const result = decide(order, delivery, work.moment);
 				if (result !== null) results.push(result);
 			}
 			work.save();
-			return results;
+			return { results, busy: taken.busy };
 		});
+		handling.results.push(...results);
+		if (busy.size === 0) return;
+		this.#cautiousUntil = performance.now() + CAUTION;
+		for (const { delivery } of group)
+			if (busy.has(delivery.key)) this.#putOff(handling, delivery, 'somebody else holds the order');
 	}
 }
+
+interface Taken extends Free {
+	/** the ids of the messages that were not handled before */
+	readonly fresh: ReadonlySet<string>;
+}
+
+type Take = (tx: Transaction, work: UnitOfWork, consumer: string, group: readonly Understood[]) => Promise<Taken>;
+
+/** Waits for orders that others have locked. One round trip. */
+const takeAll: Take = async (tx, work, consumer, group) => {
+	const deliveries = group.map(({ delivery }) => delivery);
+	const [fresh, orders] = await Promise.all([
+		insertInbox(tx, consumer, deliveries),
+		work.lock(deliveries.map(({ key }) => key)),
+	]);
+	return { fresh, orders, busy: NONE };
+};
+
+/** Leaves out orders that others have locked, and their messages. */
+const takeFree: Take = async (tx, work, consumer, group) => {
+	const { orders, busy } = await work.lockFree(group.map(({ delivery }) => delivery.key));
+	const free = group.filter(({ delivery }) => !busy.has(delivery.key)).map(({ delivery }) => delivery);
+	return { fresh: free.length > 0 ? await insertInbox(tx, consumer, free) : NONE, orders, busy };
+};
 
 const UUID = /^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$/;
 

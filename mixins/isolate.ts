@@ -1,5 +1,8 @@
+/** What fails is handled again in so many parts; more make fewer steps, each of which may take as long as a time-out. */
+const PARTS = 8;
+
 /**
- * Handles a group; where that fails, handles its halves, and so on, until what fails stands alone and is given to
+ * Handles a group; where that fails, handles its parts, and so on, until what fails stands alone and is given to
  * `setAside`. The others are handled all the same. An error that is nobody's fault (`isTransient`) is thrown on.
  */
 export async function isolate<T>(
@@ -18,8 +21,8 @@ export async function isolate<T>(
 			setAside(first, error);
 			return;
 		}
-		const middle = Math.ceil(items.length / 2);
-		await isolate(items.slice(0, middle), handle, setAside, isTransient);
-		await isolate(items.slice(middle), handle, setAside, isTransient);
+		const size = Math.ceil(items.length / PARTS);
+		for (let from = 0; from < items.length; from += size)
+			await isolate(items.slice(from, from + size), handle, setAside, isTransient);
 	}
 }

@@ -59,6 +59,20 @@ export function lookingBack(name: string, log: Log, look: () => Promise<boolean>
 	return new Loop(`${name}, looking back`, log, async () => {
 		const began = performance.now();
 		if (await look()) wake();
-		return Math.min(LONGEST_LOOK_BACK, Math.max(LOOK_BACK_EVERY, REST * (performance.now() - began)));
+		return restAfter(performance.now() - began);
 	});
 }
+
+/** The same for who looks in a loop already: does it where it is time, else nothing. */
+export function nowAndThen(look: () => Promise<unknown>): () => Promise<void> {
+	let next = Number.NEGATIVE_INFINITY;
+	return async () => {
+		const began = performance.now();
+		if (began < next) return;
+		await look();
+		const ended = performance.now();
+		next = ended + restAfter(ended - began);
+	};
+}
+
+const restAfter = (took: Duration): Duration => Math.min(LONGEST_LOOK_BACK, Math.max(LOOK_BACK_EVERY, REST * took));

@@ -45,6 +45,7 @@ export class Metrics {
 	readonly #failed: Counter<'group'>;
 	readonly #dead: Counter<'group'>;
 	readonly #swept: Counter;
+	readonly #notSwept: Counter;
 
 	/** `log` is told why a figure is missing. */
 	constructor(log?: Log) {
@@ -118,6 +119,11 @@ export class Metrics {
 			help: 'Orders that had waited longer than they should.',
 			registers,
 		});
+		this.#notSwept = new Counter({
+			name: 'sweeper_failures_total',
+			help: 'Times that an order could not be saved by the sweeper; it is looked at again, ever more rarely.',
+			registers,
+		});
 	}
 
 	/** `status`: 0 where the client did not wait for the answer. */
@@ -154,6 +160,11 @@ export class Metrics {
 
 	swept(found: number): void {
 		this.#swept.inc(found);
+	}
+
+	/** So many orders could not be saved by the sweeper. */
+	notSwept(failed: number): void {
+		this.#notSwept.inc(failed);
 	}
 
 	/** A message of a consumer group was set aside, by its carrier. */

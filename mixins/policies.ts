@@ -3,6 +3,7 @@ import { type BrokerOptions, Errors } from 'moleculer';
 import { SECOND } from '../domain/time.ts';
 
 const TOO_LATE = 'CALL_TOO_LATE';
+const BUSY = 'BUSY';
 
 /** What Moleculer's errors, and ours that came from another node, say of themselves. */
 interface CallError {
@@ -17,12 +18,13 @@ const isCallError = (error: unknown): error is CallError => typeof error === 'ob
 
 /**
  * Whether an error speaks against the node that was called, so that others should be asked for a while: it did not
- * answer, it went away, or it said that it cannot work now. A refusal, a bug, a broker that is away or slow does not.
+ * answer, it went away, or it said that it cannot work now. A refusal, a bug, a broker that is away or slow does not,
+ * nor one order that too many want to change.
  */
 export function isNodeFailure(error: unknown): boolean {
 	if (!isCallError(error)) return false;
 	if (error.type === 'REQUEST_TIMEOUT' || error.type === 'REQUEST_REJECTED') return true;
-	return error.code === 503 && error.nodeID !== undefined && error.type !== TOO_LATE;
+	return error.code === 503 && error.nodeID !== undefined && error.type !== TOO_LATE && error.type !== BUSY;
 }
 
 /** Whether a read may be asked of another node at once. Not after a time-out: the caller has waited long enough. */
@@ -54,6 +56,13 @@ export const isRead = (action: { readonly retryPolicy?: { readonly enabled?: boo
 export class CallTooLate extends Errors.MoleculerError {
 	constructor() {
 		super('The call came too late to be begun.', 503, TOO_LATE);
+	}
+}
+
+/** Too many work on what was asked for; on anything else this node can work. Nothing was done. */
+export class Busy extends Errors.MoleculerError {
+	constructor(message: string) {
+		super(message, 503, BUSY);
 	}
 }
 

@@ -4,6 +4,8 @@ import type { Refusal } from '../domain/errors.ts';
 import type { Moment, Order } from '../domain/order.ts';
 import type { OrderStatus } from '../domain/order-record.ts';
 import type { Result } from '../domain/result.ts';
+import { type Instant, SECOND } from '../domain/time.ts';
+import type { Transaction } from '../mixins/database/database.ts';
 import type { Models, OrderRow } from '../mixins/database/models.ts';
 import { type Reads, reading, readMixin } from '../mixins/database/read-adapter.ts';
 import { UnitOfWork } from '../mixins/database/unit-of-work.ts';
@@ -12,8 +14,9 @@ import { cursorOfId, cursorOfSequence, idOfCursor, sequenceOfCursor } from '../m
 import { Intake } from '../mixins/intake.ts';
 import { OrderWatch } from '../mixins/order-watch.ts';
 import type { Platform } from '../mixins/platform.ts';
-import { CallTooLate, READ_POLICY } from '../mixins/policies.ts';
+import { Busy, CallTooLate, READ_POLICY } from '../mixins/policies.ts';
 import { isInTime } from '../mixins/transporters/once-in-time.ts';
+import { Turns } from '../mixins/turns.ts';
 import { callerOf, isAdmin, type Meta, maySee } from './orders/caller.ts';
 import { readNewOrder } from './orders/new-order.ts';
 import { type OrderDto, orderToDto, rowToDto, viewToDto } from './orders/order-dto.ts';
@@ -37,10 +40,21 @@ interface Self extends Service {
 
 type IdContext = Context<{ id: string }, Meta>;
 
+/** How many commands of one order wait in a process, and how long each. */
+const TURNS = { most: 250, patience: 5 * SECOND };
+
+/** What became of a command, and the database's clock as it was decided. */
+interface Decided {
+	readonly order: Order;
+	readonly result: Result<void, Refusal>;
+	readonly now: Instant;
+}
+
 /** Creates, reads, and takes the buyer's word: cancel, hold, resume. */
 export function ordersService(platform: Platform, models: Models): ServiceSchema {
 	const { database, settings, stored } = platform;
 	const intake = new Intake<OrderDto>(database, stored);
+	const turns = new Turns({ ...TURNS, refusal: () => new Busy('Too many want to change this order.') });
 
 	const watch = new OrderWatch(database, platform.log('orders'));
 	const hint = (orderIds: readonly string[]): void => watch.hint(orderIds);
@@ -68,22 +82,30 @@ export function ordersService(platform: Platform, models: Models): ServiceSchema
 		return null;
 	}
 
-	/** One command on one order: lock, decide, save. */
+	/** One command on one order: lock, decide, save. Commands of one order take one connection, however many they are. */
 	async function change(
 		ctx: IdContext,
 		command: (order: Order, moment: Moment) => Result<void, Refusal>,
 	): Promise<OrderDto> {
 		const caller = callerOf(ctx.meta);
 		const { id } = ctx.params;
-		const { order, result, now } = await database.transaction('orders.change', async (tx) => {
+		let tries = 0;
+		const decide = async (tx: Transaction): Promise<Decided> => {
 			const work = new UnitOfWork(tx, stored);
-			const found = (await work.lock([id])).get(id);
+			tries += 1;
+			const { orders, busy } = await work.lockSoon([id], tries === 1);
+			if (busy.has(id)) throw new Busy('Somebody else works on this order.');
+			const found = orders.get(id);
 			if (!isInTime(ctx)) throw new CallTooLate(); // here, after all that waits but the commit
 			if (found === undefined || !maySee(caller, found.record.owner)) throw notFound();
 			work.trace(id, ctx.meta.traceparent ?? null);
 			const outcome = command(found, work.moment);
 			work.save();
 			return { order: found, result: outcome, now: work.moment.now };
+		};
+		const { order, result, now } = await turns.take(id, async () => {
+			if (!isInTime(ctx)) throw new CallTooLate();
+			return database.transaction('orders.change', decide);
 		});
 		ctx.meta.$responseHeaders = { Date: dateOf(now) };
 		if (!result.ok) throw new Errors.MoleculerClientError(result.error.message, 409, result.error.code);

@@ -8,6 +8,7 @@ import { inDueTime } from '../mixins/in-due-time.ts';
 import { Inbox } from '../mixins/inbox.ts';
 import { intentHandler } from '../mixins/intents.ts';
 import { Loop } from '../mixins/loop.ts';
+import { nowAndThen } from '../mixins/low-water.ts';
 import type { Platform } from '../mixins/platform.ts';
 import { paymentCalls } from './settlement/payment-calls.ts';
 import { SWEEP_EVERY, Sweeper } from './settlement/sweeper.ts';
@@ -26,7 +27,9 @@ export function settlementService(platform: Platform): ServiceSchema {
 	const calls = paymentCalls(platform, log);
 	let lastBehind = Number.NEGATIVE_INFINITY;
 	const sweeper = new Sweeper(platform, calls, log, () => performance.now() - lastBehind < BEHIND_FOR);
+	const lookBack = nowAndThen(() => sweeper.lookBack());
 	const sweeping = new Loop('sweeper', log, async () => {
+		await lookBack();
 		const { found } = await sweeper.sweep();
 		return found > 0 ? 0 : SWEEP_EVERY;
 	});

@@ -46,9 +46,13 @@ export function shippingService(platform: Platform): ServiceSchema {
 	});
 
 	function store(group: readonly Done<HandOverCall, HandOverOutcome>[]): Promise<void> {
+		let tries = 0;
 		return database.transaction('shipping.outcome', async (tx) => {
 			const work = new UnitOfWork(tx, stored);
-			const orders = await work.lock(group.map(({ call }) => call.orderId));
+			tries += 1;
+			const ids = group.map(({ call }) => call.orderId);
+			const { orders, busy } = await work.lockSoon(ids, tries === 1);
+			for (const id of busy) log.warn(`an outcome of order ${id} is forgotten, and asked for again: somebody holds it`);
 			for (const { call, outcome } of group) orders.get(call.orderId)?.handedOver(call.attempt, outcome, work.moment);
 			work.save();
 		});

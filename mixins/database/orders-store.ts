@@ -1,5 +1,4 @@
 import type { Order } from '../../domain/order.ts';
-import type { OrderRecord, OrderStatus } from '../../domain/order-record.ts';
 import type { OpenOperation, Payment, PaymentOperation, PaymentStatus } from '../../domain/payment.ts';
 import type { Shipment } from '../../domain/shipment.ts';
 import type { Instant } from '../../domain/time.ts';
@@ -7,91 +6,6 @@ import { plainArray, textArray } from './arrays.ts';
 import type { Transaction } from './database.ts';
 import { instant, instants, NOW } from './instants.ts';
 import type { Statement } from './statement.ts';
-
-interface OrderRow {
-	id: string;
-	owner: string;
-	product_name: string;
-	amount: bigint;
-	currency: string;
-	payment_method: string;
-	cancellation_window: number;
-	status: OrderStatus;
-	created_at: Instant;
-	pending_until: Instant;
-	held_at: Instant | null;
-	hold_expires_at: Instant | null;
-	pauses: number;
-	confirmed_at: Instant | null;
-	cancelled_at: Instant | null;
-	shipped_at: Instant | null;
-	failed_at: Instant | null;
-	failure_reason: string | null;
-	sequence: number;
-	sweep_at: Instant | null;
-	sweeps: number;
-	traceparent: string | null;
-}
-
-const ORDER_COLUMNS = `id, owner, product_name, amount, currency, payment_method, cancellation_window, status,
-	${['created_at', 'pending_until', 'held_at', 'hold_expires_at', 'confirmed_at', 'cancelled_at', 'shipped_at', 'failed_at'].map((column) => instant(column)).join(', ')},
-	failure_reason, sequence, ${instant('sweep_at')}, sweeps, pauses, traceparent`;
-
-/** An order as it is stored, with the trace of the request that placed it. */
-export interface StoredOrder {
-	readonly record: OrderRecord;
-	readonly traceparent: string | null;
-}
-
-const toStored = (row: OrderRow): StoredOrder => ({ record: toRecord(row), traceparent: row.traceparent });
-
-const toRecord = (row: OrderRow): OrderRecord => ({
-	id: row.id,
-	owner: row.owner,
-	productName: row.product_name,
-	amount: { minor: row.amount, currency: row.currency },
-	paymentMethod: row.payment_method,
-	cancellationWindow: row.cancellation_window,
-	status: row.status,
-	createdAt: row.created_at,
-	pendingUntil: row.pending_until,
-	heldAt: row.held_at,
-	holdExpiresAt: row.hold_expires_at,
-	pauses: row.pauses,
-	confirmedAt: row.confirmed_at,
-	cancelledAt: row.cancelled_at,
-	shippedAt: row.shipped_at,
-	failedAt: row.failed_at,
-	failureReason: row.failure_reason,
-	sequence: row.sequence,
-	sweepAt: row.sweep_at,
-	sweeps: row.sweeps,
-});
-
-/** Locks orders, always in the order of their ids. Nothing is joined: after a wait a joined row would be the old one. */
-export async function lockOrders(tx: Transaction, ids: readonly string[]): Promise<StoredOrder[]> {
-	const rows = await tx.query<OrderRow>({
-		name: 'lock-orders',
-		text: `SELECT ${ORDER_COLUMNS} FROM orders WHERE id = ANY($1::uuid[]) ORDER BY id FOR UPDATE`,
-		values: [plainArray([...ids].sort())],
-	});
-	return rows.map(toStored);
-}
-
-/** Locks orders that have waited too long, the longest first; passes over those that somebody works on. */
-export async function lockOverdueOrders(
-	tx: Transaction,
-	most: number,
-	which: 'all' | 'not pending',
-): Promise<StoredOrder[]> {
-	const rows = await tx.query<OrderRow>({
-		name: 'lock-overdue-orders',
-		text: `SELECT ${ORDER_COLUMNS} FROM orders WHERE sweep_at <= statement_timestamp() AND status <> $2
-			ORDER BY sweep_at LIMIT $1 FOR UPDATE SKIP LOCKED`,
-		values: [most, which === 'all' ? '' : 'Pending'],
-	});
-	return rows.map(toStored);
-}
 
 export const CLOCK: Statement = {
 	name: 'clock',

@@ -9,14 +9,19 @@ import { newId } from '../ids.ts';
 import type { Transaction } from './database.ts';
 import { insertEvents, insertOutbox, type Traced } from './messages-store.ts';
 import {
+	existingOrders,
+	lockFreeOrders,
+	lockOrders,
+	lockOverdueOrders,
+	type Overdue,
+	type StoredOrder,
+} from './orders-locking.ts';
+import {
 	CLOCK,
 	type ClockAndPayments,
 	insertOrders,
 	insertPayments,
-	lockOrders,
-	lockOverdueOrders,
 	readClockAndPayments,
-	type StoredOrder,
 	storeShipments,
 	updateOrders,
 	updatePayments,
@@ -31,6 +36,14 @@ interface Loaded {
 	readonly hasPayment: boolean;
 	readonly shipment: Shipment | null;
 }
+
+/** Orders that were locked, and the ids of those that are in somebody else's hands. */
+export interface Free {
+	readonly orders: ReadonlyMap<string, Order>;
+	readonly busy: ReadonlySet<string>;
+}
+
+const NONE: ReadonlySet<string> = new Set();
 
 /** Called after a commit that left something to send, with what was raised. */
 export type OnStored = (raised: readonly Raised[]) => void;
@@ -76,9 +89,26 @@ export class UnitOfWork {
 		return this.#load(stored, rest);
 	}
 
+	/** The same without waiting: with the orders come the ids of those that somebody else holds. */
+	async lockFree(ids: Iterable<string>): Promise<Free> {
+		const wanted = [...new Set(ids)];
+		const [stored, rest] = await Promise.all([
+			lockFreeOrders(this.#tx, wanted),
+			readClockAndPayments(this.#tx, wanted),
+		]);
+		const orders = this.#load(stored, rest);
+		const missing = wanted.filter((id) => !orders.has(id));
+		return { orders, busy: missing.length > 0 ? await existingOrders(this.#tx, missing) : NONE };
+	}
+
+	/** Waits for orders that others hold, or does without them: for a transaction that has waited in vain before. */
+	async lockSoon(ids: Iterable<string>, waits: boolean): Promise<Free> {
+		return waits ? { orders: await this.lock(ids), busy: NONE } : this.lockFree(ids);
+	}
+
 	/** The same for orders that have waited too long; those that are locked are passed over. */
-	async lockOverdue(most: number, which: 'all' | 'not pending'): Promise<ReadonlyMap<string, Order>> {
-		const stored = await lockOverdueOrders(this.#tx, most, which);
+	async lockOverdue(overdue: Overdue): Promise<ReadonlyMap<string, Order>> {
+		const stored = await lockOverdueOrders(this.#tx, overdue);
 		const ids = stored.map(({ record }) => record.id);
 		return this.#load(stored, await readClockAndPayments(this.#tx, ids));
 	}

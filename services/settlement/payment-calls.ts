@@ -48,9 +48,13 @@ export function paymentCalls(platform: Platform, log: Log): PaymentCalls {
 
 	/** Stores outcomes, and starts in the same transaction what each order's state asks for now. */
 	function store(group: readonly Done<PaymentCall, ProviderOutcome>[]): Promise<PaymentCall[]> {
+		let tries = 0;
 		return database.transaction('settlement.outcome', async (tx) => {
 			const work = new UnitOfWork(tx, stored);
-			const orders = await work.lock(group.map(({ call }) => call.orderId));
+			tries += 1;
+			const ids = group.map(({ call }) => call.orderId);
+			const { orders, busy } = await work.lockSoon(ids, tries === 1);
+			for (const id of busy) log.warn(`an outcome of order ${id} is forgotten, and asked for again: somebody holds it`);
 			const calls: PaymentCall[] = [];
 			for (const { call, outcome } of group) {
 				const order = orders.get(call.orderId);

@@ -1,16 +1,30 @@
 import type { Order, PaymentCall } from '../../domain/order.ts';
-import { type Duration, SECOND } from '../../domain/time.ts';
+import { type Duration, type Instant, SECOND } from '../../domain/time.ts';
 import { stamp } from '../../mixins/calls.ts';
+import type { Transaction } from '../../mixins/database/database.ts';
+import { firstLookBefore } from '../../mixins/database/orders-locking.ts';
 import { UnitOfWork } from '../../mixins/database/unit-of-work.ts';
-import { tell } from '../../mixins/errors.ts';
+import { sentence, tell } from '../../mixins/errors.ts';
+import { IMPATIENT, isNobodysFault, limited } from '../../mixins/impatience.ts';
+import { isolate } from '../../mixins/isolate.ts';
 import type { Log } from '../../mixins/loop.ts';
+import { LowWater } from '../../mixins/low-water.ts';
 import type { Platform } from '../../mixins/platform.ts';
+import { Avoided } from './avoided.ts';
 import type { PaymentCalls } from './payment-calls.ts';
 
 /** The most orders in one look. */
 const BATCH = 200;
 /** How often it looks. */
 export const SWEEP_EVERY: Duration = SECOND;
+
+/** What the transactions of one look have done. */
+interface Done {
+	found: number;
+	readonly calls: PaymentCall[];
+}
+
+type Lock = (tx: Transaction, work: UnitOfWork) => Promise<ReadonlyMap<string, Order>>;
 
 export interface Swept {
 	/** orders that had waited too long */
@@ -25,6 +39,8 @@ export class Sweeper {
 	readonly #calls: PaymentCalls;
 	readonly #log: Log;
 	readonly #carrierIsBehind: () => boolean;
+	readonly #lowWater = new LowWater<Instant>(Number.NEGATIVE_INFINITY);
+	readonly #avoided = new Avoided();
 
 	/** `carrierIsBehind` tells that the carrier works off a backlog: due orders are left to it then. */
 	constructor(platform: Platform, calls: PaymentCalls, log: Log, carrierIsBehind: () => boolean) {
@@ -34,30 +50,97 @@ export class Sweeper {
 		this.#carrierIsBehind = carrierIsBehind;
 	}
 
-	/** One look, at most one batch. */
+	/** One look, at most one batch. An order that cannot be saved is looked for then, and harms no other. */
 	async sweep(): Promise<Swept> {
-		const { database, metrics, stored } = this.#platform;
 		const slots = this.#calls.slots.tryTake(BATCH);
 		const since = stamp();
-		let calls: PaymentCall[] = [];
+		const done: Done = { found: 0, calls: [] };
 		try {
-			const swept = await database.transaction('settlement.sweep', async (tx) => {
-				const work = new UnitOfWork(tx, stored);
-				const orders = await work.lockOverdue(BATCH, this.#carrierIsBehind() ? 'not pending' : 'all');
-				const started: PaymentCall[] = [];
-				let found = 0;
-				for (const [id, order] of orders) if (this.#tend(work, id, order, started, slots)) found += 1;
-				work.save();
-				return { found, started };
-			});
-			calls = swept.started;
-			metrics.swept(swept.found);
-			if (swept.found > 0) this.#log.debug(`${swept.found} orders had waited too long`);
-			return { found: swept.found, calls: calls.length };
+			await this.#sweepAll(done, slots);
 		} finally {
-			this.#calls.slots.give(slots - calls.length);
-			for (const call of calls) this.#calls.start(call, since);
+			this.#calls.slots.give(slots - done.calls.length);
+			for (const call of done.calls) this.#calls.start(call, since);
 		}
+		this.#platform.metrics.swept(done.found);
+		if (done.found > 0) this.#log.debug(`${done.found} orders had waited too long`);
+		return { found: done.found, calls: done.calls.length };
+	}
+
+	/** True if an order's look stands before where `sweep` begins; it begins there now. */
+	async lookBack(): Promise<boolean> {
+		const [row] = await this.#platform.database.query<{ look: Instant }>(firstLookBefore(this.#lowWater.place));
+		if (row !== undefined) this.#lowWater.lower(row.look - 1); // it was rounded
+		return row !== undefined;
+	}
+
+	async #sweepAll(done: Done, slots: number): Promise<void> {
+		const which = this.#carrierIsBehind() ? 'not pending' : 'all';
+		const overdue = { most: BATCH, which, from: this.#lowWater.place, except: this.#avoided.now } as const;
+		let ids: string[] = [];
+		try {
+			const now = await this.#tendTo(done, slots, async (_tx, work) => {
+				const orders = await work.lockOverdue(overdue);
+				ids = [...orders.keys()];
+				return orders;
+			});
+			// All that was due was seen, unless orders were left out.
+			if (ids.length < BATCH && which === 'all' && overdue.except.length === 0) this.#lowWater.reached(now, false);
+		} catch (error) {
+			if (ids.length === 0 || isNobodysFault(error)) throw error;
+			await this.#sweepApart(done, slots, ids);
+		}
+	}
+
+	async #sweepApart(done: Done, slots: number, ids: readonly string[]): Promise<void> {
+		const failed: string[] = [];
+		await isolate(
+			ids,
+			limited(async (group) => {
+				await this.#tendTo(done, slots, async (tx, work) => {
+					await tx.query(IMPATIENT);
+					return (await work.lockFree(group)).orders;
+				});
+			}),
+			(id, error) => {
+				tell(this.#log, 'error', `order ${id} could not be saved by the sweeper`, error);
+				failed.push(id);
+			},
+			isNobodysFault,
+		).finally(() => this.#platform.metrics.notSwept(failed.length));
+		for (const id of failed) await this.#moveOn(id);
+	}
+
+	/** Its next look moves on alone; where not even that can be saved, this process leaves it alone for as long. */
+	async #moveOn(id: string): Promise<void> {
+		this.#avoided.add(id);
+		await this.#platform.database
+			.transaction('settlement.sweep', async (tx) => {
+				await tx.query(IMPATIENT);
+				const work = new UnitOfWork(tx, this.#platform.stored);
+				const { orders } = await work.lockFree([id]);
+				orders.get(id)?.found(work.moment.now);
+				work.save();
+			})
+			.catch((error: unknown) =>
+				this.#log.debug(`order ${id}: its next look could not be moved on: ${sentence(error)}`),
+			);
+	}
+
+	/** One transaction for these orders; answers its clock. */
+	async #tendTo(done: Done, slots: number, lock: Lock): Promise<Instant> {
+		const { database, stored } = this.#platform;
+		const swept = await database.transaction('settlement.sweep', async (tx) => {
+			const work = new UnitOfWork(tx, stored);
+			const started: PaymentCall[] = [];
+			let found = 0;
+			for (const [id, order] of await lock(tx, work))
+				if (this.#tend(work, id, order, started, slots - done.calls.length)) found += 1;
+			work.save();
+			return { found, started, now: work.moment.now };
+		});
+		done.found += swept.found;
+		done.calls.push(...swept.started);
+		return swept.now;
 	}
 
 	/** An order whose handling fails harms no other; its next look moves on all the same. */

@@ -84,7 +84,11 @@ const sweep =
 		const taker = slotOf(move);
 		const who = taker ?? (hasSlot ? idleSlot(move.before, 's') : undefined) ?? `spare ${spare}`;
 		const slot = await world.slot(who);
-		const begin = (): Promise<unknown> => slot.sweeper(hasSlot).sweep();
+		const begin = async (): Promise<unknown> => {
+			const sweeper = slot.sweeper(hasSlot);
+			await sweeper.lookBack(); // time has passed by taking the orders' moments back
+			return sweeper.sweep();
+		};
 		return {
 			who,
 			transaction: { name: 'settlement.sweep', database: slot.database },

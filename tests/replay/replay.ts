@@ -108,8 +108,10 @@ class Replay {
 		const other = await deedOf(this.#world, next, 2);
 		// A sweeper that finds nothing locks nothing.
 		if (move.name === 'SweepInVain') return undefined;
-		const isFree = other.who !== deed.who || other.who === 'buyer';
-		return isFree && other.transaction !== undefined && !other.passesOver && !other.waits ? other : undefined;
+		// Commands of one order go one after the other in a process, so those of the buyer never overlap.
+		return other.who !== deed.who && other.transaction !== undefined && !other.passesOver && !other.waits
+			? other
+			: undefined;
 	}
 
 	/** Both transactions are open at once; the second one must wait for the order's lock, and decide by what it finds then. */

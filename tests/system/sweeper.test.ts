@@ -1,4 +1,4 @@
-import { afterAll, beforeAll, expect, it } from '@jest/globals';
+import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import { MINUTE } from '../../domain/time.ts';
 import type { Application } from '../../moleculer.config.ts';
 import type { OrderDto } from '../../services/orders/order-dto.ts';
@@ -45,4 +45,62 @@ it('leaves due orders to a carrier that works off a backlog, but nothing else', 
 	expect((await sweeper.sweep()).found).toBe(1);
 	expect(await statusOf(due?.id)).toBe('Confirmed');
 	await calls.idle(MINUTE);
+});
+
+describe('an order that cannot be saved', () => {
+	const create = { productName: 'Tea', amount: 1, cancellationWindow: '10m' };
+	const log = memoryLog();
+	let sweeper: Sweeper;
+	let culprit: OrderDto;
+	let others: OrderDto[];
+
+	const rowOf = async (id: string) => {
+		const [row] = await database.query<{ status: string; sweeps: number; wait: number }>(
+			`SELECT status, sweeps, (extract(epoch FROM sweep_at - clock_timestamp()) * 1000)::float8 AS wait FROM orders
+			WHERE id = $1`,
+			[id],
+		);
+		return row;
+	};
+	const complaints = () => log.lines.filter((line) => line.startsWith('error') && line.includes(culprit.id));
+	/** Makes the orders overdue, and the culprit refuse what the condition says. */
+	const prepare = async (refused: string): Promise<void> => {
+		const { broker } = application;
+		await database.query('DROP TRIGGER IF EXISTS refuse ON orders');
+		await database.query('TRUNCATE orders');
+		[culprit, ...others] = (await Promise.all(
+			Array.from({ length: 10 }, () => broker.call<OrderDto, object>('orders.create', create, { meta: META })),
+		)) as [OrderDto, ...OrderDto[]];
+		await database.query(`UPDATE orders SET sweep_at = statement_timestamp() - interval '1 s',
+			pending_until = pending_until - interval '11 minutes', created_at = created_at - interval '11 minutes'
+			WHERE status = 'Pending'`);
+		await database.query(`
+			CREATE OR REPLACE FUNCTION refuse() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN
+				IF NEW.id = '${culprit.id}' AND ${refused} THEN RAISE EXCEPTION 'not this one'; END IF;
+				RETURN NEW;
+			END $$;
+			CREATE OR REPLACE TRIGGER refuse BEFORE UPDATE ON orders FOR EACH ROW EXECUTE FUNCTION refuse();`);
+		const calls = paymentCalls(application.platform, log);
+		sweeper = new Sweeper(application.platform, calls, log, () => false);
+	};
+
+	it('harms no other: they go on, and its own next look moves on, which the log and a metric say', async () => {
+		await prepare('NEW.status <> OLD.status');
+		expect((await sweeper.sweep()).found).toBe(9);
+		for (const { id } of others) expect((await rowOf(id))?.status).toBe('Confirmed');
+		const row = await rowOf(culprit.id);
+		expect(row).toMatchObject({ status: 'Pending', sweeps: 1 });
+		expect(row?.wait).toBeGreaterThan(0);
+		expect(complaints()).toEqual([expect.stringContaining('not this one')]);
+		expect((await application.platform.metrics.expose()).body).toMatch(/^sweeper_failures_total 1$/m);
+	});
+
+	it('is left alone for a while where not even its next look can be saved', async () => {
+		await prepare('true');
+		expect((await sweeper.sweep()).found).toBe(9);
+		expect((await rowOf(culprit.id))?.wait).toBeLessThan(0);
+		expect(complaints()).toHaveLength(1);
+		expect((await sweeper.sweep()).found).toBe(0);
+		expect(complaints()).toHaveLength(1);
+	});
 });

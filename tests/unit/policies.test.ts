@@ -1,7 +1,14 @@
 import { describe, expect, it } from '@jest/globals';
 import { Errors, ServiceBroker } from 'moleculer';
 import { DatabaseUnavailable } from '../../mixins/database/database.ts';
-import { CALL_POLICIES, CallTooLate, isNodeFailure, isWorthRepeating, READ_POLICY } from '../../mixins/policies.ts';
+import {
+	Busy,
+	CALL_POLICIES,
+	CallTooLate,
+	isNodeFailure,
+	isWorthRepeating,
+	READ_POLICY,
+} from '../../mixins/policies.ts';
 import { parseSettings } from '../../mixins/settings.ts';
 import { brokerOptions } from '../../moleculer.config.ts';
 
@@ -28,6 +35,7 @@ describe('a failure of the node that was called', () => {
 		...refusals,
 		['this node has no database', new DatabaseUnavailable('away')],
 		['the broker is away', new Errors.BrokerDisconnectedError('away')],
+		['too many want to change one order', from('orders-0', new Busy('busy'))],
 		['it came too late to be begun', from('orders-0', new CallTooLate())],
 		['nobody to call', new Errors.ServiceNotFoundError(at)],
 		['nothing', undefined],
