@@ -5,7 +5,9 @@ import { crashPoint } from './crash-points.ts';
 import { type Database, isTransient, type Transaction } from './database/database.ts';
 import type { Statement } from './database/statement.ts';
 import { toEnvelope } from './envelope.ts';
+import { sentence, tell } from './errors.ts';
 import { isolate } from './isolate.ts';
+import type { Log } from './loop.ts';
 import { LowWater } from './low-water.ts';
 import {
 	END,
@@ -50,13 +52,16 @@ interface Leased {
 export class OutboxRelay {
 	readonly #database: Database;
 	readonly #carrier: Carrier;
+	readonly #log: Log | undefined;
 	readonly #lowWater = new LowWater(0n);
 	/** a carrier that could not be reached is left alone until then, by the process's timer */
 	#restUntil = Number.NEGATIVE_INFINITY;
 
-	constructor(database: Database, carrier: Carrier) {
+	/** `log` hears of mistakes in the program; that a carrier is away or refuses, the carrier says itself. */
+	constructor(database: Database, carrier: Carrier, log?: Log) {
 		this.#database = database;
 		this.#carrier = carrier;
+		this.#log = log;
 	}
 
 	/** Sends a batch, or several full ones; answers how long the next may wait. */
@@ -117,7 +122,10 @@ export class OutboxRelay {
 			async (group) => {
 				await this.#forward(takeThese(group.map(({ position }) => position)));
 			},
-			(row, error) => blamed.push({ row, error }),
+			(row, error) => {
+				blamed.push({ row, error });
+				this.#tell(error);
+			},
 			isTransient,
 		);
 		for (const { row, error } of blamed) {
@@ -185,10 +193,15 @@ export class OutboxRelay {
 		});
 	}
 
+	#tell(error: unknown): void {
+		if (this.#log !== undefined) tell(this.#log, 'debug', 'messages were not published', error);
+	}
+
 	async #tryPublish(rows: readonly OutboxRow[], passed: Duration): Promise<readonly Failed[]> {
 		try {
 			return await this.#carrier.publish(rows.map((row) => toMessage(row, passed)));
 		} catch (error) {
+			this.#tell(error);
 			// Nobody knows what arrived. All go again; the inbox drops what comes twice.
 			this.#restUntil = performance.now() + SLOW_POLL;
 			this.#lowWater.lower();
@@ -196,8 +209,6 @@ export class OutboxRelay {
 		}
 	}
 }
-
-const sentence = (error: unknown): string => (error instanceof Error ? error.message : String(error));
 
 /** A row that was not sent, and how long it may have to wait at most. */
 interface Failed extends Failure {

@@ -24,7 +24,7 @@ interface ReplayParams {
 export function outboxRelayService(platform: Platform): ServiceSchema {
 	const { carrier, database, health, metrics, settings, signals } = platform;
 	const log = platform.log('outbox-relay');
-	const relay = new OutboxRelay(database, carrier);
+	const relay = new OutboxRelay(database, carrier, log);
 	const relaying = new Loop('outbox relay', log, () => relay.step(), GATHER);
 	const purging = new Loop('purge', log, async () => {
 		const { more } = await purge(database, settings.retention);
