@@ -29,8 +29,8 @@ export function settlementService(platform: Platform): ServiceSchema {
 	const sweeper = new Sweeper(platform, calls, log, () => performance.now() - lastBehind < BEHIND_FOR);
 	const lookBack = nowAndThen(() => sweeper.lookBack());
 	const sweeping = new Loop('sweeper', log, async () => {
-		await lookBack();
 		const { found } = await sweeper.sweep();
+		await lookBack();
 		return found > 0 ? 0 : SWEEP_EVERY;
 	});
 	const subscriptions: Subscription[] = [];
