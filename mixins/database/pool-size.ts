@@ -3,7 +3,8 @@ import { type Duration, SECOND } from '../../domain/time.ts';
 
 /** How many connections are given back at once. */
 const ROOM = 3;
-const LEAST = 1;
+/** Each consumer holds one while its handler asks for another: with fewer they would wait for each other. */
+const LEAST = 8;
 const SMALL_FOR: Duration = 30 * SECOND;
 
 /**

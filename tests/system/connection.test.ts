@@ -221,10 +221,10 @@ it('sessions that are ended while idle or at work are "not now", and the next ar
 });
 
 it('writers that have taken all the server gives leave some to the readers, and fail at nothing', async () => {
-	await server.query('CREATE ROLE small LOGIN CONNECTION LIMIT 6');
-	const { value, readValue, log } = connected({ user: 'small' }, 12);
+	await server.query('CREATE ROLE small LOGIN CONNECTION LIMIT 12');
+	const { value, readValue, log } = connected({ user: 'small' }, 20);
 	let going = true;
-	const load = Array.from({ length: 24 }, async () => {
+	const load = Array.from({ length: 40 }, async () => {
 		while (going) await value('pg_sleep(0.02)::text');
 	});
 	try {
