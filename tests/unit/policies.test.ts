@@ -60,8 +60,8 @@ describe('a read', () => {
 
 describe('in a single process', () => {
 	it('a read that times out is not repeated, and every call ends after the same time as among several', async () => {
-		const options = brokerOptions(parseSettings({ LOG_LEVEL: 'fatal' }));
-		const broker = new ServiceBroker({ ...options, requestTimeout: 50, tracking: { enabled: false } });
+		const options = brokerOptions(parseSettings({}));
+		const broker = new ServiceBroker({ ...options, logger: false, requestTimeout: 50, tracking: { enabled: false } });
 		let asked = 0;
 		const handler = (): Promise<void> => {
 			asked += 1;
