@@ -84,6 +84,18 @@ describe('an order', () => {
 		expect((await traces(cancelled.id)).slice(0, 3)).toEqual([placing, placing, cancelling]);
 	});
 
+	it('in a currency that no list has any more is settled and shipped, or cancelled, all the same', async () => {
+		const [shipped, cancelled] = [
+			await place({ cancellationWindow: '2s' }),
+			await place({ cancellationWindow: '10m' }),
+		];
+		await database.query(`UPDATE orders SET currency = 'ZZZ'`);
+		await until(async () => (await get(cancelled.id)).paymentStatus === 'Authorized');
+		await call('orders.cancel', { id: cancelled.id });
+		await reaches(cancelled.id, 'Cancelled');
+		await reaches(shipped.id, 'Shipped');
+	});
+
 	it('that is cancelled is voided, never captured', async () => {
 		const { id } = await place({ cancellationWindow: '10m' });
 		await until(async () => (await get(id)).paymentStatus === 'Authorized');
