@@ -47,6 +47,7 @@ export function parseDecimal(text: string): Result<Decimal, AmountError> {
 		decimals < 0
 			? { digits: BigInt(digits) * 10n ** BigInt(-decimals), decimals: 0 }
 			: { digits: BigInt(digits), decimals };
+	if (digits.length - decimals < MOST_WHOLE_DIGITS) return ok(amount);
 	const common = Math.max(amount.decimals, LARGEST.decimals);
 	return scale(amount, common) > scale(LARGEST, common) ? refuse('too-large') : ok(amount);
 }

@@ -60,11 +60,10 @@ export class OnceInTime {
 			localAction: (next: ActionHandler, action: ActionSchema): ActionHandler => {
 				if (isRead(action)) return next;
 				const nodeID = this.#broker?.nodeID;
-				return async function (ctx) {
+				return function (ctx) {
 					const until = ctx.nodeID === nodeID ? ownLimit(ctx) : limitOf(ctx.headers);
 					if (until !== undefined) Object.assign(ctx.locals, { beginBy: until });
-					if (!isInTime(ctx)) throw new CallTooLate();
-					return next.call(this, ctx);
+					return isInTime(ctx) ? next.call(this, ctx) : Promise.reject(new CallTooLate());
 				};
 			},
 			transitPublish: (next: (packet: Sent) => Promise<unknown>) => (packet: Sent) => next(this.#stamp(packet)),

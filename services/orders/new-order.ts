@@ -5,7 +5,14 @@
  */
 import { hash } from 'node:crypto';
 import { Errors } from 'moleculer';
-import { type AmountError, formatDecimal, LARGEST_AMOUNT, moneyOf, parseDecimal } from '../../domain/money.ts';
+import {
+	type AmountError,
+	type Decimal,
+	formatDecimal,
+	LARGEST_AMOUNT,
+	moneyOf,
+	parseDecimal,
+} from '../../domain/money.ts';
 import type { PlaceOrder } from '../../domain/order.ts';
 import { ok, type Result, refuse } from '../../domain/result.ts';
 import { LIST_DATE, minorUnits } from '../../mixins/currencies.ts';
@@ -38,25 +45,28 @@ export function readNewOrder(
 	defaults: Pick<Settings, 'cancellationWindow' | 'defaultCurrency'>,
 ): NewOrder {
 	const shape = checkShape(params);
-	const messages = new Map(shape === true ? [] : shape.map(({ field, message }) => [field, message]));
-	const complain = (field: string, message: string): void => {
-		if (!messages.has(field)) messages.set(field, message);
-	};
 	const currency = params.currency ?? defaults.defaultCurrency;
-	if (minorUnits(currency) === undefined) complain('currency', CURRENCY_MESSAGE);
 	const written = parseDecimal(String(params.amount));
 	const amount = written.ok ? moneyOf(written.value, currency, minorUnits) : written;
-	if (!amount.ok && amount.error !== 'unknown-currency') complain('amount', AMOUNT_MESSAGES[amount.error]);
-	if (shape !== true || !written.ok) throw invalid(messages);
+	const complaint = (): Error => {
+		const messages = new Map(shape === true ? [] : shape.map(({ field, message }) => [field, message]));
+		const complain = (field: string, message: string): void => {
+			if (!messages.has(field)) messages.set(field, message);
+		};
+		if (minorUnits(currency) === undefined) complain('currency', CURRENCY_MESSAGE);
+		if (!amount.ok && amount.error !== 'unknown-currency') complain('amount', AMOUNT_MESSAGES[amount.error]);
+		return invalid(messages);
+	};
+	if (shape !== true || !written.ok) throw complaint();
 
 	const window = params.cancellationWindow === undefined ? undefined : parseDuration(params.cancellationWindow);
 	const { productName, paymentMethod = 'card_ok' } = params;
 	const cancellationWindow = window ?? defaults.cancellationWindow;
 	return {
-		idempotency: idempotencyOf(params, formatDecimal(written.value), window ?? null),
+		idempotency: idempotencyOf(params, written.value, window ?? null),
 		command: amount.ok
 			? ok({ owner, productName, amount: amount.value, paymentMethod, cancellationWindow })
-			: refuse(invalid(messages)),
+			: refuse(complaint()),
 	};
 }
 
@@ -68,9 +78,9 @@ const invalid = (messages: ReadonlyMap<string, string>): Error =>
 	);
 
 /** Bodies are compared as they are written, before any default that a setting could change. */
-function idempotencyOf(params: CreateParams, amount: string, window: number | null): IdempotencyKey | null {
+function idempotencyOf(params: CreateParams, amount: Decimal, window: number | null): IdempotencyKey | null {
 	const { idempotencyKey: key, productName, currency, paymentMethod } = params;
 	if (key === undefined) return null;
-	const body = JSON.stringify([productName, amount, currency ?? null, window, paymentMethod ?? null]);
+	const body = JSON.stringify([productName, formatDecimal(amount), currency ?? null, window, paymentMethod ?? null]);
 	return { key, fingerprint: hash('sha256', body, 'base64') };
 }
