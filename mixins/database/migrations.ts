@@ -69,7 +69,7 @@ export class MigrationFailed extends Error {
 }
 
 /**
- * Brings the database to this program's version, or, with `down`, takes its last version back. Answers what it did.
+ * Brings the database to this program's version, or, with `down`, takes its last version back; returns their names.
  * What others hold is waited for briefly and asked for again, so that nobody queues up behind the migration; rejects
  * once that has taken `patience`.
  */
@@ -79,7 +79,6 @@ export async function migrate(
 	log: Log,
 	patience: Duration = MINUTE,
 ): Promise<readonly string[]> {
-	const { Umzug } = await import('umzug');
 	const client = await openClient(address, MIGRATING);
 	const turns = new LockTurns(client, log, patience);
 	try {
@@ -87,30 +86,18 @@ export async function migrate(
 		await client.query(
 			'CREATE TABLE IF NOT EXISTS schema_migrations (name text PRIMARY KEY, applied_at timestamptz NOT NULL DEFAULT now())',
 		);
-		const apply = (name: string, sql: string, record: string): Promise<void> =>
-			turns.repeat(name, () => inTransaction(client, address, { sql, record, name }));
-		const umzug = new Umzug({
-			migrations: MIGRATIONS.map(({ name, before = [], up, down }) => ({
-				name,
-				up: async () => {
-					await turns.repeat(name, () => inAdvance(client, address, before));
-					await apply(name, up, 'INSERT INTO schema_migrations (name) VALUES ($1)');
-				},
-				down: () => apply(name, down, 'DELETE FROM schema_migrations WHERE name = $1'),
-			})),
-			// The record is written in the migration's own transaction, or a crash could leave one without the other.
-			storage: {
-				logMigration: async () => {},
-				unlogMigration: async () => {},
-				executed: async () => [...(await migrationStatus(client)).applied],
-			},
-			logger: undefined,
-		});
-		const done = direction === 'up' ? await umzug.up() : await umzug.down();
+		const { applied, pending } = await migrationStatus(client);
+		const todo =
+			direction === 'up'
+				? MIGRATIONS.filter(({ name }) => pending.includes(name))
+				: MIGRATIONS.filter(({ name }) => applied.includes(name)).slice(-1);
+		for (const { name, before = [], up, down } of todo) {
+			if (direction === 'up') await turns.repeat(name, () => inAdvance(client, address, before));
+			const step = direction === 'up' ? { name, sql: up, record: APPLIED } : { name, sql: down, record: TAKEN_BACK };
+			await turns.repeat(name, () => inTransaction(client, address, step));
+		}
 		await client.query('SELECT pg_advisory_unlock($1)', [LOCK]); // the session may outlive us
-		return done.map(({ name }) => name);
-	} catch (error) {
-		throw unwrapped(error);
+		return todo.map(({ name }) => name);
 	} finally {
 		await client.end();
 	}
@@ -134,10 +121,13 @@ async function inAdvance(
 	}
 }
 
+const APPLIED = 'INSERT INTO schema_migrations (name) VALUES ($1)';
+const TAKEN_BACK = 'DELETE FROM schema_migrations WHERE name = $1';
+
 interface Step {
 	readonly name: string;
 	readonly sql: string;
-	/** the statement that records it, with the name as its only value */
+	/** records it in the same transaction, or a crash could leave one without the other */
 	readonly record: string;
 }
 
@@ -156,7 +146,3 @@ async function inTransaction(
 		throw isItsOwn ? new MigrationFailed(`migration ${name} failed: ${error.message}`, { cause: error }) : error;
 	}
 }
-
-/** What a migration threw, without what Umzug wraps it in. */
-const unwrapped = (error: unknown): unknown =>
-	error instanceof Error && error.name === 'MigrationError' ? error.cause : error;
