@@ -22,6 +22,7 @@ import { SandboxProvider } from './mixins/payments/sandbox.ts';
 import type { Platform, Signals } from './mixins/platform.ts';
 import { CALL_POLICIES } from './mixins/policies.ts';
 import { type ProbeAnswer, type ProbeRoute, ProbeServer } from './mixins/probe-server.ts';
+import { abortable } from './mixins/runtime/deadline.ts';
 import { SchemaValidator } from './mixins/schema-validator.ts';
 import { SERVICE_NAMES, type ServiceName, type Settings } from './mixins/settings.ts';
 import { throttle } from './mixins/throttle.ts';
@@ -31,9 +32,8 @@ import { OneDatabase } from './mixins/transporters/one-database.ts';
 import { HEARTBEAT, REQUEST_TIMEOUT } from './mixins/transporters/options.ts';
 import { transporterOf } from './mixins/transporters/transporter.ts';
 import { UnixSocketHub } from './mixins/unix-socket-transporter.ts';
-import { unlessAborted } from './mixins/unless-aborted.ts';
 import { Door } from './services/gateway/door.ts';
-import { ALIVE, type HealthAnswer, readiness } from './services/gateway/health.ts';
+import { ALIVE, type HealthAnswer, readinessAnswer } from './services/gateway/health.ts';
 import { gatewayOf, gatewayService } from './services/gateway.service.ts';
 import { ordersService } from './services/orders.service.ts';
 import { outboxRelayService } from './services/outbox-relay.service.ts';
@@ -184,9 +184,9 @@ export async function startApplication(settings: Settings, options: StartOptions
 				serves(broker, 'orders.create') ? undefined : 'the orders service is not there',
 			);
 		}
-		await Promise.all([node.start(), unlessAborted(carrier.trusted ?? Promise.resolve(), signal)]);
+		await Promise.all([node.start(), abortable(carrier.trusted ?? Promise.resolve(), signal)]);
 		phase = undefined;
-		const opened = unlessAborted(gate.opened, closing.signal);
+		const opened = abortable(gate.opened, closing.signal);
 		const look = (): Promise<Readiness> => health.readiness();
 		const door = gatewayOf(broker);
 		const opening =
@@ -246,15 +246,15 @@ async function amongOthers(start: Start, url: BrokerUrl, address: DatabaseAddres
 	health.register('slot', () => slot.trouble);
 	const database = new OneDatabase({ server: () => slot.server, log: log('slot'), onUnwelcome: onLost });
 	health.register('installation', () => database.trouble);
-	await unlessAborted(gate.opened, signal);
+	await abortable(gate.opened, signal);
 	slot.start();
-	const place = await unlessAborted(slot.taken, signal);
+	const place = await abortable(slot.taken, signal);
 	const broker = new ServiceBroker({
 		...nodeOptions(settings, place),
 		transporter,
 		middlewares: [new OnceInTime().middleware, link.middleware, database.middleware],
 	});
-	return { broker, prefix: place.namespace, start: () => unlessAborted(broker.start(), signal) };
+	return { broker, prefix: place.namespace, start: () => abortable(broker.start(), signal) };
 }
 
 async function openProbes({ settings, health, metrics, log, made }: Start, port: number): Promise<string> {
@@ -262,7 +262,7 @@ async function openProbes({ settings, health, metrics, log, made }: Start, port:
 	const text = ({ contentType, body }: Exposition): ProbeAnswer => ({ status: 200, type: contentType, body });
 	const routes = new Map<string, ProbeRoute>([
 		['/health/live', () => json(ALIVE)],
-		['/health/ready', async () => json(await readiness(() => health.readiness(), undefined, log('probes')))],
+		['/health/ready', async () => json(readinessAnswer(await health.readiness()))],
 		['/metrics', async () => text(await metrics.expose())],
 	]);
 	const probes = new ProbeServer(routes, log('probes'));

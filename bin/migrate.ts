@@ -5,8 +5,8 @@ import { MigrationFailed, migrate, migrationStatus } from '../mixins/database/mi
 import { MIGRATING } from '../mixins/database/session.ts';
 import { reasonOf } from '../mixins/database/trouble.ts';
 import type { Log } from '../mixins/loop.ts';
+import { abortable } from '../mixins/runtime/deadline.ts';
 import { parseSettings } from '../mixins/settings.ts';
-import { unlessAborted } from '../mixins/unless-aborted.ts';
 
 const USAGE = 'usage: npm run migrate -- up | down | status';
 
@@ -52,11 +52,11 @@ try {
 	if (!['up', 'down', 'status'].includes(command)) throw new Error(USAGE);
 	const { database, dataDir } = parseSettings(process.env);
 	const { signal } = giveUp;
-	if (database.kind === 'url') await unlessAborted(reasoned(run(command, database.address)), signal);
+	if (database.kind === 'url') await abortable(reasoned(run(command, database.address)), signal);
 	else {
 		const postgres = await startEmbeddedPostgres({ dataDir, log: (level, message) => log[level](message), signal });
 		try {
-			await unlessAborted(reasoned(run(command, postgres.connection)), signal);
+			await abortable(reasoned(run(command, postgres.connection)), signal);
 		} finally {
 			await postgres.stop();
 		}

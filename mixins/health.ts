@@ -1,6 +1,8 @@
 import { type Duration, SECOND } from '../domain/time.ts';
 import { discreet, tell } from './errors.ts';
 import type { Log } from './loop.ts';
+import { WaitLog } from './observability/wait-log.ts';
+import { withFallback } from './runtime/deadline.ts';
 
 export interface Finding {
 	readonly name: string;
@@ -39,13 +41,13 @@ export interface HealthOptions {
 export class Health {
 	readonly #goesOnWithoutBroker: boolean;
 	readonly #log: Log | undefined;
+	readonly #failed: WaitLog | undefined;
 	readonly #checks = new Map<string, { readonly check: Check; readonly kind: Kind }>();
-	/** what was told of checks that throw, by their names */
-	readonly #told = new Map<string, string>();
 
 	constructor({ goesOnWithoutBroker = false, log }: HealthOptions = {}) {
 		this.#goesOnWithoutBroker = goesOnWithoutBroker;
 		this.#log = log;
+		this.#failed = log && new WaitLog(log);
 	}
 
 	register(name: string, check: Check, kind: Kind = 'own'): void {
@@ -80,20 +82,14 @@ export class Health {
 	}
 
 	async #ask(name: string, check: Check): Promise<string | undefined> {
-		const late = Promise.withResolvers<string>();
-		const timer = setTimeout(() => late.resolve('the check does not answer'), CHECK_PATIENCE);
+		const asking = async (): Promise<string | undefined> => check();
 		try {
-			const reason = await Promise.race([check(), late.promise]);
-			this.#told.delete(name);
-			return reason;
+			return await withFallback(asking(), CHECK_PATIENCE, 'the check does not answer');
 		} catch (error) {
 			const reason = `the check failed: ${discreet(error)}`;
-			if (this.#log !== undefined && this.#told.get(name) !== reason)
+			if (this.#log !== undefined && this.#failed?.isDue(`${name}: ${reason}`))
 				tell(this.#log, 'warn', `the health check ${name} failed`, error);
-			this.#told.set(name, reason);
 			return reason;
-		} finally {
-			clearTimeout(timer);
 		}
 	}
 }

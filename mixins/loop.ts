@@ -1,6 +1,7 @@
 import { performance } from 'node:perf_hooks';
 import { backOff, type Duration } from '../domain/time.ts';
 import { isMistake, isNew, sentence } from './errors.ts';
+import { WaitLog } from './observability/wait-log.ts';
 
 /** What a loop, a pool or a supervisor tells the operator; an `error` is shown with its stack. */
 export interface Log {
@@ -15,7 +16,6 @@ const FIRST_PAUSE: Duration = 100;
 const LONGEST_PAUSE: Duration = 1_000;
 /** What fails may pass by itself; after so long one line a minute says what is wrong. */
 const QUIET: Duration = 5_000;
-const SAY_EVERY: Duration = 60_000;
 
 /**
  * Repeats a step until it is stopped. A step answers how many milliseconds the next one may wait; `wake` ends the
@@ -31,7 +31,7 @@ export class Loop {
 	#woken = false;
 	#wake: (() => void) | undefined;
 	#failures = 0;
-	#saidAt = Number.NEGATIVE_INFINITY;
+	readonly #waiting: WaitLog;
 	#lastBeat = performance.now();
 
 	/** `rest`: after each step nothing but `stop` is heard for so long, so that what comes meanwhile goes together. */
@@ -39,6 +39,7 @@ export class Loop {
 		this.name = name;
 		this.#log = log;
 		this.#step = step;
+		this.#waiting = new WaitLog(log, { quiet: QUIET });
 		this.#rest = rest;
 	}
 
@@ -77,6 +78,7 @@ export class Loop {
 		try {
 			const pause = await this.#step();
 			this.#failures = 0;
+			this.#waiting.over();
 			this.#lastBeat = performance.now();
 			return pause;
 		} catch (error) {
@@ -93,13 +95,8 @@ export class Loop {
 			this.#log.error(`${this.name} has failed: ${reason}`, error);
 			return;
 		}
-		const now = performance.now();
-		if (this.#stopping || now - this.#lastBeat < QUIET || now - this.#saidAt < SAY_EVERY) {
-			this.#log.debug(`${this.name}: ${reason}`);
-			return;
-		}
-		this.#saidAt = now;
-		this.#log.warn(`${this.name} has failed ${this.#failures} times: ${reason}`);
+		if (this.#stopping || !this.#waiting.isDue('failed')) this.#log.debug(`${this.name}: ${reason}`);
+		else this.#log.warn(`${this.name} has failed ${this.#failures} times: ${reason}`);
 	}
 
 	/** Ends early when woken, if `hears` says so. */

@@ -6,6 +6,8 @@ import { type Duration, SECOND } from '../domain/time.ts';
 import type { BatchHandler } from './brokers/carrier.ts';
 import { sentence } from './errors.ts';
 import type { Log } from './loop.ts';
+import { WaitLog } from './observability/wait-log.ts';
+import { withDeadline } from './runtime/deadline.ts';
 
 /** The text of one scrape. */
 export interface Exposition {
@@ -30,10 +32,8 @@ export type Refusal = 'overload' | 'rate_limit';
  */
 export class Metrics {
 	readonly #registry = new Registry();
-	readonly #log: Log | undefined;
+	readonly #missing: WaitLog | undefined;
 	readonly #readers = new Map<string, () => Promise<void>>();
-	/** the names of what was missing in the last scrape */
-	readonly #missing = new Set<string>();
 	readonly #requests: Histogram<'method' | 'route' | 'status'>;
 	readonly #refused: Counter<'reason'>;
 	readonly #actions: Histogram<'action' | 'status'>;
@@ -49,7 +49,7 @@ export class Metrics {
 
 	/** `log` is told why a figure is missing. */
 	constructor(log?: Log) {
-		this.#log = log;
+		this.#missing = log && new WaitLog(log);
 		const registers = [this.#registry];
 		this.#requests = new Histogram({
 			name: 'http_request_duration_seconds',
@@ -211,20 +211,14 @@ export class Metrics {
 		});
 	}
 
-	/** Undefined for what cannot be found; the log says why, once until it is there again. */
+	/** Undefined for what cannot be found; the log says why, once a minute. */
 	async #inTime<T>(names: string, read: () => Promise<T> | T): Promise<T | undefined> {
-		const { promise: late, reject } = Promise.withResolvers<never>();
-		const timer = setTimeout(() => reject(new Error(`no answer within ${PATIENCE} ms`)), PATIENCE);
+		const reading = async (): Promise<T> => read();
 		try {
-			const figures = await Promise.race([read(), late]);
-			this.#missing.delete(names);
-			return figures;
+			return await withDeadline(reading(), PATIENCE, () => new Error(`no answer within ${PATIENCE} ms`));
 		} catch (error) {
-			if (!this.#missing.has(names)) this.#log?.warn(`metrics without ${names}: ${sentence(error)}`);
-			this.#missing.add(names);
+			this.#missing?.warn(`metrics without ${names}: ${sentence(error)}`, names);
 			return undefined;
-		} finally {
-			clearTimeout(timer);
 		}
 	}
 

@@ -3,7 +3,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { type Duration, SECOND } from '../domain/time.ts';
 import type { Readiness } from './health.ts';
 import type { Log } from './loop.ts';
-import { Waiting } from './waiting.ts';
+import { WaitLog } from './observability/wait-log.ts';
 
 const LOOK_EVERY: Duration = SECOND / 20;
 /** Who is not ready after so long listens all the same, to answer what is missing. */
@@ -32,12 +32,13 @@ export async function openDoor(gateway: { listen(): Promise<void> }, opening: Op
 }
 
 async function untilReady({ look, log, signal }: Opening): Promise<void> {
-	const waiting = new Waiting(log);
+	const waiting = new WaitLog(log, { quiet: 2 * SECOND });
 	for (;;) {
 		const { ready, failing } = await look();
 		signal.throwIfAborted();
 		if (ready) break;
-		waiting.for(failing.map(({ name, reason }) => `${name}: ${reason}`).join('; '));
+		const reasons = failing.map(({ name, reason }) => `${name}: ${reason}`).join('; ');
+		waiting.warn(`waiting: ${reasons}`, 'waiting');
 		await sleep(LOOK_EVERY, undefined, { signal });
 	}
 	waiting.over('nothing is missing any more');

@@ -3,7 +3,10 @@ import { Batcher } from './batcher.ts';
 import { plainArray, textArray } from './database/arrays.ts';
 import type { Database } from './database/database.ts';
 import type { Statement } from './database/statement.ts';
+import { sentence } from './errors.ts';
 import { type Log, Loop } from './loop.ts';
+import { WaitLog } from './observability/wait-log.ts';
+import { withDeadline } from './runtime/deadline.ts';
 import type { RateLimit } from './settings/access.ts';
 
 /** Longer than this nobody waits for the database; the request is decided without it. */
@@ -98,11 +101,10 @@ export class RateLimiter {
 	/** what is kept in the database */
 	readonly #shared: RateLimit;
 	readonly #database: Pick<Database, 'query'>;
-	readonly #log: Log;
+	readonly #waiting: WaitLog;
 	readonly #clients = new Map<string, Client>();
 	readonly #takes: Batcher<string, Wait>;
 	readonly #tidying: Loop;
-	#isAlone = false;
 	#aloneUntil = Number.NEGATIVE_INFINITY;
 
 	constructor(limit: RateLimit, database: Pick<Database, 'query'>, log: Log) {
@@ -111,7 +113,7 @@ export class RateLimiter {
 		this.#free = free === 0 ? undefined : { requests: free, per: limit.per };
 		this.#shared = { requests: limit.requests - free, per: limit.per };
 		this.#database = database;
-		this.#log = log;
+		this.#waiting = new WaitLog(log);
 		// One at a time: what comes meanwhile shares the next.
 		this.#takes = new Batcher({ size: 1_000, inFlight: 1 }, (clients) => this.#takeFor(clients));
 		this.#tidying = new Loop('rate limits', log, async () => {
@@ -148,8 +150,9 @@ export class RateLimiter {
 		const asked = [...counts].map(([name, count]) => ({ name, want: this.#wantOf(name, count) }));
 		const before = performance.now();
 		try {
-			const taken = await inTime(this.#database.query<Taken>(takeSlices(asked, this.#shared)));
-			this.#isAlone = false;
+			const taking = this.#database.query<Taken>(takeSlices(asked, this.#shared));
+			const taken = await withDeadline(taking, PATIENCE, () => new Error('the database did not answer in time'));
+			this.#waiting.over();
 			const budgets = new Map(taken.map((row) => [row.client, { left: row.granted, wait: row.wait }]));
 			const waits = names.map((name) => {
 				const budget = budgets.get(name);
@@ -164,8 +167,7 @@ export class RateLimiter {
 			return waits;
 		} catch (error) {
 			const now = performance.now();
-			if (!this.#isAlone) this.#log.warn(`rate limits hold for this gateway alone: ${String(error)}`);
-			this.#isAlone = true;
+			this.#waiting.warn(`rate limits hold for this gateway alone: ${sentence(error)}`, 'alone');
 			this.#aloneUntil = now + ALONE_FOR;
 			return names.map((name) => this.#alone(this.#clientOf(name, now), now));
 		}
@@ -211,18 +213,6 @@ export class RateLimiter {
 			if (!counts) this.#clients.delete(name);
 		}
 		if (this.#clients.size >= MOST_CLIENTS) this.#clients.clear();
-	}
-}
-
-async function inTime<T>(work: Promise<T>): Promise<T> {
-	let timer: NodeJS.Timeout | undefined;
-	const late = new Promise<never>((_, reject) => {
-		timer = setTimeout(() => reject(new Error('the database did not answer in time')), PATIENCE);
-	});
-	try {
-		return await Promise.race([work, late]);
-	} finally {
-		clearTimeout(timer);
 	}
 }
 

@@ -2,6 +2,7 @@ import { createSecretKey, type KeyObject } from 'node:crypto';
 import { createRemoteJWKSet, customFetch, errors, type FetchImplementation, type JWTVerifyGetKey } from 'jose';
 import { type Duration, MINUTE, SECOND } from '../domain/time.ts';
 import { type Log, Loop } from './loop.ts';
+import { WaitLog } from './observability/wait-log.ts';
 import type { TokenKeys } from './settings/access.ts';
 
 /** The keys cannot be had now, so nobody can say whether a token is good. */
@@ -52,7 +53,7 @@ export function keysOf(keys: TokenKeys, log: Log, times: Times = TIMES): Keys {
  */
 class RemoteKeys implements Keys {
 	readonly #host: string;
-	readonly #log: Log;
+	readonly #away: WaitLog;
 	readonly #times: Times;
 	readonly #jwks: ReturnType<typeof createRemoteJWKSet>;
 	readonly #refreshing: Loop;
@@ -61,11 +62,10 @@ class RemoteKeys implements Keys {
 	/** the last fetch brought no keys */
 	#failed = false;
 	#waiting = 0;
-	#isAway = false;
 
 	constructor(url: string, log: Log, times: Times) {
 		this.#host = new URL(url).host;
-		this.#log = log;
+		this.#away = new WaitLog(log);
 		this.#times = times;
 		this.#jwks = createRemoteJWKSet(new URL(url), {
 			// Never too old: jose would rather have no keys than old ones. The loop fetches new ones.
@@ -141,16 +141,13 @@ class RemoteKeys implements Keys {
 	async #refresh(): Promise<Duration> {
 		try {
 			await this.#reload();
-			if (this.#isAway) this.#log.info(`the keys of tokens come from ${this.#host} again`);
-			this.#isAway = false;
+			this.#away.over(`the keys of tokens come from ${this.#host} again`);
 			return this.#times.refresh;
 		} catch (error) {
 			if (error instanceof TooSoon) return this.#times.retry;
-			if (!this.#isAway) {
-				const meanwhile = this.waitsFor === undefined ? 'those that were fetched stay good' : 'there are none yet';
-				this.#log.warn(`the keys of tokens cannot be fetched from ${this.#host} (${reasonOf(error)}); ${meanwhile}`);
-			}
-			this.#isAway = true;
+			const meanwhile = this.waitsFor === undefined ? 'those that were fetched stay good' : 'there are none yet';
+			const line = `the keys of tokens cannot be fetched from ${this.#host} (${reasonOf(error)}); ${meanwhile}`;
+			this.#away.warn(line, 'away');
 			return this.#times.retry;
 		}
 	}

@@ -19,7 +19,7 @@ import { Documents } from './gateway/documents.ts';
 import type { Door } from './gateway/door.ts';
 import { toProblem } from './gateway/errors.ts';
 import type { Alias, Gateway, GatewayDeps, Request, RootCallOptions } from './gateway/gateway.ts';
-import { ALIVE, type HealthAnswer, readiness } from './gateway/health.ts';
+import { ALIVE, gatewayNotReady, type HealthAnswer, readinessAnswer } from './gateway/health.ts';
 import { refuseOtherSites } from './gateway/origin.ts';
 import { paramsOf } from './gateway/params.ts';
 import { overloaded, ProblemError, unavailable } from './gateway/problem.ts';
@@ -158,8 +158,8 @@ export function gatewayService(deps: GatewayDeps): ServiceSchema {
 					if (destination === 'health/live') return this.answerHealth(res, ALIVE);
 					const phase = this.phase();
 					if (destination === 'health/ready') {
-						const halt = phase === 'running' ? undefined : phase;
-						return this.answerHealth(res, await readiness(() => deps.health(), halt, this.logger));
+						const readiness = phase === 'running' ? await deps.health() : gatewayNotReady(phase);
+						return this.answerHealth(res, readinessAnswer(readiness));
 					}
 					deps.door.checkHost(req, destination);
 					if (destination === 'metrics') return await this.answerMetrics(req, res);

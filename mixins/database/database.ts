@@ -3,11 +3,11 @@ import pg from 'pg';
 import { type Duration, SECOND } from '../../domain/time.ts';
 import { crashPoint, type TransactionName } from '../crash-points.ts';
 import type { Log } from '../loop.ts';
+import { WaitLog } from '../observability/wait-log.ts';
 import type { DatabaseAddress } from './address.ts';
 import { CONNECT, clientConfig, verify } from './client.ts';
 import { Clients } from './clients.ts';
 import { CoalescingSocket } from './coalescing-socket.ts';
-import { Complaints } from './complaints.ts';
 import { begin, NotBegun } from './first-statement.ts';
 import { OpenTransaction, run, runSlowly, type Transaction } from './open-transaction.ts';
 import { PoolSize } from './pool-size.ts';
@@ -41,13 +41,13 @@ export class Database {
 	readonly #clients = new Clients();
 	/** not to be used again */
 	readonly #retired = new WeakSet<pg.ClientBase>();
-	readonly #complaints: Complaints;
+	readonly #troubles: WaitLog;
 	readonly #log: Log;
 	#open = false;
 
 	constructor(address: DatabaseAddress, log: Log, connections = 20) {
 		this.#log = log;
-		this.#complaints = new Complaints(log);
+		this.#troubles = new WaitLog(log);
 		this.#pool = new pg.Pool({
 			...clientConfig(address, HOT),
 			Client: this.#clients.Client,
@@ -209,7 +209,7 @@ export class Database {
 	hear(error: unknown): void {
 		if (speaksOfRoom(error)) this.#size.shrink();
 		const { line, lasts } = reasonOf(error);
-		if (this.#open && lasts) this.#complaints.hear(line); // before that the gate tells it
+		if (this.#open && lasts) this.#troubles.warn(line); // before that the gate tells it
 		const before = sessionsToo(error, HOT.answer);
 		for (const client of this.#clients) if (client.heardAt < before) this.#retired.add(client);
 	}

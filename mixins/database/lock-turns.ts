@@ -2,7 +2,7 @@ import { setTimeout as pause } from 'node:timers/promises';
 import type pg from 'pg';
 import { backOff, type Duration, SECOND } from '../../domain/time.ts';
 import type { Log } from '../loop.ts';
-import { Waiting } from '../waiting.ts';
+import { WaitLog } from '../observability/wait-log.ts';
 
 /** Longer than a statement waits for its lock, so that those behind it go on between two tries. */
 const FIRST_PAUSE: Duration = SECOND;
@@ -21,13 +21,13 @@ const HOLDERS = `SELECT DISTINCT a.pid, a.application_name AS application, l.rel
 /** Waits for what others hold: a little, then again after a while; says what for, and not for ever. */
 export class LockTurns {
 	readonly #client: pg.ClientBase;
-	readonly #waiting: Waiting;
+	readonly #waiting: WaitLog;
 	readonly #deadline: number;
 	readonly #patience: Duration;
 
 	constructor(client: pg.ClientBase, log: Log, patience: Duration) {
 		this.#client = client;
-		this.#waiting = new Waiting(log);
+		this.#waiting = new WaitLog(log, { quiet: 2 * SECOND });
 		this.#patience = patience;
 		this.#deadline = performance.now() + patience;
 	}
@@ -71,7 +71,7 @@ export class LockTurns {
 	async #wait(reason: string, rest: Duration): Promise<void> {
 		const left = this.#deadline - performance.now();
 		if (left <= 0) throw new Error(`waited ${this.#patience / SECOND} s: ${reason}`);
-		this.#waiting.for(reason);
+		this.#waiting.warn(`waiting: ${reason}`, 'waiting');
 		await pause(Math.min(rest, left));
 	}
 }

@@ -1,8 +1,8 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { type Duration, SECOND } from '../../domain/time.ts';
 import { type Log, Loop } from '../loop.ts';
+import { WaitLog } from '../observability/wait-log.ts';
 import type { DatabaseAddress } from './address.ts';
-import { Complaints } from './complaints.ts';
 import type { Database } from './database.ts';
 import { MigrationFailed, migrate, migrationStatus } from './migrations.ts';
 import type { DatabaseReadiness } from './readiness.ts';
@@ -39,7 +39,7 @@ interface Want {
  */
 export class SchemaGate {
 	readonly #options: SchemaGateOptions;
-	readonly #complaints: Complaints;
+	readonly #waiting: WaitLog;
 	readonly #loop: Loop;
 	readonly #opened = Promise.withResolvers<void>();
 	readonly #since = performance.now();
@@ -47,7 +47,7 @@ export class SchemaGate {
 
 	constructor(options: SchemaGateOptions) {
 		this.#options = options;
-		this.#complaints = new Complaints(options.log);
+		this.#waiting = new WaitLog(options.log);
 		this.#loop = new Loop('schema', options.log, () => this.#step());
 	}
 
@@ -80,7 +80,7 @@ export class SchemaGate {
 			this.#opened.resolve();
 			return LONG;
 		}
-		if (want.lasts || performance.now() - this.#since > QUIET) this.#complaints.hear(`waiting: ${want.line}`);
+		if (want.lasts || performance.now() - this.#since > QUIET) this.#waiting.warn(`waiting: ${want.line}`);
 		return RETRY;
 	}
 

@@ -1,17 +1,19 @@
-import { setTimeout as sleep } from 'node:timers/promises';
 import { Errors, type Middleware, type ServiceBroker } from 'moleculer';
 import { type Duration, SECOND } from '../../domain/time.ts';
 import { brokerReason, brokerTrouble } from '../brokers/broker-trouble.ts';
 import { Refusals } from '../brokers/refusals.ts';
 import { type Log, Loop } from '../loop.ts';
+import { WaitLog } from '../observability/wait-log.ts';
 import { isRead } from '../policies.ts';
-import { Waiting } from '../waiting.ts';
+import { endedWithin } from '../runtime/deadline.ts';
 import { insist } from './insist.ts';
 import { type Linkable, NotSent, type TransporterError } from './linkable.ts';
 import { ANSWER_WITHIN } from './options.ts';
 import { dropExpired, keepUnanswered } from './pending-calls.ts';
 
 const LOOK_EVERY: Duration = SECOND;
+/** A loss of the connection that is over sooner is not worth a line. */
+const PASSING: Duration = 2 * SECOND;
 /** Without an echo for so long, messages do not pass. */
 const LONGEST_SILENCE: Duration = 5 * SECOND;
 /** After so long a silence on a connection that seems good, and then again and again, it is given up for a new one. */
@@ -50,7 +52,7 @@ export class TransporterLink {
 	readonly #transporter: Linkable;
 	readonly #log: Log;
 	readonly #loop: Loop;
-	readonly #waiting: Waiting;
+	readonly #waiting: WaitLog;
 	readonly #refusals: Refusals;
 	readonly #instances = new Map<string, string>();
 	#broker: ServiceBroker | undefined;
@@ -66,7 +68,7 @@ export class TransporterLink {
 		this.#transporter = transporter;
 		this.#log = log;
 		this.#loop = new Loop('link', log, () => this.#look());
-		this.#waiting = new Waiting(log);
+		this.#waiting = new WaitLog(log, { quiet: PASSING });
 		this.#refusals = new Refusals(log);
 	}
 
@@ -120,7 +122,7 @@ export class TransporterLink {
 	/** A node that leaves tells the others, and is not held up by a broker that is silent. */
 	#patiently(sending: Promise<unknown>): Promise<unknown> {
 		const isLeaving = this.#isUp && this.#broker?.started === false;
-		return isLeaving ? Promise.race([sending, sleep(FAREWELL, undefined, { ref: false })]) : sending;
+		return isLeaving ? endedWithin(sending, FAREWELL) : sending;
 	}
 
 	get #silence(): Duration {
@@ -230,7 +232,6 @@ export class TransporterLink {
 		const { trouble } = this;
 		if (this.#refusals.reason !== undefined) return; // it was told when it came
 		if (trouble === undefined) this.#waiting.over('messages pass through the broker again');
-		else if (this.#error === undefined) this.#waiting.for(trouble);
-		else this.#waiting.for(`${trouble} (${brokerReason(this.#error)})`);
+		else this.#waiting.warn(`waiting: ${trouble}${this.#error === undefined ? '' : ` (${brokerReason(this.#error)})`}`);
 	}
 }

@@ -1,7 +1,7 @@
 import type { Middleware, ServiceBroker } from 'moleculer';
 import { type Duration, SECOND } from '../../domain/time.ts';
 import type { Log } from '../loop.ts';
-import { Waiting } from '../waiting.ts';
+import { WaitLog } from '../observability/wait-log.ts';
 
 /** Who has been on the broker for so long stays, whoever else says to have been there before. */
 const NEWCOMER: Duration = 30 * SECOND;
@@ -45,14 +45,14 @@ export interface OneDatabaseOptions {
  */
 export class OneDatabase {
 	readonly #options: OneDatabaseOptions;
-	readonly #waiting: Waiting;
+	readonly #waiting: WaitLog;
 	#broker: ServiceBroker | undefined;
 	#joinedAt: number | undefined;
 	#stranger: { readonly id: string; readonly since: number; heardAt: number } | undefined;
 
 	constructor(options: OneDatabaseOptions) {
 		this.#options = options;
-		this.#waiting = new Waiting(options.log);
+		this.#waiting = new WaitLog(options.log, { quiet: 2 * SECOND });
 	}
 
 	/** Why this process may not work: it does not know whose name it is. One sentence; undefined if it may. */
@@ -118,7 +118,7 @@ export class OneDatabase {
 		const now = performance.now();
 		if (this.#stranger?.id === id && now - this.#stranger.heardAt < TRANSITION) this.#stranger.heardAt = now;
 		else this.#stranger = { id, since: now, heardAt: now };
-		this.#waiting.for(this.#complaint);
+		this.#waiting.warn(`waiting: ${this.#complaint}`);
 		if (this.#age < NEWCOMER && age > this.#age + AT_ONCE) this.#options.onUnwelcome(this.#complaint);
 	}
 }

@@ -2,11 +2,12 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import type { Context, Service } from 'moleculer';
+import type { Readiness } from '../../mixins/health.ts';
 import type { LoadLimiter, LoadLimits } from '../../mixins/load-limiter.ts';
 import type { Metrics } from '../../mixins/metrics.ts';
 import type { Meta } from '../orders/caller.ts';
 import type { Door } from './door.ts';
-import type { Health, HealthAnswer } from './health.ts';
+import type { HealthAnswer } from './health.ts';
 import type { DocumentOptions } from './openapi/document.ts';
 import type { OrderAction, Target } from './routes.ts';
 import type { GatewayServer, Limits } from './server.ts';
@@ -22,8 +23,8 @@ export interface GatewayDeps {
 	/** Who is let in. */
 	readonly door: Door;
 	readonly metrics: Metrics;
-	/** Whether the process is ready, and what is missing; `degraded` does not make it unready. */
-	health(): Promise<Health>;
+	/** Whether the process is ready, and what is missing; it always resolves, in a few seconds at most. */
+	health(): Promise<Readiness>;
 	/** What the documentation says of this installation. */
 	readonly documents?: DocumentOptions;
 	/** Other than `LIMITS`; for tests. */

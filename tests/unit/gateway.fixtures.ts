@@ -3,20 +3,20 @@
 import { connect, type Socket } from 'node:net';
 import { expect } from '@jest/globals';
 import { type ActionHandler, type Context, Loggers, type LogLevels, ServiceBroker } from 'moleculer';
+import type { Readiness } from '../../mixins/health.ts';
 import type { LoadLimits } from '../../mixins/load-limiter.ts';
 import type { Log } from '../../mixins/loop.ts';
 import { Metrics } from '../../mixins/metrics.ts';
 import { SchemaValidator } from '../../mixins/schema-validator.ts';
 import type { Access } from '../../mixins/settings/access.ts';
 import { Door } from '../../services/gateway/door.ts';
-import type { Health } from '../../services/gateway/health.ts';
 import type { Limits } from '../../services/gateway/server.ts';
 import { boundAddress, gatewayService } from '../../services/gateway.service.ts';
 import { CREATE_PARAMS, GET_PARAMS, HISTORY_PARAMS, ID_PARAMS, LIST_PARAMS } from '../../services/orders/params.ts';
 import { memoryLog } from '../support/database.ts';
 
 export const ID = '0198c0de-0000-7000-8000-000000000001';
-export const HEALTHY: Health = { ready: true, failing: [], degraded: [] };
+export const HEALTHY: Readiness = { ready: true, failing: [], degraded: [] };
 
 export interface Call {
 	readonly action: string;
@@ -34,7 +34,7 @@ export interface Stage {
 	readonly calls: Call[];
 	/** What the next call answers instead of its usual result. */
 	once(answer: Answer): void;
-	health: () => Promise<Health>;
+	health: () => Promise<Readiness>;
 	readonly metrics: Metrics;
 	/** Everything that was logged, as text. */
 	readonly log: string[];

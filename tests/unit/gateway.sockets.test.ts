@@ -131,18 +131,6 @@ describe('health', () => {
 		expect((await fetch(`${on.url}/health/live?probe=1`)).status).toBe(200);
 		expect(on.calls).toEqual([]);
 	});
-
-	it.each([
-		['fails', () => Promise.reject(new Error('secret')), 'the check failed'],
-		['hangs', () => new Promise<never>(() => undefined), 'no answer'],
-	])('is not ready when the check %s', async (_name, health, reason) => {
-		on.health = health;
-		const res = await fetch(`${on.url}/health/ready`);
-		expect([res.status, await res.json()]).toEqual([
-			503,
-			{ status: 'unavailable', failing: [{ name: 'health', reason }], degraded: [] },
-		]);
-	});
 });
 
 describe('start and stop', () => {

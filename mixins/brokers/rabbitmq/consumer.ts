@@ -2,7 +2,7 @@ import { performance } from 'node:perf_hooks';
 import type { Channel, ConsumeMessage } from 'amqplib';
 import { type Duration, SECOND } from '../../../domain/time.ts';
 import { type Log, Loop } from '../../loop.ts';
-import { unlessAborted } from '../../unless-aborted.ts';
+import { abortable } from '../../runtime/deadline.ts';
 import { type BatchHandler, type Delivery, type Failure, nextTry } from '../carrier.ts';
 import type { Refusals } from '../refusals.ts';
 import type { SetAside } from '../set-aside.ts';
@@ -98,7 +98,7 @@ export class Consumer {
 	async #step(): Promise<Duration> {
 		const { group, refusals } = this.#options;
 		const { signal } = this.#ending;
-		const opening = (): Promise<Channel> => unlessAborted(this.#open(), signal);
+		const opening = (): Promise<Channel> => abortable(this.#open(), signal);
 		const channel = this.#channel ?? (await refusals.watch(`consumer ${group}`, opening));
 		const batch = this.#ready.slice(0, this.#options.batch);
 		if (batch.length > 0) {
@@ -107,7 +107,7 @@ export class Consumer {
 		}
 		const sinceLook = performance.now() - this.#lookedAt;
 		if (sinceLook < SLOW_POLL) return SLOW_POLL - sinceLook;
-		await unlessAborted(this.#look(channel), signal);
+		await abortable(this.#look(channel), signal);
 		return this.#ready.length > 0 ? 0 : SLOW_POLL;
 	}
 
