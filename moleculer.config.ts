@@ -16,7 +16,7 @@ import { Health, type Readiness } from './mixins/health.ts';
 import type { Log } from './mixins/loop.ts';
 import { meteredActions } from './mixins/metered-actions.ts';
 import { type Exposition, Metrics } from './mixins/metrics.ts';
-import { openDoor } from './mixins/opening.ts';
+import { listenWhenReady } from './mixins/opening.ts';
 import { StandInParcels } from './mixins/parcels/stand-in.ts';
 import { SandboxProvider } from './mixins/payments/sandbox.ts';
 import type { Platform, Signals } from './mixins/platform.ts';
@@ -32,7 +32,7 @@ import { OneDatabase } from './mixins/transporters/one-database.ts';
 import { HEARTBEAT, REQUEST_TIMEOUT } from './mixins/transporters/options.ts';
 import { transporterOf } from './mixins/transporters/transporter.ts';
 import { UnixSocketHub } from './mixins/unix-socket-transporter.ts';
-import { Door } from './services/gateway/door.ts';
+import { Admission } from './services/gateway/door.ts';
 import { ALIVE, type HealthAnswer, readinessAnswer } from './services/gateway/health.ts';
 import { gatewayOf, gatewayService } from './services/gateway.service.ts';
 import { ordersService } from './services/orders.service.ts';
@@ -188,9 +188,11 @@ export async function startApplication(settings: Settings, options: StartOptions
 		phase = undefined;
 		const opened = abortable(gate.opened, closing.signal);
 		const look = (): Promise<Readiness> => health.readiness();
-		const door = gatewayOf(broker);
+		const gateway = gatewayOf(broker);
 		const opening =
-			door === undefined ? opened : openDoor(door, { opened, look, log: log('gateway'), signal: closing.signal });
+			gateway === undefined
+				? opened
+				: listenWhenReady(gateway, { opened, look, log: log('gateway'), signal: closing.signal });
 		const ready = opening.catch(async (error) => {
 			await stop();
 			throw error;
@@ -329,7 +331,7 @@ function schemaOf(name: ServiceName, platform: Platform, models: Models): Servic
 			return gatewayService({
 				...platform.settings.http,
 				opensLater: true,
-				door: guardedDoor(platform),
+				admission: openAdmission(platform),
 				metrics: platform.metrics,
 				health: () => platform.health.readiness(),
 				documents: { auth: platform.settings.access.auth.kind === 'jwt' },
@@ -345,10 +347,10 @@ function schemaOf(name: ServiceName, platform: Platform, models: Models): Servic
 	}
 }
 
-function guardedDoor({ settings, database, health, log }: Platform): Door {
-	const door = new Door(settings.access, database, log('gateway'));
-	health.register('tokens', () => door.waitsFor);
-	return door;
+function openAdmission({ settings, database, health, log }: Platform): Admission {
+	const admission = new Admission(settings.access, database, log('gateway'));
+	health.register('tokens', () => admission.waitsFor);
+	return admission;
 }
 
 function urlOf(broker: ServiceBroker, { http }: Settings): string | undefined {

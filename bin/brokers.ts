@@ -1,5 +1,6 @@
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
+import { errorMessage } from '../mixins/errors.ts';
 import { kafka } from './brokers/kafka.ts';
 import type { BrokerKind, LocalBroker } from './brokers/local-broker.ts';
 import { rabbitmq } from './brokers/rabbitmq.ts';
@@ -69,11 +70,11 @@ try {
 		try {
 			await run(request, kind);
 		} catch (error) {
-			process.stderr.write(`${kind.scheme}: ${error instanceof Error ? error.message : String(error)}\n`);
+			process.stderr.write(`${kind.scheme}: ${errorMessage(error)}\n`);
 			process.exitCode = 1;
 		}
 	}
 } catch (error) {
-	process.stderr.write(`${error instanceof Error ? error.message : String(error)}\n`);
+	process.stderr.write(`${errorMessage(error)}\n`);
 	process.exitCode = 1;
 }

@@ -4,6 +4,7 @@ import { startEmbeddedPostgres } from '../mixins/database/embedded-postgres.ts';
 import { MigrationFailed, migrate, migrationStatus } from '../mixins/database/migrations.ts';
 import { MIGRATING } from '../mixins/database/session.ts';
 import { reasonOf } from '../mixins/database/trouble.ts';
+import { errorMessage } from '../mixins/errors.ts';
 import type { Log } from '../mixins/loop.ts';
 import { abortable } from '../mixins/runtime/deadline.ts';
 import { parseSettings } from '../mixins/settings.ts';
@@ -63,6 +64,6 @@ try {
 	}
 } catch (error) {
 	const reason: unknown = giveUp.signal.aborted ? giveUp.signal.reason : error;
-	process.stderr.write(`${reason instanceof Error ? reason.message : String(reason)}\n`);
+	process.stderr.write(`${errorMessage(reason)}\n`);
 	process.exit(1); // a statement that was given up would be waited for
 }

@@ -1,6 +1,7 @@
 /** A REPL on the running system. It calls as the operator, who may what `orders:admin` may. */
 import type { REPLServer } from 'node:repl';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { errorMessage } from '../mixins/errors.ts';
 import { parseSettings } from '../mixins/settings.ts';
 import { asTyped } from './repl/as-typed.ts';
 import { join, type Membership } from './repl/join.ts';
@@ -60,5 +61,5 @@ try {
 	if (!process.stdin.isTTY) tellFailures();
 	runInOrder(member.broker.repl() as unknown as REPLServer, member); // typed as void, but moleculer-repl's server
 } catch (error) {
-	fail(error instanceof Error ? error.message : String(error));
+	fail(errorMessage(error));
 }

@@ -1,5 +1,5 @@
 import { setTimeout as sleep } from 'node:timers/promises';
-import { endOnUncaught } from '../mixins/errors.ts';
+import { endOnUncaught, errorMessage } from '../mixins/errors.ts';
 import { parseSettings } from '../mixins/settings.ts';
 import { logsOf, startApplication } from '../moleculer.config.ts';
 
@@ -11,7 +11,7 @@ const say = (line: string): void => {
 };
 
 function fail(error: unknown): never {
-	process.stderr.write(`${error instanceof Error ? error.message : String(error)}\n`);
+	process.stderr.write(`${errorMessage(error)}\n`);
 	process.exit(1);
 }
 

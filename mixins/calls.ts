@@ -1,9 +1,9 @@
 import { setTimeout as pause } from 'node:timers/promises';
 import type { Duration } from '../domain/time.ts';
 import { Batcher } from './batcher.ts';
-import { sentence, tell } from './errors.ts';
+import { errorMessage, tell } from './errors.ts';
 import type { Log } from './loop.ts';
-import { Slots } from './slots.ts';
+import { Semaphore } from './slots.ts';
 
 /**
  * When something happened, on two clocks of this process: one that never jumps, and one that goes on while the machine
@@ -67,13 +67,13 @@ const GROUP = { size: 500, inFlight: 1 };
  * stored is forgotten: the sweeper asks again, under the same key.
  */
 export class Calls<C, O> {
-	readonly slots: Slots;
+	readonly slots: Semaphore;
 	readonly #options: CallsOptions<C, O>;
 	readonly #outcomes: Batcher<Done<C, O>, { readonly next: C | null; readonly intended: Stamp }>;
 
 	constructor(options: CallsOptions<C, O>) {
 		this.#options = options;
-		this.slots = new Slots(options.slots);
+		this.slots = new Semaphore(options.slots);
 		this.#outcomes = new Batcher(GROUP, async (done) => {
 			const intended = stamp();
 			return (await options.store(done)).map((next) => ({ next, intended }));
@@ -112,7 +112,7 @@ export class Calls<C, O> {
 			tell(this.#options.log, 'warn', 'an outcome was not stored', error);
 		} finally {
 			await ending;
-			this.slots.give(1);
+			this.slots.release(1);
 		}
 	}
 
@@ -126,7 +126,7 @@ export class Calls<C, O> {
 			(outcome): Made<O> => ({ outcome }),
 			(error: unknown): Made<O> => {
 				tell(log, 'debug', 'a call has failed', error);
-				return { outcome: unknown(sentence(error)) };
+				return { outcome: unknown(errorMessage(error)) };
 			},
 		);
 		const timer = setTimeout(() => {

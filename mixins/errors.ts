@@ -7,7 +7,11 @@ const LANGUAGE = /^(?:Type|Reference|Range|Syntax|Assertion)Error$/;
 /** The places that each log has told of; no more than there are in the source. */
 const told = new WeakMap<Log, Set<string>>();
 
-export const sentence = (error: unknown): string => (error instanceof Error ? error.message : String(error));
+/** What an error says. Several addresses of one name fail with one error that says nothing itself. */
+export function errorMessage(error: unknown): string {
+	if (error instanceof AggregateError && error.message === '') return error.errors.map(errorMessage).join('; ');
+	return typeof error === 'object' && error !== null && 'message' in error ? String(error.message) : String(error);
+}
 
 /** Whether an error is a mistake in the program, rather than something that is away or refuses. */
 export const isMistake = (error: unknown): error is Error =>
@@ -26,7 +30,7 @@ export function isNew(log: Log, error: Error): boolean {
 /** Logs that something failed; as an error with its stack if it is a mistake of ours that comes for the first time. */
 export function tell(log: Log, level: 'debug' | 'warn' | 'error', what: string, error: unknown): void {
 	if (isMistake(error) && isNew(log, error)) log.error(`${what}: ${error.message}`, error);
-	else log[level](`${what}: ${sentence(error)}`);
+	else log[level](`${what}: ${errorMessage(error)}`);
 }
 
 const PLACES =
@@ -35,13 +39,13 @@ const PLACES =
 /** One line for whoever may ask for our health: no address, no path; of what the system says, its code alone. */
 export function discreet(error: unknown): string {
 	if (error instanceof Error && 'errno' in error && 'code' in error) return String(error.code);
-	return sentence(error).replaceAll(PLACES, '…').replaceAll(/\s+/g, ' ').slice(0, 300);
+	return errorMessage(error).replaceAll(PLACES, '…').replaceAll(/\s+/g, ' ').slice(0, 300);
 }
 
 /** What nobody caught ends the process, since nobody knows what it has left half done; the log says it first. */
 export function endOnUncaught(log: Log): void {
 	process.on('uncaughtException', (error: unknown, origin) => {
-		log.error(`the process ends, ${origin}: ${sentence(error)}`, error);
+		log.error(`the process ends, ${origin}: ${errorMessage(error)}`, error);
 		process.exit(1);
 	});
 }

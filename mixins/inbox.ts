@@ -8,9 +8,9 @@ import { type Database, isTransient, type Transaction } from './database/databas
 import { insertInbox } from './database/messages-store.ts';
 import { type Free, type OnStored, UnitOfWork } from './database/unit-of-work.ts';
 import { traceOf } from './envelope.ts';
-import { isNew, sentence } from './errors.ts';
+import { errorMessage, isNew } from './errors.ts';
 import { IMPATIENT, isNobodysFault, isTimeOut, limited } from './impatience.ts';
-import { isolate } from './isolate.ts';
+import { bisect } from './isolate.ts';
 import type { Log } from './loop.ts';
 
 /** What one message asks of its order; may answer with something to do after the commit. */
@@ -83,7 +83,7 @@ export class Inbox {
 		const rest = new Set(messages);
 		const { failures, consumer } = handling;
 		try {
-			await isolate(
+			await bisect(
 				messages,
 				async (group) => {
 					await this.#handleGroup(handling, group, false);
@@ -91,7 +91,7 @@ export class Inbox {
 				},
 				(message, error) => {
 					rest.delete(message);
-					failures.push({ id: message.delivery.id, error: sentence(error) });
+					failures.push({ id: message.delivery.id, error: errorMessage(error) });
 					this.#tell(consumer, error);
 				},
 				isTransient,
@@ -99,7 +99,7 @@ export class Inbox {
 		} catch (error) {
 			if (isTimeOut(error)) this.#suspect(rest);
 			if (rest.size === messages.length) throw error;
-			for (const { delivery } of rest) this.#putOff(handling, delivery, sentence(error));
+			for (const { delivery } of rest) this.#putOff(handling, delivery, errorMessage(error));
 		}
 	}
 
@@ -107,7 +107,7 @@ export class Inbox {
 	async #handleSuspects<R>(handling: Handling<R>, suspects: readonly Understood[]): Promise<void> {
 		const rest = new Set(suspects);
 		try {
-			await isolate(
+			await bisect(
 				suspects,
 				limited(async (group) => {
 					await this.#handleGroup(handling, group, true);
@@ -118,12 +118,12 @@ export class Inbox {
 				}),
 				(message, error) => {
 					rest.delete(message);
-					handling.failures.push({ id: message.delivery.id, error: sentence(error) });
+					handling.failures.push({ id: message.delivery.id, error: errorMessage(error) });
 				},
 				isNobodysFault,
 			);
 		} catch (error) {
-			for (const { delivery } of rest) this.#putOff(handling, delivery, sentence(error));
+			for (const { delivery } of rest) this.#putOff(handling, delivery, errorMessage(error));
 		}
 	}
 
@@ -208,7 +208,7 @@ function understand(deliveries: readonly Delivery[], failures: Failure[]): Under
 			if (!UUID.test(delivery.key)) throw new Error('the key is not an order id');
 			return [{ delivery, traceparent: traceOf(delivery.body) }];
 		} catch (error) {
-			failures.push({ id: delivery.id, error: `not understood: ${sentence(error)}` });
+			failures.push({ id: delivery.id, error: `not understood: ${errorMessage(error)}` });
 			return [];
 		}
 	});

@@ -8,7 +8,7 @@ import { type Database, isTransient, type Transaction } from './database/databas
 import { instants, NOW } from './database/instants.ts';
 import type { Statement } from './database/statement.ts';
 import { type OnStored, UnitOfWork } from './database/unit-of-work.ts';
-import { isolate } from './isolate.ts';
+import { bisect } from './isolate.ts';
 import { CallTooLate } from './policies.ts';
 
 export interface IdempotencyKey {
@@ -80,7 +80,7 @@ async function storeApart<A>(
 	requests: readonly PlaceRequest<A>[],
 ): Promise<readonly Placed<A>[]> {
 	const answers = new Map<PlaceRequest<A>, Placed<A>>();
-	await isolate(
+	await bisect(
 		requests,
 		async (group) => {
 			const placed = await database.transaction('orders.create', (tx) =>

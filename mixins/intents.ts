@@ -20,7 +20,7 @@ export function intentHandler<C, O>(calls: Calls<C, O>, options: IntentHandlerOp
 	return async (deliveries) => {
 		const failures: Failure[] = [];
 		for (let done = 0; done < deliveries.length; ) {
-			const slots = await calls.slots.take(deliveries.length - done);
+			const slots = await calls.slots.acquire(deliveries.length - done);
 			const since = stamp();
 			let intended: readonly C[] = [];
 			try {
@@ -29,7 +29,7 @@ export function intentHandler<C, O>(calls: Calls<C, O>, options: IntentHandlerOp
 				intended = handled.results;
 				failures.push(...handled.failures);
 			} finally {
-				calls.slots.give(slots - intended.length);
+				calls.slots.release(slots - intended.length);
 				for (const call of intended) calls.start(call, since);
 			}
 			done += slots;

@@ -5,7 +5,7 @@ const PARTS = 8;
  * Handles a group; where that fails, handles its parts, and so on, until what fails stands alone and is given to
  * `setAside`. The others are handled all the same. An error that is nobody's fault (`isTransient`) is thrown on.
  */
-export async function isolate<T>(
+export async function bisect<T>(
 	items: readonly T[],
 	handle: (group: readonly T[]) => Promise<void>,
 	setAside: (item: T, error: unknown) => void,
@@ -23,6 +23,6 @@ export async function isolate<T>(
 		}
 		const size = Math.ceil(items.length / PARTS);
 		for (let from = 0; from < items.length; from += size)
-			await isolate(items.slice(from, from + size), handle, setAside, isTransient);
+			await bisect(items.slice(from, from + size), handle, setAside, isTransient);
 	}
 }

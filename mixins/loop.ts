@@ -1,6 +1,6 @@
 import { performance } from 'node:perf_hooks';
 import { backOff, type Duration } from '../domain/time.ts';
-import { isMistake, isNew, sentence } from './errors.ts';
+import { errorMessage, isMistake, isNew } from './errors.ts';
 import { WaitLog } from './observability/wait-log.ts';
 
 /** What a loop, a pool or a supervisor tells the operator; an `error` is shown with its stack. */
@@ -90,7 +90,7 @@ export class Loop {
 	}
 
 	#say(error: unknown): void {
-		const reason = sentence(error);
+		const reason = errorMessage(error);
 		if (isMistake(error) && isNew(this.#log, error)) {
 			this.#log.error(`${this.name} has failed: ${reason}`, error);
 			return;

@@ -4,7 +4,7 @@ import type { Raised } from '../domain/events.ts';
 import type { PaymentOperation, ProviderOutcome } from '../domain/payment.ts';
 import { type Duration, SECOND } from '../domain/time.ts';
 import type { BatchHandler } from './brokers/carrier.ts';
-import { sentence } from './errors.ts';
+import { errorMessage } from './errors.ts';
 import type { Log } from './loop.ts';
 import { WaitLog } from './observability/wait-log.ts';
 import { withDeadline } from './runtime/deadline.ts';
@@ -217,7 +217,7 @@ export class Metrics {
 		try {
 			return await withDeadline(reading(), PATIENCE, () => new Error(`no answer within ${PATIENCE} ms`));
 		} catch (error) {
-			this.#missing?.warn(`metrics without ${names}: ${sentence(error)}`, names);
+			this.#missing?.warn(`metrics without ${names}: ${errorMessage(error)}`, names);
 			return undefined;
 		}
 	}

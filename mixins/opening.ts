@@ -22,7 +22,7 @@ export interface Opening {
  * Has the gateway listen, and resolves once nothing is missing. Earlier a balancer that only connects would send requests,
  * to be answered 503; much later somebody asks why nobody answers.
  */
-export async function openDoor(gateway: { listen(): Promise<void> }, opening: Opening): Promise<void> {
+export async function listenWhenReady(gateway: { listen(): Promise<void> }, opening: Opening): Promise<void> {
 	const { opened, signal } = opening;
 	const complete = opened.then(() => untilReady(opening));
 	complete.catch(() => {}); // nobody waits for it where the gateway cannot listen

@@ -5,8 +5,8 @@ import { crashPoint } from './crash-points.ts';
 import { type Database, isTransient, type Transaction } from './database/database.ts';
 import type { Statement } from './database/statement.ts';
 import { toEnvelope } from './envelope.ts';
-import { sentence, tell } from './errors.ts';
-import { isolate } from './isolate.ts';
+import { errorMessage, tell } from './errors.ts';
+import { bisect } from './isolate.ts';
 import type { Log } from './loop.ts';
 import { LowWater } from './low-water.ts';
 import {
@@ -117,7 +117,7 @@ export class OutboxRelay {
 	async #forwardApart(): Promise<number> {
 		const rows = await this.#database.query<Found>(peek(this.#lowWater.place, BATCH));
 		const blamed: { row: Found; error: unknown }[] = [];
-		await isolate(
+		await bisect(
 			rows,
 			async (group) => {
 				await this.#forward(takeThese(group.map(({ position }) => position)));
@@ -130,7 +130,7 @@ export class OutboxRelay {
 		);
 		for (const { row, error } of blamed) {
 			await this.#database.transaction('outbox.postpone', (tx) =>
-				tx.query(postponeThese(UNSENT, [{ ...row, place: null, error: sentence(error), delay: LONGEST_RETRY }])),
+				tx.query(postponeThese(UNSENT, [{ ...row, place: null, error: errorMessage(error), delay: LONGEST_RETRY }])),
 			);
 		}
 		return rows.length;
@@ -205,7 +205,7 @@ export class OutboxRelay {
 			// Nobody knows what arrived. All go again; the inbox drops what comes twice.
 			this.#restUntil = performance.now() + SLOW_POLL;
 			this.#lowWater.lower();
-			return rows.map(({ id }) => ({ id, error: sentence(error), longest: LONGEST_ABSENCE }));
+			return rows.map(({ id }) => ({ id, error: errorMessage(error), longest: LONGEST_ABSENCE }));
 		}
 	}
 }

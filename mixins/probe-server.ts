@@ -3,7 +3,7 @@ import { randomBytes } from 'node:crypto';
 import { once } from 'node:events';
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
-import { sentence } from './errors.ts';
+import { errorMessage } from './errors.ts';
 import type { Log } from './loop.ts';
 
 export interface ProbeAnswer {
@@ -27,7 +27,7 @@ export class ProbeServer {
 	constructor(routes: ReadonlyMap<string, ProbeRoute>, log?: Log) {
 		const limits = { headersTimeout: PATIENCE, requestTimeout: PATIENCE, connectionsCheckingInterval: 1_000 };
 		const failed = (path: string, error: unknown): void => {
-			const reason = sentence(error);
+			const reason = errorMessage(error);
 			if (this.#told.get(path) !== reason) log?.error(`${path} failed: ${reason}`, error);
 			this.#told.set(path, reason);
 		};

@@ -3,7 +3,7 @@ import { Batcher } from './batcher.ts';
 import { plainArray, textArray } from './database/arrays.ts';
 import type { Database } from './database/database.ts';
 import type { Statement } from './database/statement.ts';
-import { sentence } from './errors.ts';
+import { errorMessage } from './errors.ts';
 import { type Log, Loop } from './loop.ts';
 import { WaitLog } from './observability/wait-log.ts';
 import { withDeadline } from './runtime/deadline.ts';
@@ -167,7 +167,7 @@ export class RateLimiter {
 			return waits;
 		} catch (error) {
 			const now = performance.now();
-			this.#waiting.warn(`rate limits hold for this gateway alone: ${sentence(error)}`, 'alone');
+			this.#waiting.warn(`rate limits hold for this gateway alone: ${errorMessage(error)}`, 'alone');
 			this.#aloneUntil = now + ALONE_FOR;
 			return names.map((name) => this.#alone(this.#clientOf(name, now), now));
 		}

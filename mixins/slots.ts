@@ -1,5 +1,5 @@
 /** A fixed number of places for work that must not pile up, such as calls to a provider. */
-export class Slots {
+export class Semaphore {
 	readonly total: number;
 	#free: number;
 	#queue: { readonly most: number; readonly resolve: (taken: number) => void }[] = [];
@@ -11,24 +11,24 @@ export class Slots {
 	}
 
 	/** Takes up to `most` places, at least one: waits until one is free. */
-	take(most: number): Promise<number> {
-		if (this.#queue.length === 0 && this.#free > 0) return Promise.resolve(this.tryTake(most));
+	acquire(most: number): Promise<number> {
+		if (this.#queue.length === 0 && this.#free > 0) return Promise.resolve(this.tryAcquire(most));
 		return new Promise((resolve) => this.#queue.push({ most, resolve }));
 	}
 
 	/** Takes what is free, up to `most`, without waiting; may be none. */
-	tryTake(most: number): number {
+	tryAcquire(most: number): number {
 		const taken = Math.min(most, this.#free);
 		this.#free -= taken;
 		return taken;
 	}
 
-	give(places: number): void {
+	release(places: number): void {
 		this.#free += places;
 		while (this.#free > 0) {
 			const next = this.#queue.shift();
 			if (next === undefined) break;
-			next.resolve(this.tryTake(next.most));
+			next.resolve(this.tryAcquire(next.most));
 		}
 		if (this.#free === this.total) for (const resolve of this.#idle.splice(0)) resolve();
 	}

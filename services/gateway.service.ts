@@ -16,7 +16,7 @@ import { encodeResult, SUCCESS, send, sendProblem } from './gateway/answer.ts';
 import { forbidden } from './gateway/authenticate.ts';
 import { waitOf } from './gateway/conditions.ts';
 import { Documents } from './gateway/documents.ts';
-import type { Door } from './gateway/door.ts';
+import type { Admission } from './gateway/door.ts';
 import { toProblem } from './gateway/errors.ts';
 import type { Alias, Gateway, GatewayDeps, Request, RootCallOptions } from './gateway/gateway.ts';
 import { ALIVE, gatewayNotReady, type HealthAnswer, readinessAnswer } from './gateway/health.ts';
@@ -55,7 +55,7 @@ const methodOf = ({ method = '' }: IncomingMessage): string => (METHODS.has(meth
 /** Work on orders that exist has places of its own: a cancel that is refused now may come too late. */
 const SHARE = (action: string): number => (action === 'orders.create' || action === 'orders.list' ? 0.9 : 1);
 
-const routeOf = (door: Door) => ({
+const routeOf = (admission: Admission) => ({
 	path: '/',
 	mappingPolicy: 'restrict',
 	aliases: ALIASES,
@@ -76,7 +76,7 @@ const routeOf = (door: Door) => ({
 		alias: Alias,
 	) {
 		// Limits are kept in the database: where it is slow, those who wait for it are bounded too.
-		ctx.meta.caller = await this.load.while(() => door.enter(req));
+		ctx.meta.caller = await this.load.while(() => admission.admit(req));
 		const { id } = (req.$params as { params: { id: string } }).params;
 		const params = await paramsOf(alias.action, req, id, req.$target.query);
 		req.$params = params;
@@ -99,7 +99,7 @@ export function gatewayService(deps: GatewayDeps): ServiceSchema {
 		mixins: [ApiGateway],
 		settings: {
 			server: false,
-			routes: [routeOf(deps.door)],
+			routes: [routeOf(deps.admission)],
 			logRequest: null,
 			logRequestParams: null,
 			logResponse: null,
@@ -149,7 +149,7 @@ export function gatewayService(deps: GatewayDeps): ServiceSchema {
 				const begin = performance.now();
 				let route = 'none';
 				req.$trace = traceOf(req.headers.traceparent);
-				req.$prefix = deps.door.prefixOf(req);
+				req.$prefix = deps.admission.prefixOf(req);
 				res.setHeader('X-Request-Id', req.$trace.id);
 				try {
 					req.$target = splitTarget(req.url ?? '');
@@ -161,7 +161,7 @@ export function gatewayService(deps: GatewayDeps): ServiceSchema {
 						const readiness = phase === 'running' ? await deps.health() : gatewayNotReady(phase);
 						return this.answerHealth(res, readinessAnswer(readiness));
 					}
-					deps.door.checkHost(req, destination);
+					deps.admission.checkHost(req, destination);
 					if (destination === 'metrics') return await this.answerMetrics(req, res);
 					if (phase === 'stopping') throw new ProblemError(unavailable('The service is stopping.'));
 					if (this.load.isFull(SHARE(destination))) {
@@ -169,7 +169,7 @@ export function gatewayService(deps: GatewayDeps): ServiceSchema {
 						return sendProblem(res, overloaded(), req.$trace.id, req.$prefix);
 					}
 					if (isDocument(destination)) {
-						await this.load.while(() => deps.door.enterUnknown(req));
+						await this.load.while(() => deps.admission.admitUnknown(req));
 						return await documents.answer(destination, id, req, res);
 					}
 					refuseOtherSites(req);
@@ -186,7 +186,7 @@ export function gatewayService(deps: GatewayDeps): ServiceSchema {
 
 			/** For whoever may see everything. */
 			async answerMetrics(this: Gateway, req: Request, res: ServerResponse) {
-				if (!isAdmin(await deps.door.enter(req))) throw new ProblemError(forbidden(ADMIN_SCOPE));
+				if (!isAdmin(await deps.admission.admit(req))) throw new ProblemError(forbidden(ADMIN_SCOPE));
 				const { contentType, body } = await deps.metrics.expose();
 				send(res, 200, { 'Content-Type': contentType }, body);
 			},
@@ -277,7 +277,7 @@ export function gatewayService(deps: GatewayDeps): ServiceSchema {
 		},
 
 		async started() {
-			deps.door.start();
+			deps.admission.start();
 			this.load.start();
 			if (!deps.opensLater) await this.listen();
 		},
@@ -285,7 +285,7 @@ export function gatewayService(deps: GatewayDeps): ServiceSchema {
 		async stopped() {
 			await this.drain();
 			this.load.stop();
-			await deps.door.stop();
+			await deps.admission.stop();
 		},
 	};
 	return schema as unknown as ServiceSchema;

@@ -8,7 +8,7 @@ import { outboxStats, replayEvents } from '../mixins/outbox-operations.ts';
 import { OutboxRelay } from '../mixins/outbox-relay.ts';
 import type { Platform } from '../mixins/platform.ts';
 import { purge } from '../mixins/retention.ts';
-import { GATHER } from './topology.ts';
+import { LINGER } from './topology.ts';
 
 const LONGEST_PURGE_PAUSE: Duration = MINUTE;
 const INBOX_CONSUMERS =
@@ -25,7 +25,7 @@ export function outboxRelayService(platform: Platform): ServiceSchema {
 	const { carrier, database, health, metrics, settings, signals } = platform;
 	const log = platform.log('outbox-relay');
 	const relay = new OutboxRelay(database, carrier, log);
-	const relaying = new Loop('outbox relay', log, () => relay.step(), GATHER);
+	const relaying = new Loop('outbox relay', log, () => relay.step(), LINGER);
 	const purging = new Loop('purge', log, async () => {
 		const { more } = await purge(database, settings.retention);
 		return more ? 0 : Math.max(SECOND, Math.min(settings.retention / 10, LONGEST_PURGE_PAUSE));

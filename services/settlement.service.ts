@@ -12,7 +12,7 @@ import { nowAndThen } from '../mixins/low-water.ts';
 import type { Platform } from '../mixins/platform.ts';
 import { paymentCalls } from './settlement/payment-calls.ts';
 import { SWEEP_EVERY, Sweeper } from './settlement/sweeper.ts';
-import { GATHER } from './topology.ts';
+import { LINGER } from './topology.ts';
 
 /** A wake-up that comes later than this tells that the carrier is working off a backlog. */
 const BEHIND: Duration = SECOND;
@@ -70,7 +70,7 @@ export function settlementService(platform: Platform): ServiceSchema {
 				health.watch(`consumer ${group}`, subscription, 'broker');
 			};
 			consume('deadlines', deadlines, { concurrency: 3 });
-			consume('settlement', handlePayments, { gather: GATHER });
+			consume('settlement', handlePayments, { linger: LINGER });
 			sweeping.start();
 			health.watch('sweeper', sweeping);
 		},

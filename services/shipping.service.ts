@@ -9,9 +9,9 @@ import { UnitOfWork } from '../mixins/database/unit-of-work.ts';
 import { tell } from '../mixins/errors.ts';
 import { Inbox } from '../mixins/inbox.ts';
 import { intentHandler } from '../mixins/intents.ts';
-import { isolate } from '../mixins/isolate.ts';
+import { bisect } from '../mixins/isolate.ts';
 import type { Platform } from '../mixins/platform.ts';
-import { GATHER } from './topology.ts';
+import { LINGER } from './topology.ts';
 
 /** The most calls to the parcel service at once in one process. */
 const SLOTS = 500;
@@ -34,7 +34,7 @@ export function shippingService(platform: Platform): ServiceSchema {
 		},
 		unknown: (reason) => ({ kind: 'unknown', reason }),
 		store: async (done) => {
-			await isolate(
+			await bisect(
 				done,
 				store,
 				({ call }, error) => tell(log, 'error', `the hand-over of ${call.orderId} was not stored`, error),
@@ -68,7 +68,7 @@ export function shippingService(platform: Platform): ServiceSchema {
 	return {
 		name: 'shipping',
 		async started() {
-			subscription = carrier.subscribe('shipping', metrics.counting('shipping', handle), { gather: GATHER });
+			subscription = carrier.subscribe('shipping', metrics.counting('shipping', handle), { linger: LINGER });
 			health.watch('consumer shipping', subscription, 'broker');
 		},
 		async stopped() {

@@ -19,4 +19,4 @@ export const TOPOLOGY: Topology = { consumers: CONSUMERS, types: [...EVENT_TYPES
  * Steps that nobody counts in milliseconds wait so long for company: at 200 orders a second it halves the transactions,
  * and leaves the processors to the ends of windows, which wait for nothing.
  */
-export const GATHER: Duration = 5;
+export const LINGER: Duration = 5;

@@ -57,8 +57,8 @@ export interface SubscribeOptions {
 	readonly batch?: number;
 	/** the most batches in hand at once */
 	readonly concurrency?: number;
-	/** how long messages may gather after a batch to share the next one; a carrier whose broker does so by itself ignores it */
-	readonly gather?: Duration;
+	/** how long messages may linger after a batch to share the next one; a carrier whose broker does so by itself ignores it */
+	readonly linger?: Duration;
 }
 
 export interface Subscription {

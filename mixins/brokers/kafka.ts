@@ -3,7 +3,7 @@ import { performance } from 'node:perf_hooks';
 import { setTimeout as pause } from 'node:timers/promises';
 import type { Kafka } from 'kafkajs';
 import { type Duration, MINUTE, SECOND } from '../../domain/time.ts';
-import { isolate } from '../isolate.ts';
+import { bisect } from '../isolate.ts';
 import { type Log, Loop } from '../loop.ts';
 import { brokerTrouble } from './broker-trouble.ts';
 import {
@@ -126,7 +126,7 @@ export class KafkaCarrier implements Carrier {
 	/** All that Kafka takes; a topic may have a limit for their size that is not ours. Answers what it did not take, and why. */
 	async #sendEach(messages: readonly CarrierMessage[]): Promise<ReadonlyMap<string, string>> {
 		const refused = new Map<string, string>();
-		await isolate(
+		await bisect(
 			messages,
 			(group) => {
 				const records = group.flatMap((message) => this.#outgoing(message));

@@ -89,7 +89,7 @@ export class PostgresCarrier implements Carrier {
 					`consumer ${group}`,
 					this.#log,
 					() => this.#deliver(group, handle, options.batch ?? DEFAULT_BATCH, lowWater),
-					options.gather,
+					options.linger,
 				),
 		);
 		const wake = (): void => this.#wake(new Set([group]));

@@ -108,7 +108,7 @@ export class RabbitMqCarrier implements Carrier {
 	subscribe(group: string, handle: BatchHandler, options: SubscribeOptions = {}): Subscription {
 		const types = this.#topology.consumers[group];
 		if (types === undefined) throw new Error(`no consumer group ${group} in the topology`);
-		const { batch = DEFAULT_BATCH, concurrency = 1, gather = 0 } = options;
+		const { batch = DEFAULT_BATCH, concurrency = 1, linger = 0 } = options;
 		const shared = {
 			link: this.#consuming,
 			publisher: this.#publisher,
@@ -120,7 +120,7 @@ export class RabbitMqCarrier implements Carrier {
 		};
 		const consumers = Array.from(
 			{ length: concurrency },
-			() => new Consumer({ group, types, batch, gather, handle, ...shared }),
+			() => new Consumer({ group, types, batch, linger, handle, ...shared }),
 		);
 		for (const consumer of consumers) this.#consumers.add(consumer);
 		return {

@@ -141,7 +141,7 @@ export class RedisCarrier implements Carrier {
 					types,
 					handle,
 					batch: options.batch ?? DEFAULT_BATCH,
-					gather: options.gather ?? 0,
+					linger: options.linger ?? 0,
 					log: this.#quietly,
 					setAside: this.#setAside,
 					onDelayed: () => this.#moving.wake(),

@@ -1,6 +1,7 @@
 /** What an error of the database speaks of: the statement, the session, the server; and how an operator is told. */
 import pg from 'pg';
 import type { Duration } from '../../domain/time.ts';
+import { errorMessage } from '../errors.ts';
 
 /** The database cannot be used now; what was tried may be tried again later. */
 export class DatabaseUnavailable extends Error {
@@ -57,7 +58,7 @@ export function speaksOfSession(error: unknown): boolean {
  */
 export function sessionsToo(error: unknown, answer: Duration): number {
 	if (codeOf(error) === READ_ONLY) return Number.POSITIVE_INFINITY;
-	return sentence(error) === SILENCE ? performance.now() - answer : Number.NEGATIVE_INFINITY;
+	return errorMessage(error) === SILENCE ? performance.now() - answer : Number.NEGATIVE_INFINITY;
 }
 
 /** True where the server has no room for another session. */
@@ -71,7 +72,7 @@ export const isTransient = (error: unknown): boolean =>
 export const isNoAnswer = (error: unknown): boolean => !isServerError(error);
 
 export const unavailable = (error: unknown): DatabaseUnavailable =>
-	error instanceof DatabaseUnavailable ? error : new DatabaseUnavailable(sentence(error), { cause: error });
+	error instanceof DatabaseUnavailable ? error : new DatabaseUnavailable(errorMessage(error), { cause: error });
 
 /** Why the database cannot be used. */
 export interface Reason {
@@ -112,7 +113,7 @@ const POOLER =
 export function reasonOf(error: unknown): Reason {
 	const cause = error instanceof Error && error.cause instanceof Error ? reasonOf(error.cause) : undefined;
 	if (cause !== undefined && cause.kind !== UNKNOWN) return cause;
-	const said = sentence(error);
+	const said = errorMessage(error).replace(/\s*\n\s*/g, ' ');
 	if (error instanceof SessionRefused) return { kind: said, line: said, lasts: true };
 	const code = codeOf(error);
 	if (/startup parameter|command-line options/.test(said))
@@ -124,14 +125,6 @@ export function reasonOf(error: unknown): Reason {
 }
 
 const UNKNOWN = 'the database cannot be used';
-
-/** Several addresses of one name fail with one error that says nothing itself. */
-function sentence(error: unknown): string {
-	if (error instanceof AggregateError && error.message === '') return error.errors.map(sentence).join('; ');
-	const message =
-		typeof error === 'object' && error !== null && 'message' in error ? String(error.message) : String(error);
-	return message.replace(/\s*\n\s*/g, ' ');
-}
 
 /** What a session lacks that was opened with these settings. */
 export const dropped = (name: string, value: string): SessionRefused =>

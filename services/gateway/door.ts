@@ -1,4 +1,4 @@
-/** The door: who is let in, and how often. */
+/** The admission: who is let in, and how often. */
 import type { IncomingMessage } from 'node:http';
 import { type Duration, SECOND } from '../../domain/time.ts';
 import type { Database } from '../../mixins/database/database.ts';
@@ -14,7 +14,7 @@ import { type Problem, ProblemError, problem } from './problem.ts';
 /** A `HOST` that is not this machine's alone. */
 const ANYWHERE = '0.0.0.0';
 
-export class Door {
+export class Admission {
 	readonly #authenticator: Authenticator;
 	readonly #limiter: RateLimiter | undefined;
 	readonly #addresses: ClientAddresses;
@@ -56,22 +56,22 @@ export class Door {
 	}
 
 	/** Who makes a request. Throws the problem of whoever is not let in, or comes too often. */
-	async enter(req: IncomingMessage): Promise<Caller> {
+	async admit(req: IncomingMessage): Promise<Caller> {
 		let caller: Caller;
 		try {
 			caller = await this.#authenticator.callerOf(req);
 		} catch (error) {
 			// Whoever tries tokens is counted by address, or there would be no end to it.
-			await this.enterUnknown(req);
+			await this.admitUnknown(req);
 			throw error;
 		}
-		if (caller === ANYBODY) await this.enterUnknown(req);
+		if (caller === ANYBODY) await this.admitUnknown(req);
 		else await this.#count(`token ${caller.subject}`);
 		return caller;
 	}
 
 	/** The same for what everybody may. */
-	async enterUnknown(req: IncomingMessage): Promise<void> {
+	async admitUnknown(req: IncomingMessage): Promise<void> {
 		if (this.#limiter !== undefined) await this.#count(`address ${this.#addresses.of(req)}`);
 	}
 

@@ -6,7 +6,7 @@ import type { Readiness } from '../../mixins/health.ts';
 import type { LoadLimiter, LoadLimits } from '../../mixins/load-limiter.ts';
 import type { Metrics } from '../../mixins/metrics.ts';
 import type { Meta } from '../orders/caller.ts';
-import type { Door } from './door.ts';
+import type { Admission } from './door.ts';
 import type { HealthAnswer } from './health.ts';
 import type { DocumentOptions } from './openapi/document.ts';
 import type { OrderAction, Target } from './routes.ts';
@@ -21,7 +21,7 @@ export interface GatewayDeps {
 	/** It does not listen before it is told to, by `listen`. */
 	readonly opensLater?: boolean;
 	/** Who is let in. */
-	readonly door: Door;
+	readonly admission: Admission;
 	readonly metrics: Metrics;
 	/** Whether the process is ready, and what is missing; it always resolves, in a few seconds at most. */
 	health(): Promise<Readiness>;

@@ -6,7 +6,7 @@ import { crashPoint } from '../../mixins/crash-points.ts';
 import { isTransient } from '../../mixins/database/database.ts';
 import { UnitOfWork } from '../../mixins/database/unit-of-work.ts';
 import { tell } from '../../mixins/errors.ts';
-import { isolate } from '../../mixins/isolate.ts';
+import { bisect } from '../../mixins/isolate.ts';
 import type { Log } from '../../mixins/loop.ts';
 import type { Platform } from '../../mixins/platform.ts';
 
@@ -31,7 +31,7 @@ export function paymentCalls(platform: Platform, log: Log): PaymentCalls {
 		done: readonly Done<PaymentCall, ProviderOutcome>[],
 	): Promise<readonly (PaymentCall | null)[]> {
 		const next = new Map<string, PaymentCall>();
-		await isolate(
+		await bisect(
 			done,
 			async (group) => {
 				for (const call of await store(group)) next.set(call.orderId, call);

@@ -4,9 +4,9 @@ import { stamp } from '../../mixins/calls.ts';
 import type { Transaction } from '../../mixins/database/database.ts';
 import { firstLookBefore } from '../../mixins/database/orders-locking.ts';
 import { UnitOfWork } from '../../mixins/database/unit-of-work.ts';
-import { sentence, tell } from '../../mixins/errors.ts';
+import { errorMessage, tell } from '../../mixins/errors.ts';
 import { IMPATIENT, isNobodysFault, limited } from '../../mixins/impatience.ts';
-import { isolate } from '../../mixins/isolate.ts';
+import { bisect } from '../../mixins/isolate.ts';
 import type { Log } from '../../mixins/loop.ts';
 import { LowWater } from '../../mixins/low-water.ts';
 import type { Platform } from '../../mixins/platform.ts';
@@ -52,13 +52,13 @@ export class Sweeper {
 
 	/** One look, at most one batch. An order that cannot be saved is looked for then, and harms no other. */
 	async sweep(): Promise<Swept> {
-		const slots = this.#calls.slots.tryTake(BATCH);
+		const slots = this.#calls.slots.tryAcquire(BATCH);
 		const since = stamp();
 		const done: Done = { found: 0, calls: [] };
 		try {
 			await this.#sweepAll(done, slots);
 		} finally {
-			this.#calls.slots.give(slots - done.calls.length);
+			this.#calls.slots.release(slots - done.calls.length);
 			for (const call of done.calls) this.#calls.start(call, since);
 		}
 		this.#platform.metrics.swept(done.found);
@@ -93,7 +93,7 @@ export class Sweeper {
 
 	async #sweepApart(done: Done, slots: number, ids: readonly string[]): Promise<void> {
 		const failed: string[] = [];
-		await isolate(
+		await bisect(
 			ids,
 			limited(async (group) => {
 				await this.#tendTo(done, slots, async (tx, work) => {
@@ -122,7 +122,7 @@ export class Sweeper {
 				work.save();
 			})
 			.catch((error: unknown) =>
-				this.#log.debug(`order ${id}: its next look could not be moved on: ${sentence(error)}`),
+				this.#log.debug(`order ${id}: its next look could not be moved on: ${errorMessage(error)}`),
 			);
 	}
 

@@ -87,7 +87,7 @@ export class Slot {
 		}
 		if (this.#sweeperWithoutSlot === undefined) {
 			const calls = paymentCalls(this.#platform, this.#log);
-			calls.slots.tryTake(calls.slots.total);
+			calls.slots.tryAcquire(calls.slots.total);
 			this.#sweeperWithoutSlot = new Sweeper(this.#platform, calls, this.#log, () => false);
 		}
 		return this.#sweeperWithoutSlot;

@@ -48,7 +48,7 @@ function begin(provider: PaymentProvider, operation: 'capture' | 'void', left: n
 	const platform = { settings, database: server.database, provider, signals: new EventEmitter<never>() };
 	const calls = paymentCalls(platform as unknown as Parameters<typeof paymentCalls>[0], server.log);
 	const { monotonic, wall } = stamp();
-	calls.slots.tryTake(1);
+	calls.slots.tryAcquire(1);
 	calls.start(
 		{
 			...{ orderId: newId(wall), operation, attempt: 2, amount: { minor: 100n, currency: 'USD' } },

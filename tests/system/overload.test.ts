@@ -2,7 +2,7 @@
 import { afterAll, beforeAll, expect, it } from '@jest/globals';
 import { Metrics } from '../../mixins/metrics.ts';
 import type { Application } from '../../moleculer.config.ts';
-import { Door } from '../../services/gateway/door.ts';
+import { Admission } from '../../services/gateway/door.ts';
 import { boundAddress, gatewayService } from '../../services/gateway.service.ts';
 import { startTestApplication } from '../support/application.ts';
 import { startTestDatabase, type TestDatabase } from '../support/database.ts';
@@ -22,7 +22,7 @@ beforeAll(async () => {
 		gatewayService({
 			...http,
 			metrics: new Metrics(),
-			door: new Door(access, platform.database, platform.log('gateway')),
+			admission: new Admission(access, platform.database, platform.log('gateway')),
 			health: async () => ({ ready: true, failing: [], degraded: [] }),
 			load: { most: PLACES, least: PLACES, target: 60_000 },
 		}),

@@ -212,7 +212,9 @@ describe('the end of a wait', () => {
 		const leaf = new UnixSocketLeaf(application.platform.settings.dataDir, () => {});
 		const broker = new ServiceBroker({ nodeID: `remote-${process.pid}`, transporter: leaf, logger: false });
 		const health = async () => ({ ready: true, failing: [], degraded: [] });
-		broker.createService(gatewayService({ host: '127.0.0.1', port: 0, health, door: OPEN, metrics: new Metrics() }));
+		broker.createService(
+			gatewayService({ host: '127.0.0.1', port: 0, health, admission: OPEN, metrics: new Metrics() }),
+		);
 		await leaf.open();
 		await broker.start();
 		await broker.waitForServices('orders');

@@ -33,11 +33,11 @@ describe('a call whose intent is stored', () => {
 			async () => 'done',
 			() => [null],
 		);
-		expect(await calls.slots.take(1)).toBe(1);
+		expect(await calls.slots.acquire(1)).toBe(1);
 		calls.start('a', stamp());
 		await calls.idle(10_000);
 		expect(stored).toEqual([{ call: 'a', outcome: 'done' }]);
-		expect(calls.slots.tryTake(5)).toBe(2);
+		expect(calls.slots.tryAcquire(5)).toBe(2);
 	});
 
 	it('is not begun once others may repeat it: the process stood still after its commit', async () => {
@@ -50,7 +50,7 @@ describe('a call whose intent is stored', () => {
 			(done) => done.map(() => null),
 		);
 		const { monotonic, wall } = stamp();
-		await calls.slots.take(2);
+		await calls.slots.acquire(2);
 		calls.start('starved', { monotonic: monotonic - 1_000, wall });
 		calls.start('suspended', { monotonic, wall: wall - 1_000 });
 		await calls.idle(10_000);
@@ -68,7 +68,7 @@ describe('a call whose intent is stored', () => {
 			},
 			() => [null],
 		);
-		await calls.slots.take(1);
+		await calls.slots.acquire(1);
 		calls.start('a', stamp());
 		await calls.idle(10_000);
 		expect(stored).toEqual([{ call: 'a', outcome: { unknown: 'connection reset' } }]);
@@ -80,7 +80,7 @@ describe('a call whose intent is stored', () => {
 			() => [null],
 		);
 		const { monotonic, wall } = stamp();
-		await calls.slots.take(1);
+		await calls.slots.acquire(1);
 		calls.start('a', { monotonic: monotonic - 900, wall: wall - 900 });
 		await calls.idle(10_000);
 		expect(stored).toEqual([{ call: 'a', outcome: { unknown: 'no answer in time' } }]);
@@ -99,13 +99,13 @@ describe('a call whose intent is stored', () => {
 			() => [null],
 		);
 		const { monotonic, wall } = stamp();
-		await calls.slots.take(1);
+		await calls.slots.acquire(1);
 		calls.start('a', { monotonic: monotonic - 950, wall: wall - 950 });
 		await until(() => stored.length === 1);
 		expect(stored).toEqual([{ call: 'a', outcome: { unknown: 'no answer in time' } }]);
 		expect(reason).toMatchObject({ name: 'AbortError' });
-		expect(calls.slots.tryTake(5)).toBe(1); // the other one
-		calls.slots.give(1);
+		expect(calls.slots.tryAcquire(5)).toBe(1); // the other one
+		calls.slots.release(1);
 		close();
 		await calls.slots.idle();
 	});
@@ -115,7 +115,7 @@ describe('a call whose intent is stored', () => {
 			async () => 'done',
 			(done) => done.map(({ call }) => (call === 'authorize' ? 'capture' : null)),
 		);
-		await calls.slots.take(1);
+		await calls.slots.acquire(1);
 		calls.start('authorize', stamp());
 		await calls.idle(10_000);
 		expect(stored.map(({ call }) => call)).toEqual(['authorize', 'capture']);

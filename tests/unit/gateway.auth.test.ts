@@ -3,7 +3,7 @@ import { Errors } from 'moleculer';
 import type { Auth } from '../../mixins/settings/access.ts';
 import { memoryLog } from '../support/database.ts';
 import { Issuer, SECRET, seconds, secretToken, unsignedToken } from '../support/issuer.ts';
-import { doorFor, HEALTHY, ID, problem, type Stage, speak, stage } from './gateway.fixtures.ts';
+import { admissionFor, HEALTHY, ID, problem, type Stage, speak, stage } from './gateway.fixtures.ts';
 
 const RULES = { issuer: undefined, audience: 'orders', algorithms: ['HS256'], clockTolerance: 0 };
 const AUTH: Auth = { kind: 'jwt', keys: { kind: 'secret', secret: SECRET }, ...RULES };
@@ -11,7 +11,7 @@ const ALICE = { sub: 'alice', aud: 'orders' };
 
 let on: Stage;
 beforeAll(async () => {
-	on = await stage({}, { door: doorFor({ auth: AUTH }) });
+	on = await stage({}, { admission: admissionFor({ auth: AUTH }) });
 });
 afterAll(() => on.broker.stop());
 beforeEach(() => {
@@ -117,10 +117,10 @@ describe('while the keys are away', () => {
 		const key = await issuer.rotate();
 		await issuer.goAway();
 		const auth: Auth = { ...AUTH, keys: { kind: 'jwks', url: issuer.url }, algorithms: ['ES256'] };
-		const door = doorFor({ auth });
-		const closed = await stage({}, { door });
+		const admission = admissionFor({ auth });
+		const closed = await stage({}, { admission });
 		closed.health = async () => {
-			const failing = door.waitsFor === undefined ? [] : [{ name: 'tokens', reason: door.waitsFor }];
+			const failing = admission.waitsFor === undefined ? [] : [{ name: 'tokens', reason: admission.waitsFor }];
 			return { ...HEALTHY, ready: failing.length === 0, failing };
 		};
 		try {
@@ -139,6 +139,6 @@ describe('while the keys are away', () => {
 
 it('an audience that is not set is worth a word', () => {
 	const log = memoryLog();
-	doorFor({ auth: { ...AUTH, audience: undefined } }, log);
+	admissionFor({ auth: { ...AUTH, audience: undefined } }, log);
 	expect(log.lines).toEqual(['warn AUTH_AUDIENCE is not set: tokens made for other services are accepted too']);
 });

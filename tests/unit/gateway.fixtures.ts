@@ -9,7 +9,7 @@ import type { Log } from '../../mixins/loop.ts';
 import { Metrics } from '../../mixins/metrics.ts';
 import { SchemaValidator } from '../../mixins/schema-validator.ts';
 import type { Access } from '../../mixins/settings/access.ts';
-import { Door } from '../../services/gateway/door.ts';
+import { Admission } from '../../services/gateway/door.ts';
 import type { Limits } from '../../services/gateway/server.ts';
 import { boundAddress, gatewayService } from '../../services/gateway.service.ts';
 import { CREATE_PARAMS, GET_PARAMS, HISTORY_PARAMS, ID_PARAMS, LIST_PARAMS } from '../../services/orders/params.ts';
@@ -56,15 +56,15 @@ export function orderDto(amount = '12.50') {
 const NONE = { query: () => Promise.reject(new Error('there is no database')) };
 
 /** Everybody, or whoever has a good token. */
-export const doorFor = (access: Partial<Access>, log: Log = memoryLog()): Door =>
-	new Door({ auth: { kind: 'off', host: '0.0.0.0' }, rateLimit: undefined, trustProxy: [], ...access }, NONE, log);
+export const admissionFor = (access: Partial<Access>, log: Log = memoryLog()): Admission =>
+	new Admission({ auth: { kind: 'off', host: '0.0.0.0' }, rateLimit: undefined, trustProxy: [], ...access }, NONE, log);
 
-export const OPEN = doorFor({});
+export const OPEN = admissionFor({});
 
 interface Options {
 	/** false: there is no orders service */
 	readonly orders?: boolean;
-	readonly door?: Door;
+	readonly admission?: Admission;
 	readonly load?: LoadLimits;
 	/** after so many ms the broker gives up on an action; 400 unless given */
 	readonly patience?: number;
@@ -132,13 +132,13 @@ export async function stage(limits: Partial<Limits> = {}, options: Options = {})
 	}
 	const metrics = new Metrics();
 	const self = { health: async () => HEALTHY };
-	const { door = OPEN, load } = options;
+	const { admission = OPEN, load } = options;
 	broker.createService(
 		gatewayService({
 			host: '127.0.0.1',
 			port: 0,
 			metrics,
-			door,
+			admission,
 			...(load === undefined ? {} : { load }),
 			health: () => self.health(),
 			limits,

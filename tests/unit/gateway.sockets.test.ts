@@ -142,7 +142,7 @@ describe('start and stop', () => {
 				host: '127.0.0.1',
 				port: on.port,
 				metrics: new Metrics(),
-				door: OPEN,
+				admission: OPEN,
 				health: async () => HEALTHY,
 			}),
 		);
@@ -247,7 +247,13 @@ describe('start and stop', () => {
 	it('is not ready before the broker is', async () => {
 		const broker = new ServiceBroker({ logger: false });
 		const service = broker.createService(
-			gatewayService({ host: '127.0.0.1', port: 0, metrics: new Metrics(), door: OPEN, health: async () => HEALTHY }),
+			gatewayService({
+				host: '127.0.0.1',
+				port: 0,
+				metrics: new Metrics(),
+				admission: OPEN,
+				health: async () => HEALTHY,
+			}),
 		);
 		let release = () => {};
 		broker.createService({ name: 'slow', started: () => new Promise<void>((resolve) => (release = resolve)) });

@@ -2,6 +2,7 @@ import { performance } from 'node:perf_hooks';
 import { setTimeout as pause } from 'node:timers/promises';
 import type { Kafka, KafkaMessage } from 'kafkajs';
 import { type Duration, type Instant, SECOND } from '../../../domain/time.ts';
+import { errorMessage } from '../../errors.ts';
 import { type Log, Loop } from '../../loop.ts';
 import type { BatchHandler, SubscribeOptions, Subscription } from '../carrier.ts';
 import type { Refusals } from '../refusals.ts';
@@ -212,7 +213,7 @@ export class GroupConsumer implements Subscription {
 				}
 				return;
 			} catch (error) {
-				log.debug(`offsets of ${this.#group}: ${error instanceof Error ? error.message : String(error)}`);
+				log.debug(`offsets of ${this.#group}: ${errorMessage(error)}`);
 				await pause(wait);
 			}
 		}

@@ -23,7 +23,7 @@ export interface ConsumerOptions {
 	readonly group: string;
 	readonly types: readonly string[];
 	readonly batch: number;
-	readonly gather: Duration;
+	readonly linger: Duration;
 	readonly handle: BatchHandler;
 	readonly link: Link;
 	readonly publisher: Publisher;
@@ -70,7 +70,7 @@ export class Consumer {
 
 	constructor(options: ConsumerOptions) {
 		this.#options = options;
-		this.#loop = new Loop(`consumer ${options.group}`, options.log, () => this.#step(), options.gather);
+		this.#loop = new Loop(`consumer ${options.group}`, options.log, () => this.#step(), options.linger);
 		this.#loop.start();
 	}
 

@@ -1,6 +1,6 @@
 import type { Redis } from 'ioredis';
 import { type Duration, SECOND } from '../../../domain/time.ts';
-import { sentence } from '../../errors.ts';
+import { errorMessage } from '../../errors.ts';
 import { newId } from '../../ids.ts';
 import { type Log, Loop } from '../../loop.ts';
 import type { BatchHandler } from '../carrier.ts';
@@ -33,7 +33,7 @@ export interface ConsumerOptions {
 	readonly types: readonly string[];
 	readonly handle: BatchHandler;
 	readonly batch: number;
-	readonly gather: Duration;
+	readonly linger: Duration;
 	readonly log: Log;
 	readonly setAside: SetAside;
 	/** called after messages were delayed */
@@ -60,7 +60,7 @@ export class Consumer {
 
 	constructor(options: ConsumerOptions) {
 		this.#options = options;
-		this.#loop = new Loop(`consumer ${options.keys.group}`, options.log, () => this.#step(), options.gather);
+		this.#loop = new Loop(`consumer ${options.keys.group}`, options.log, () => this.#step(), options.linger);
 	}
 
 	get sinceLastBeat(): Duration {
@@ -167,7 +167,7 @@ export class Consumer {
 		try {
 			return await action();
 		} catch (error) {
-			const message = sentence(error);
+			const message = errorMessage(error);
 			if (message.startsWith('UNBLOCKED')) return nothing; // the stream was deleted while we waited
 			if (!message.startsWith('NOGROUP')) throw error;
 			const { keys } = this.#options;
@@ -182,7 +182,7 @@ export class Consumer {
 		const { entries, back } = understand(raw, keys.group, this.#options.types);
 		if (entries.length > 0) {
 			const beat = setInterval(() => {
-				this.#touch(ids, 0).catch((error) => log.debug(`consumer ${keys.group}: ${sentence(error)}`));
+				this.#touch(ids, 0).catch((error) => log.debug(`consumer ${keys.group}: ${errorMessage(error)}`));
 			}, BEAT_EVERY);
 			try {
 				const failures = await handle(entries.map(({ message }) => toDelivery(message)));
@@ -207,7 +207,7 @@ export class Consumer {
 		const { keys, log } = this.#options;
 		const acknowledge = (client: Redis) => ACKNOWLEDGE.run(client, [keys.stream], [keys.group, ...ids]);
 		this.#acknowledging = this.#run('acknowledge', acknowledge).catch((error) => {
-			log.debug(`consumer ${keys.group}: ${sentence(error)}`);
+			log.debug(`consumer ${keys.group}: ${errorMessage(error)}`);
 			this.#leftovers = true; // they come again
 		});
 	}

@@ -1,5 +1,5 @@
 import type { Duration } from '../../../domain/time.ts';
-import { sentence } from '../../errors.ts';
+import { errorMessage } from '../../errors.ts';
 import { type Delivery, nextTry } from '../carrier.ts';
 import { decode, encode, FIELD, type StoredMessage } from './message.ts';
 
@@ -41,7 +41,7 @@ export function understand(
 			if (!types.includes(message.type)) throw new Error(`${group} does not take the type ${message.type}`);
 			entries.push({ id, message });
 		} catch (reason) {
-			const error = `not understood: ${sentence(reason)}`.slice(0, LONGEST_ERROR);
+			const error = `not understood: ${errorMessage(reason)}`.slice(0, LONGEST_ERROR);
 			back.push({ id, delay: -1, message: text, error, what: `entry ${id}` });
 		}
 	}
