@@ -4,9 +4,9 @@ import { startEmbeddedPostgres } from '../mixins/database/embedded-postgres.ts';
 import { MigrationFailed, migrate, migrationStatus } from '../mixins/database/migrations.ts';
 import { MIGRATING } from '../mixins/database/session.ts';
 import { reasonOf } from '../mixins/database/trouble.ts';
-import { errorMessage } from '../mixins/errors.ts';
-import type { Log } from '../mixins/loop.ts';
 import { abortable } from '../mixins/runtime/deadline.ts';
+import { errorMessage } from '../mixins/runtime/errors.ts';
+import type { Log } from '../mixins/runtime/loop.ts';
 import { parseSettings } from '../mixins/settings.ts';
 
 const USAGE = 'usage: npm run migrate -- up | down | status';

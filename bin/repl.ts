@@ -1,7 +1,7 @@
 /** A REPL on the running system. It calls as the operator, who may what `orders:admin` may. */
 import type { REPLServer } from 'node:repl';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { errorMessage } from '../mixins/errors.ts';
+import { errorMessage } from '../mixins/runtime/errors.ts';
 import { parseSettings } from '../mixins/settings.ts';
 import { asTyped } from './repl/as-typed.ts';
 import { join, type Membership } from './repl/join.ts';

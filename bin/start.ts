@@ -1,5 +1,5 @@
 import { setTimeout as sleep } from 'node:timers/promises';
-import { endOnUncaught, errorMessage } from '../mixins/errors.ts';
+import { endOnUncaught, errorMessage } from '../mixins/runtime/errors.ts';
 import { parseSettings } from '../mixins/settings.ts';
 import { logsOf, startApplication } from '../moleculer.config.ts';
 

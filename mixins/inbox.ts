@@ -3,15 +3,15 @@ import pg from 'pg';
 import type { Moment, Order } from '../domain/order.ts';
 import { type Duration, MINUTE } from '../domain/time.ts';
 import { type Delivery, type Failure, MOST_ATTEMPTS } from './brokers/carrier.ts';
-import type { TransactionName } from './crash-points.ts';
 import { type Database, isTransient, type Transaction } from './database/database.ts';
 import { insertInbox } from './database/messages-store.ts';
 import { type Free, type OnStored, UnitOfWork } from './database/unit-of-work.ts';
 import { traceOf } from './envelope.ts';
-import { errorMessage, isNew } from './errors.ts';
 import { IMPATIENT, isNobodysFault, isTimeOut, limited } from './impatience.ts';
-import { bisect } from './isolate.ts';
-import type { Log } from './loop.ts';
+import { bisect } from './runtime/bisect.ts';
+import type { TransactionName } from './runtime/crash-points.ts';
+import { errorMessage, isNew } from './runtime/errors.ts';
+import type { Log } from './runtime/loop.ts';
 
 /** What one message asks of its order; may answer with something to do after the commit. */
 export type Decide<R> = (order: Order, delivery: Delivery, moment: Moment) => R | null;

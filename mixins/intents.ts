@@ -1,7 +1,7 @@
 import type { BatchHandler, Failure } from './brokers/carrier.ts';
 import { type Calls, stamp } from './calls.ts';
-import type { TransactionName } from './crash-points.ts';
 import type { Decide, Inbox } from './inbox.ts';
+import type { TransactionName } from './runtime/crash-points.ts';
 
 export interface IntentHandlerOptions<C> {
 	readonly inbox: Inbox;

@@ -4,10 +4,10 @@ import type { Raised } from '../domain/events.ts';
 import type { PaymentOperation, ProviderOutcome } from '../domain/payment.ts';
 import { type Duration, SECOND } from '../domain/time.ts';
 import type { BatchHandler } from './brokers/carrier.ts';
-import { errorMessage } from './errors.ts';
-import type { Log } from './loop.ts';
 import { WaitLog } from './observability/wait-log.ts';
 import { withDeadline } from './runtime/deadline.ts';
+import { errorMessage } from './runtime/errors.ts';
+import type { Log } from './runtime/loop.ts';
 
 /** The text of one scrape. */
 export interface Exposition {

@@ -2,8 +2,8 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { type Duration, SECOND } from '../domain/time.ts';
 import type { Readiness } from './health.ts';
-import type { Log } from './loop.ts';
 import { WaitLog } from './observability/wait-log.ts';
+import type { Log } from './runtime/loop.ts';
 
 const LOOK_EVERY: Duration = SECOND / 20;
 /** Who is not ready after so long listens all the same, to answer what is missing. */

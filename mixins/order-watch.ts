@@ -1,9 +1,9 @@
 import { performance } from 'node:perf_hooks';
 import type { Duration } from '../domain/time.ts';
-import { Batcher } from './batcher.ts';
 import type { Database } from './database/database.ts';
 import { type OrderView, readChanged } from './database/orders-reading.ts';
-import { type Log, Loop } from './loop.ts';
+import { Batcher } from './runtime/batcher.ts';
+import { type Log, Loop } from './runtime/loop.ts';
 
 /** A look takes at most this share of the time. */
 const LARGEST_SHARE = 1 / 4;

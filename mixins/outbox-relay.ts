@@ -1,14 +1,9 @@
 import { performance } from 'node:perf_hooks';
 import { backOff, type Duration, SECOND } from '../domain/time.ts';
 import type { Carrier, CarrierMessage, Failure } from './brokers/carrier.ts';
-import { crashPoint } from './crash-points.ts';
 import { type Database, isTransient, type Transaction } from './database/database.ts';
 import type { Statement } from './database/statement.ts';
 import { toEnvelope } from './envelope.ts';
-import { errorMessage, tell } from './errors.ts';
-import { bisect } from './isolate.ts';
-import type { Log } from './loop.ts';
-import { LowWater } from './low-water.ts';
 import {
 	END,
 	type Found,
@@ -25,6 +20,11 @@ import {
 	UNSENT,
 	type Where,
 } from './outbox-statements.ts';
+import { bisect } from './runtime/bisect.ts';
+import { crashPoint } from './runtime/crash-points.ts';
+import { errorMessage, tell } from './runtime/errors.ts';
+import type { Log } from './runtime/loop.ts';
+import { LowWater } from './runtime/low-water.ts';
 
 /** At most so many messages in one batch. */
 const BATCH = 500;

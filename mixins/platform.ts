@@ -4,8 +4,8 @@ import type { Carrier } from './brokers/carrier.ts';
 import type { Database } from './database/database.ts';
 import type { OnStored } from './database/unit-of-work.ts';
 import type { Health } from './health.ts';
-import type { Log } from './loop.ts';
 import type { Metrics } from './metrics.ts';
+import type { Log } from './runtime/loop.ts';
 import type { Settings } from './settings.ts';
 
 /** Said within the process; for speed only, a slow poll stands beside each. */

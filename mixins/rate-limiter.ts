@@ -1,12 +1,12 @@
 import { type Duration, MINUTE, SECOND } from '../domain/time.ts';
-import { Batcher } from './batcher.ts';
 import { plainArray, textArray } from './database/arrays.ts';
 import type { Database } from './database/database.ts';
 import type { Statement } from './database/statement.ts';
-import { errorMessage } from './errors.ts';
-import { type Log, Loop } from './loop.ts';
 import { WaitLog } from './observability/wait-log.ts';
+import { Batcher } from './runtime/batcher.ts';
 import { withDeadline } from './runtime/deadline.ts';
+import { errorMessage } from './runtime/errors.ts';
+import { type Log, Loop } from './runtime/loop.ts';
 import type { RateLimit } from './settings/access.ts';
 
 /** Longer than this nobody waits for the database; the request is decided without it. */

@@ -1,8 +1,8 @@
 import { createSecretKey, type KeyObject } from 'node:crypto';
 import { createRemoteJWKSet, customFetch, errors, type FetchImplementation, type JWTVerifyGetKey } from 'jose';
 import { type Duration, MINUTE, SECOND } from '../domain/time.ts';
-import { type Log, Loop } from './loop.ts';
 import { WaitLog } from './observability/wait-log.ts';
+import { type Log, Loop } from './runtime/loop.ts';
 import type { TokenKeys } from './settings/access.ts';
 
 /** The keys cannot be had now, so nobody can say whether a token is good. */

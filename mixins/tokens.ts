@@ -1,6 +1,6 @@
 import { errors, type JWTPayload, type JWTVerifyOptions, jwtVerify } from 'jose';
 import { SECOND } from '../domain/time.ts';
-import type { Log } from './loop.ts';
+import type { Log } from './runtime/loop.ts';
 import type { TokenRules } from './settings/access.ts';
 import { type Keys, KeysUnavailable, keysOf, type Times } from './token-keys.ts';
 

@@ -3,14 +3,14 @@ import type { HandOverCall } from '../domain/order.ts';
 import type { HandOverOutcome } from '../domain/shipment.ts';
 import type { Subscription } from '../mixins/brokers/carrier.ts';
 import { Calls, type Done, STOP_PATIENCE } from '../mixins/calls.ts';
-import { crashPoint } from '../mixins/crash-points.ts';
 import { isTransient } from '../mixins/database/database.ts';
 import { UnitOfWork } from '../mixins/database/unit-of-work.ts';
-import { tell } from '../mixins/errors.ts';
 import { Inbox } from '../mixins/inbox.ts';
 import { intentHandler } from '../mixins/intents.ts';
-import { bisect } from '../mixins/isolate.ts';
 import type { Platform } from '../mixins/platform.ts';
+import { bisect } from '../mixins/runtime/bisect.ts';
+import { crashPoint } from '../mixins/runtime/crash-points.ts';
+import { tell } from '../mixins/runtime/errors.ts';
 import { LINGER } from './topology.ts';
 
 /** The most calls to the parcel service at once in one process. */

@@ -3,8 +3,9 @@ import { performance } from 'node:perf_hooks';
 import { setTimeout as pause } from 'node:timers/promises';
 import type { Kafka } from 'kafkajs';
 import { type Duration, MINUTE, SECOND } from '../../domain/time.ts';
-import { bisect } from '../isolate.ts';
-import { type Log, Loop } from '../loop.ts';
+import { bisect } from '../runtime/bisect.ts';
+import { type Log, Loop } from '../runtime/loop.ts';
+import { quietLog } from '../runtime/quiet-log.ts';
 import { brokerTrouble } from './broker-trouble.ts';
 import {
 	type BatchHandler,
@@ -27,7 +28,6 @@ import { fresh, type Outgoing, toRecord } from './kafka/records.ts';
 import { Sender } from './kafka/sender.ts';
 import { TopicKeeper } from './kafka/topic-keeper.ts';
 import { Topics } from './kafka/topics.ts';
-import { quietLog } from './quiet-log.ts';
 import { Refusals } from './refusals.ts';
 import { type SetAside, settingAside } from './set-aside.ts';
 

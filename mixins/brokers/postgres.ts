@@ -4,8 +4,8 @@ import { joinedTexts, plainArray, splitTexts, storable, textArray } from '../dat
 import type { Database, Transaction } from '../database/database.ts';
 import { instants } from '../database/instants.ts';
 import type { Statement } from '../database/statement.ts';
-import { type Log, Loop } from '../loop.ts';
-import { LowWater, lookingBack } from '../low-water.ts';
+import { type Log, Loop } from '../runtime/loop.ts';
+import { LowWater, lookingBack } from '../runtime/low-water.ts';
 import {
 	type BatchHandler,
 	type Carrier,

@@ -2,7 +2,8 @@ import { Buffer } from 'node:buffer';
 import { performance } from 'node:perf_hooks';
 import type { ChannelModel } from 'amqplib';
 import { type Duration, MINUTE, SECOND } from '../../domain/time.ts';
-import type { Log } from '../loop.ts';
+import type { Log } from '../runtime/loop.ts';
+import { quietLog } from '../runtime/quiet-log.ts';
 import {
 	type BatchHandler,
 	type Carrier,
@@ -15,7 +16,6 @@ import {
 	type Subscription,
 	type Topology,
 } from './carrier.ts';
-import { quietLog } from './quiet-log.ts';
 import { Consumer } from './rabbitmq/consumer.ts';
 import { DeadLetters } from './rabbitmq/dead-letters.ts';
 import { LONGEST_DELAY } from './rabbitmq/delay-levels.ts';

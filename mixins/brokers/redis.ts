@@ -1,7 +1,8 @@
 import { Buffer } from 'node:buffer';
 import type { Redis } from 'ioredis';
 import { type Duration, SECOND } from '../../domain/time.ts';
-import { type Log, Loop } from '../loop.ts';
+import { type Log, Loop } from '../runtime/loop.ts';
+import { quietLog } from '../runtime/quiet-log.ts';
 import { brokerTrouble } from './broker-trouble.ts';
 import {
 	type BatchHandler,
@@ -15,7 +16,6 @@ import {
 	type Subscription,
 	type Topology,
 } from './carrier.ts';
-import { quietLog } from './quiet-log.ts';
 import { type Access, accessOf } from './redis/address.ts';
 import { Consumer } from './redis/consumer.ts';
 import { listDeadLetters, replayDeadLetters } from './redis/dead-letters.ts';

@@ -3,7 +3,7 @@ import { rmSync } from 'node:fs';
 import { chmod, chown, lstat, mkdir, mkdtemp, open, readdir, realpath, rename, rm, rmdir } from 'node:fs/promises';
 import { dirname, isAbsolute, join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { makeFolder } from '../folders.ts';
+import { makeFolder } from '../runtime/folders.ts';
 import {
 	chooseLauncher,
 	chooseSocketDir,

@@ -2,7 +2,7 @@ import { randomUUID } from 'node:crypto';
 import { crc32 } from 'node:zlib';
 import type pg from 'pg';
 import { type Duration, SECOND } from '../../domain/time.ts';
-import { type Log, Loop } from '../loop.ts';
+import { type Log, Loop } from '../runtime/loop.ts';
 import { SERVICE_NAMES, type ServiceName } from '../settings.ts';
 import type { DatabaseAddress } from './address.ts';
 import { clientConfig, DatabaseClient, verify } from './client.ts';

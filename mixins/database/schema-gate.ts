@@ -1,7 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { type Duration, SECOND } from '../../domain/time.ts';
-import { type Log, Loop } from '../loop.ts';
 import { WaitLog } from '../observability/wait-log.ts';
+import { type Log, Loop } from '../runtime/loop.ts';
 import type { DatabaseAddress } from './address.ts';
 import type { Database } from './database.ts';
 import { MigrationFailed, migrate, migrationStatus } from './migrations.ts';

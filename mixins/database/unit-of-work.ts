@@ -5,7 +5,7 @@ import type { Payment } from '../../domain/payment.ts';
 import { newPayment } from '../../domain/payment.ts';
 import type { Shipment } from '../../domain/shipment.ts';
 import type { Instant } from '../../domain/time.ts';
-import { newId } from '../ids.ts';
+import { newId } from '../runtime/ids.ts';
 import type { Transaction } from './database.ts';
 import { insertEvents, insertOutbox, type Traced } from './messages-store.ts';
 import {

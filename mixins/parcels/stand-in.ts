@@ -1,9 +1,9 @@
 import type { ParcelService } from '../../domain/ports.ts';
 import type { HandOverOutcome } from '../../domain/shipment.ts';
-import { Batcher } from '../batcher.ts';
 import { plainArray, textArray } from '../database/arrays.ts';
 import type { Database, Transaction } from '../database/database.ts';
-import { newId } from '../ids.ts';
+import { Batcher } from '../runtime/batcher.ts';
+import { newId } from '../runtime/ids.ts';
 
 type Asked = Parameters<ParcelService['handOver']>[0];
 

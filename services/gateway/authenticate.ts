@@ -1,6 +1,6 @@
 /** Who makes a request: bearer tokens in the header field `Authorization` (RFC 6750), and nowhere else. */
 import type { IncomingMessage } from 'node:http';
-import type { Log } from '../../mixins/loop.ts';
+import type { Log } from '../../mixins/runtime/loop.ts';
 import type { Auth } from '../../mixins/settings/access.ts';
 import { KeysUnavailable } from '../../mixins/token-keys.ts';
 import { TokenRefused, Tokens } from '../../mixins/tokens.ts';

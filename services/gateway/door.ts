@@ -2,8 +2,8 @@
 import type { IncomingMessage } from 'node:http';
 import { type Duration, SECOND } from '../../domain/time.ts';
 import type { Database } from '../../mixins/database/database.ts';
-import type { Log } from '../../mixins/loop.ts';
 import { RateLimiter } from '../../mixins/rate-limiter.ts';
+import type { Log } from '../../mixins/runtime/loop.ts';
 import type { Access } from '../../mixins/settings/access.ts';
 import type { Caller } from '../orders/caller.ts';
 import { ANYBODY, type Authenticator, authenticatorOf } from './authenticate.ts';

@@ -6,7 +6,7 @@ import { toIso } from '../../domain/time.ts';
 import { storedUnits } from '../../mixins/currencies.ts';
 import type { OrderRow } from '../../mixins/database/models.ts';
 import type { OrderView } from '../../mixins/database/orders-reading.ts';
-import { orderNumber } from '../../mixins/ids.ts';
+import { orderNumber } from '../../mixins/runtime/ids.ts';
 
 /** An order as actions answer with it. Times are RFC 3339; what has not happened is null. */
 export interface OrderDto {

@@ -2,13 +2,13 @@ import type { PaymentCall } from '../../domain/order.ts';
 import type { ProviderOutcome } from '../../domain/payment.ts';
 import type { PaymentProvider, PaymentRequest } from '../../domain/ports.ts';
 import { Calls, type Done, NOT_BEGUN } from '../../mixins/calls.ts';
-import { crashPoint } from '../../mixins/crash-points.ts';
 import { isTransient } from '../../mixins/database/database.ts';
 import { UnitOfWork } from '../../mixins/database/unit-of-work.ts';
-import { tell } from '../../mixins/errors.ts';
-import { bisect } from '../../mixins/isolate.ts';
-import type { Log } from '../../mixins/loop.ts';
 import type { Platform } from '../../mixins/platform.ts';
+import { bisect } from '../../mixins/runtime/bisect.ts';
+import { crashPoint } from '../../mixins/runtime/crash-points.ts';
+import { tell } from '../../mixins/runtime/errors.ts';
+import type { Log } from '../../mixins/runtime/loop.ts';
 
 /** The most provider calls at once in one process. */
 const SLOTS = 500;

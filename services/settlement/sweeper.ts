@@ -4,12 +4,12 @@ import { stamp } from '../../mixins/calls.ts';
 import type { Transaction } from '../../mixins/database/database.ts';
 import { firstLookBefore } from '../../mixins/database/orders-locking.ts';
 import { UnitOfWork } from '../../mixins/database/unit-of-work.ts';
-import { errorMessage, tell } from '../../mixins/errors.ts';
 import { IMPATIENT, isNobodysFault, limited } from '../../mixins/impatience.ts';
-import { bisect } from '../../mixins/isolate.ts';
-import type { Log } from '../../mixins/loop.ts';
-import { LowWater } from '../../mixins/low-water.ts';
 import type { Platform } from '../../mixins/platform.ts';
+import { bisect } from '../../mixins/runtime/bisect.ts';
+import { errorMessage, tell } from '../../mixins/runtime/errors.ts';
+import type { Log } from '../../mixins/runtime/loop.ts';
+import { LowWater } from '../../mixins/runtime/low-water.ts';
 import { Avoided } from './avoided.ts';
 import type { PaymentCalls } from './payment-calls.ts';
 

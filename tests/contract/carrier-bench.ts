@@ -5,7 +5,7 @@ import { createInterface } from 'node:readline';
 import { setTimeout as pause } from 'node:timers/promises';
 import type { Duration, Instant } from '../../domain/time.ts';
 import type { BatchHandler, Carrier, CarrierMessage, Delivery, Topology } from '../../mixins/brokers/carrier.ts';
-import { newId } from '../../mixins/ids.ts';
+import { newId } from '../../mixins/runtime/ids.ts';
 import { memoryLog } from '../support/database.ts';
 import { PATIENCE, until } from '../support/until.ts';
 import type { BrokerHarness, CarrierModule, OpenCarrier, Space } from './carrier-harness.ts';

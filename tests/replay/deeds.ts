@@ -1,7 +1,7 @@
 /** Each move as a call of the real code. */
 import { SECOND } from '../../domain/time.ts';
-import type { TransactionName } from '../../mixins/crash-points.ts';
 import { purge } from '../../mixins/retention.ts';
+import type { TransactionName } from '../../mixins/runtime/crash-points.ts';
 import { create, give, refuse } from './buyer.ts';
 import { Difference } from './difference.ts';
 import { callOf, idleSlot, type Move, messageOf, orderOf, slotOf, workOf } from './moves.ts';

@@ -1,8 +1,8 @@
 /** The replay can fail: with a wrong trace, and with code that lost a guard. */
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
-import type { TransactionName } from '../../mixins/crash-points.ts';
 import type { Transaction } from '../../mixins/database/database.ts';
 import type { Statement } from '../../mixins/database/statement.ts';
+import type { TransactionName } from '../../mixins/runtime/crash-points.ts';
 import { startTestDatabase, type TestDatabase } from '../support/database.ts';
 import { ProcessDatabase } from './process.ts';
 import { recorded } from './recorded.ts';

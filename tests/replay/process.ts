@@ -1,6 +1,6 @@
-import type { CrashPoint, TransactionName } from '../../mixins/crash-points.ts';
 import { Database, DatabaseUnavailable, type Transaction } from '../../mixins/database/database.ts';
 import type { Statement } from '../../mixins/database/statement.ts';
+import type { CrashPoint, TransactionName } from '../../mixins/runtime/crash-points.ts';
 
 /** A passage through a named point that was stopped there. */
 export class Pause {

@@ -1,8 +1,8 @@
-import type { TransactionName } from '../../mixins/crash-points.ts';
 import type { Database } from '../../mixins/database/database.ts';
 import { Health } from '../../mixins/health.ts';
-import type { Log } from '../../mixins/loop.ts';
 import type { Platform } from '../../mixins/platform.ts';
+import type { TransactionName } from '../../mixins/runtime/crash-points.ts';
+import type { Log } from '../../mixins/runtime/loop.ts';
 import { paymentCalls } from '../../services/settlement/payment-calls.ts';
 import { Sweeper } from '../../services/settlement/sweeper.ts';
 import { settlementService } from '../../services/settlement.service.ts';

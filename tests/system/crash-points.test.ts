@@ -5,7 +5,7 @@
 import { join } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import { afterAll, beforeAll, expect, it } from '@jest/globals';
-import { CRASH_POINTS, type CrashPoint } from '../../mixins/crash-points.ts';
+import { CRASH_POINTS, type CrashPoint } from '../../mixins/runtime/crash-points.ts';
 import { halfDone } from '../support/at-death.ts';
 import { Client } from '../support/client.ts';
 import { census, collect, laggards, strangeAnswers, unfinished } from '../support/evidence.ts';

@@ -1,9 +1,9 @@
 /** A mistake in the program is found by its stack in the log, wherever its error ends up besides. */
 import { afterAll, beforeAll, expect, it } from '@jest/globals';
 import type { Carrier } from '../../mixins/brokers/carrier.ts';
-import { newId } from '../../mixins/ids.ts';
 import { Inbox } from '../../mixins/inbox.ts';
 import { OutboxRelay } from '../../mixins/outbox-relay.ts';
+import { newId } from '../../mixins/runtime/ids.ts';
 import { memoryLog, startTestDatabase, type TestDatabase } from '../support/database.ts';
 
 const ENVELOPE = JSON.stringify({ specversion: '1.0', id: 'x', source: 'x', type: 'x' });

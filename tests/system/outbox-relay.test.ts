@@ -6,11 +6,11 @@ import { afterAll, beforeAll, beforeEach, describe, expect, it, jest } from '@je
 import { DAY, SECOND } from '../../domain/time.ts';
 import type { Carrier, CarrierMessage } from '../../mixins/brokers/carrier.ts';
 import { PostgresCarrier } from '../../mixins/brokers/postgres.ts';
-import type { CrashPoint } from '../../mixins/crash-points.ts';
 import { DatabaseUnavailable } from '../../mixins/database/database.ts';
-import { Loop } from '../../mixins/loop.ts';
 import { outboxStats } from '../../mixins/outbox-operations.ts';
 import { OutboxRelay } from '../../mixins/outbox-relay.ts';
+import type { CrashPoint } from '../../mixins/runtime/crash-points.ts';
+import { Loop } from '../../mixins/runtime/loop.ts';
 import { startTestDatabase, type TestDatabase } from '../support/database.ts';
 import { PATIENCE, until } from '../support/until.ts';
 import { newEvent, newWakeUp, store, TOPOLOGY, withoutPublishIn } from './fixtures/outbox.ts';

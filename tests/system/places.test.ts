@@ -7,7 +7,7 @@ import { join } from 'node:path';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from '@jest/globals';
 import { freePort } from '../../bin/brokers/ports.ts';
 import { findBinaries, fromPlainFolder, requireLinks } from '../../mixins/database/embedded-postgres-host.ts';
-import { makeFolder } from '../../mixins/folders.ts';
+import { makeFolder } from '../../mixins/runtime/folders.ts';
 import { ROOT, System } from '../support/process.ts';
 
 let root: string;

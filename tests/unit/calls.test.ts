@@ -1,7 +1,7 @@
 import { once } from 'node:events';
 import { describe, expect, it } from '@jest/globals';
 import { Calls, type Done, stamp } from '../../mixins/calls.ts';
-import type { Log } from '../../mixins/loop.ts';
+import type { Log } from '../../mixins/runtime/loop.ts';
 import { until } from '../support/until.ts';
 
 const log: Log = { debug: () => {}, info: () => {}, warn: () => {}, error: () => {} };

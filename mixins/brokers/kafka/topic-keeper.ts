@@ -2,7 +2,7 @@ import { performance } from 'node:perf_hooks';
 import { setTimeout as pause } from 'node:timers/promises';
 import type { Admin, ITopicConfig, Kafka } from 'kafkajs';
 import { type Duration, MINUTE, SECOND } from '../../../domain/time.ts';
-import { type Log, Loop } from '../../loop.ts';
+import { type Log, Loop } from '../../runtime/loop.ts';
 import { brokerTrouble } from '../broker-trouble.ts';
 import { Refusals } from '../refusals.ts';
 import { hasNoLeader } from './client.ts';

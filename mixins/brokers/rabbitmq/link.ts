@@ -2,7 +2,7 @@ import { Duplex } from 'node:stream';
 import { setTimeout as pause } from 'node:timers/promises';
 import { type ChannelModel, connect } from 'amqplib';
 import { type Duration, SECOND } from '../../../domain/time.ts';
-import { type Log, Loop } from '../../loop.ts';
+import { type Log, Loop } from '../../runtime/loop.ts';
 import { brokerTrouble } from '../broker-trouble.ts';
 import type { Refusals } from '../refusals.ts';
 

@@ -1,6 +1,6 @@
 import { afterEach, describe, expect, it, jest } from '@jest/globals';
-import { Loop } from '../../mixins/loop.ts';
-import { memoryLog } from '../support/database.ts';
+import { Loop } from '../../../mixins/runtime/loop.ts';
+import { memoryLog } from '../../support/database.ts';
 
 afterEach(() => {
 	jest.useRealTimers();

@@ -1,7 +1,7 @@
 import { performance } from 'node:perf_hooks';
-import { backOff, type Duration } from '../domain/time.ts';
+import { backOff, type Duration } from '../../domain/time.ts';
+import { WaitLog } from '../observability/wait-log.ts';
 import { errorMessage, isMistake, isNew } from './errors.ts';
-import { WaitLog } from './observability/wait-log.ts';
 
 /** What a loop, a pool or a supervisor tells the operator; an `error` is shown with its stack. */
 export interface Log {

@@ -1,6 +1,6 @@
 import { expect, it } from '@jest/globals';
-import { Batcher } from '../../mixins/batcher.ts';
-import { until } from '../support/until.ts';
+import { Batcher } from '../../../mixins/runtime/batcher.ts';
+import { until } from '../../support/until.ts';
 
 const forever = Promise.withResolvers<readonly string[]>();
 

@@ -1,4 +1,4 @@
-import type { Duration } from '../domain/time.ts';
+import type { Duration } from '../../domain/time.ts';
 
 /** Acts at the first call; those within `pause` after it become one more, at its end. */
 export function throttle(pause: Duration, act: () => void): () => void {

@@ -1,4 +1,4 @@
-import type { Log } from '../loop.ts';
+import type { Log } from './loop.ts';
 
 /** A log whose warnings are only for debugging while their reason is known: one says it, not every connection. */
 export const quietLog = (log: Log, isKnown: () => boolean): Log => ({

@@ -1,4 +1,4 @@
-import { type Duration, SECOND } from '../domain/time.ts';
+import { type Duration, SECOND } from '../../domain/time.ts';
 
 /** A group that has been at work for longer keeps no other from its place: it may wait for a lock, or a dead line. */
 const SLOW: Duration = SECOND / 2;

@@ -1,9 +1,9 @@
 import { execFile } from 'node:child_process';
 import { promisify } from 'node:util';
 import { expect, it } from '@jest/globals';
-import { discreet, tell } from '../../mixins/errors.ts';
-import { memoryLog } from '../support/database.ts';
-import { ROOT } from '../support/process.ts';
+import { discreet, tell } from '../../../mixins/runtime/errors.ts';
+import { memoryLog } from '../../support/database.ts';
+import { ROOT } from '../../support/process.ts';
 
 it('a mistake of ours keeps its stack in the log, once for each place; other failures are one line', () => {
 	const log = memoryLog();
@@ -35,7 +35,7 @@ it.each([
 it.each(['Promise.reject(new Error("lost"))', 'setTimeout(() => { throw new Error("lost") })'])(
 	'what nobody caught is a line with its stack before the process ends: %s',
 	async (code) => {
-		const program = `const { endOnUncaught } = await import('./mixins/errors.ts');
+		const program = `const { endOnUncaught } = await import('./mixins/runtime/errors.ts');
 			endOnUncaught({ error: (line, error) => console.log(line, error.stack.split('\\n').length > 1) });
 			${code};
 			setInterval(() => {}, 1000);`;

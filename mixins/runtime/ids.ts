@@ -1,7 +1,7 @@
 import { Buffer } from 'node:buffer';
 import { randomFillSync, randomInt } from 'node:crypto';
 import { v7 } from 'uuid';
-import type { Instant } from '../domain/time.ts';
+import type { Instant } from '../../domain/time.ts';
 
 // Begins anywhere, so that two processes do not count alike.
 let counter = randomInt(0x3fff_ffff);
