@@ -1,7 +1,7 @@
 /** When a process lets requests in. */
 import { setTimeout as sleep } from 'node:timers/promises';
 import { type Duration, SECOND } from '../domain/time.ts';
-import type { Readiness } from './health.ts';
+import type { Readiness } from './observability/health.ts';
 import { WaitLog } from './observability/wait-log.ts';
 import type { Log } from './runtime/loop.ts';
 

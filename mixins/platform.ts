@@ -3,8 +3,8 @@ import type { ParcelService, PaymentProvider } from '../domain/ports.ts';
 import type { Carrier } from './brokers/carrier.ts';
 import type { Database } from './database/database.ts';
 import type { OnStored } from './database/unit-of-work.ts';
-import type { Health } from './health.ts';
-import type { Metrics } from './metrics.ts';
+import type { Health } from './observability/health.ts';
+import type { Metrics } from './observability/metrics.ts';
 import type { Log } from './runtime/loop.ts';
 import type { Settings } from './settings.ts';
 

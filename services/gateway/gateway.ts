@@ -2,12 +2,12 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import type { Context, Service } from 'moleculer';
-import type { Readiness } from '../../mixins/health.ts';
 import type { LoadLimiter, LoadLimits } from '../../mixins/load-limiter.ts';
-import type { Metrics } from '../../mixins/metrics.ts';
+import type { Readiness } from '../../mixins/observability/health.ts';
+import type { Metrics } from '../../mixins/observability/metrics.ts';
+import type { HealthAnswer } from '../../mixins/observability/readiness.ts';
 import type { Meta } from '../orders/caller.ts';
 import type { Admission } from './door.ts';
-import type { HealthAnswer } from './health.ts';
 import type { DocumentOptions } from './openapi/document.ts';
 import type { OrderAction, Target } from './routes.ts';
 import type { GatewayServer, Limits } from './server.ts';

@@ -1,5 +1,5 @@
 import type { Database } from '../../mixins/database/database.ts';
-import { Health } from '../../mixins/health.ts';
+import { Health } from '../../mixins/observability/health.ts';
 import type { Platform } from '../../mixins/platform.ts';
 import type { TransactionName } from '../../mixins/runtime/crash-points.ts';
 import type { Log } from '../../mixins/runtime/loop.ts';

@@ -1,6 +1,6 @@
 /** More orders than the system can take: what is accepted is kept and ends as it should, what is refused was never there. */
 import { afterAll, beforeAll, expect, it } from '@jest/globals';
-import { Metrics } from '../../mixins/metrics.ts';
+import { Metrics } from '../../mixins/observability/metrics.ts';
 import type { Application } from '../../moleculer.config.ts';
 import { Admission } from '../../services/gateway/door.ts';
 import { boundAddress, gatewayService } from '../../services/gateway.service.ts';

@@ -3,9 +3,9 @@
 import { connect, type Socket } from 'node:net';
 import { expect } from '@jest/globals';
 import { type ActionHandler, type Context, Loggers, type LogLevels, ServiceBroker } from 'moleculer';
-import type { Readiness } from '../../mixins/health.ts';
 import type { LoadLimits } from '../../mixins/load-limiter.ts';
-import { Metrics } from '../../mixins/metrics.ts';
+import type { Readiness } from '../../mixins/observability/health.ts';
+import { Metrics } from '../../mixins/observability/metrics.ts';
 import type { Log } from '../../mixins/runtime/loop.ts';
 import { SchemaValidator } from '../../mixins/schema-validator.ts';
 import type { Access } from '../../mixins/settings/access.ts';

@@ -1,7 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import { ServiceBroker } from 'moleculer';
-import { Metrics } from '../../mixins/metrics.ts';
+import { Metrics } from '../../mixins/observability/metrics.ts';
 import { gatewayOf, gatewayService } from '../../services/gateway.service.ts';
 import { eventually, until } from '../support/until.ts';
 import { HEALTHY, ID, OPEN, type Stage, speak, stage, wire } from './gateway.fixtures.ts';

@@ -6,7 +6,7 @@ import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import { freePort } from '../../bin/brokers/ports.ts';
-import { ProbeServer } from '../../mixins/probe-server.ts';
+import { ProbeServer } from '../../mixins/observability/probe-server.ts';
 import { ROOT } from '../support/process.ts';
 
 interface Locked {

@@ -1,5 +1,5 @@
 /** The answers of `/health/live` and `/health/ready`. Neither calls an action. */
-import type { Readiness } from '../../mixins/health.ts';
+import type { Readiness } from './health.ts';
 
 export interface HealthAnswer {
 	readonly status: number;

@@ -1,6 +1,6 @@
 import { describe, expect, it } from '@jest/globals';
-import { Metrics } from '../../mixins/metrics.ts';
-import { memoryLog } from '../support/database.ts';
+import { Metrics } from '../../../mixins/observability/metrics.ts';
+import { memoryLog } from '../../support/database.ts';
 
 /** The samples of a scrape by their names with labels. */
 async function samples(metrics: Metrics): Promise<ReadonlyMap<string, number>> {

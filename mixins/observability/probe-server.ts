@@ -3,8 +3,8 @@ import { randomBytes } from 'node:crypto';
 import { once } from 'node:events';
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
-import { errorMessage } from './runtime/errors.ts';
-import type { Log } from './runtime/loop.ts';
+import { errorMessage } from '../runtime/errors.ts';
+import type { Log } from '../runtime/loop.ts';
 
 export interface ProbeAnswer {
 	readonly status: number;

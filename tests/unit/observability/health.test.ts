@@ -1,14 +1,14 @@
 import { afterEach, describe, expect, it } from '@jest/globals';
-import { Health, LONGEST_SILENCE } from '../../mixins/health.ts';
-import { type ProbeRoute, ProbeServer } from '../../mixins/probe-server.ts';
+import { Health, LONGEST_SILENCE } from '../../../mixins/observability/health.ts';
+import { type ProbeRoute, ProbeServer } from '../../../mixins/observability/probe-server.ts';
 import {
 	encodeProblem,
 	internal,
 	methodNotAllowed,
 	type Problem,
 	routeNotFound,
-} from '../../services/gateway/problem.ts';
-import { memoryLog } from '../support/database.ts';
+} from '../../../services/gateway/problem.ts';
+import { memoryLog } from '../../support/database.ts';
 
 describe('readiness', () => {
 	const silent = { sinceLastBeat: LONGEST_SILENCE + 5_000 };

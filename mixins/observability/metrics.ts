@@ -1,13 +1,13 @@
 /** What the process tells Prometheus: https://prometheus.io/docs/practices/naming/ */
 import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from 'prom-client';
-import type { Raised } from '../domain/events.ts';
-import type { PaymentOperation, ProviderOutcome } from '../domain/payment.ts';
-import { type Duration, SECOND } from '../domain/time.ts';
-import type { BatchHandler } from './brokers/carrier.ts';
-import { WaitLog } from './observability/wait-log.ts';
-import { withDeadline } from './runtime/deadline.ts';
-import { errorMessage } from './runtime/errors.ts';
-import type { Log } from './runtime/loop.ts';
+import type { Raised } from '../../domain/events.ts';
+import type { PaymentOperation, ProviderOutcome } from '../../domain/payment.ts';
+import { type Duration, SECOND } from '../../domain/time.ts';
+import type { BatchHandler } from '../brokers/carrier.ts';
+import { withDeadline } from '../runtime/deadline.ts';
+import { errorMessage } from '../runtime/errors.ts';
+import type { Log } from '../runtime/loop.ts';
+import { WaitLog } from './wait-log.ts';
 
 /** The text of one scrape. */
 export interface Exposition {
