@@ -3,7 +3,6 @@ import { readFileSync } from 'node:fs';
 import { isIP } from 'node:net';
 import { resolve } from 'node:path';
 import { BROKER_URL_FORMS, type BrokerUrl, parseBrokerUrl } from './brokers/broker-url.ts';
-import { minorUnits } from './currencies.ts';
 import { type DatabaseAddress, parseDatabaseUrl } from './database/address.ts';
 import { type Access, readAccess } from './settings/access.ts';
 import {
@@ -21,6 +20,7 @@ import {
 	UNIT_MS,
 	unsupported,
 } from './settings/reading.ts';
+import { minorUnits } from './validation/currencies.ts';
 
 export { formatDuration, parseDuration, SettingsError } from './settings/reading.ts';
 

@@ -1,5 +1,5 @@
 import type { Middleware, ServiceBroker } from 'moleculer';
-import type { ObjectSchema, Schema } from '../../mixins/json-schema.ts';
+import type { ObjectSchema, Schema } from '../../mixins/validation/json-schema.ts';
 
 /**
  * `call orders.create --productName 1e5`: moleculer-repl reads options as numbers and truth values wherever it can. Where

@@ -15,10 +15,10 @@ import {
 } from '../../domain/money.ts';
 import type { PlaceOrder } from '../../domain/order.ts';
 import { ok, type Result, refuse } from '../../domain/result.ts';
-import { LIST_DATE, minorUnits } from '../../mixins/currencies.ts';
 import type { IdempotencyKey } from '../../mixins/intake.ts';
-import { compile } from '../../mixins/json-schema.ts';
 import { parseDuration, type Settings } from '../../mixins/settings.ts';
+import { LIST_DATE, minorUnits } from '../../mixins/validation/currencies.ts';
+import { compile } from '../../mixins/validation/json-schema.ts';
 import { CREATE_PARAMS, type CreateParams } from './params.ts';
 
 export interface NewOrder {

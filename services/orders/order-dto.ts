@@ -3,10 +3,10 @@ import type { Order } from '../../domain/order.ts';
 import type { OrderRecord, OrderStatus } from '../../domain/order-record.ts';
 import type { PaymentStatus } from '../../domain/payment.ts';
 import { toIso } from '../../domain/time.ts';
-import { storedUnits } from '../../mixins/currencies.ts';
 import type { OrderRow } from '../../mixins/database/models.ts';
 import type { OrderView } from '../../mixins/database/orders-reading.ts';
 import { orderNumber } from '../../mixins/runtime/ids.ts';
+import { storedUnits } from '../../mixins/validation/currencies.ts';
 
 /** An order as actions answer with it. Times are RFC 3339; what has not happened is null. */
 export interface OrderDto {

@@ -4,9 +4,9 @@
  */
 import { LARGEST_AMOUNT } from '../../domain/money.ts';
 import { ORDER_STATUSES, type OrderStatus } from '../../domain/order-record.ts';
-import { CURRENCIES } from '../../mixins/currencies.ts';
-import type { ObjectSchema, Schema } from '../../mixins/json-schema.ts';
 import { CANCELLATION_WINDOW_RANGE, formatDuration } from '../../mixins/settings.ts';
+import { CURRENCIES } from '../../mixins/validation/currencies.ts';
+import type { ObjectSchema, Schema } from '../../mixins/validation/json-schema.ts';
 
 /** The parameters of `orders.create`, as the schema below lets them through. */
 export interface CreateParams {

@@ -2,7 +2,7 @@
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, expect, it } from '@jest/globals';
-import { compile, type Schema } from '../../mixins/json-schema.ts';
+import { compile, type Schema } from '../../mixins/validation/json-schema.ts';
 import type { Application } from '../../moleculer.config.ts';
 import { SCHEMAS } from '../../services/gateway/openapi/schemas.ts';
 import { DOCUMENTS, ROUTES } from '../../services/gateway/routes.ts';

@@ -2,8 +2,8 @@
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import { createConfig, lintFromString } from '@redocly/openapi-core';
 import { Errors } from 'moleculer';
-import { CURRENCIES } from '../../mixins/currencies.ts';
-import { type Check, compile, type ObjectSchema, type Schema } from '../../mixins/json-schema.ts';
+import { CURRENCIES } from '../../mixins/validation/currencies.ts';
+import { type Check, compile, type ObjectSchema, type Schema } from '../../mixins/validation/json-schema.ts';
 import { SUCCESS } from '../../services/gateway/answer.ts';
 import { SECURITY_HEADERS } from '../../services/gateway/headers.ts';
 import { openApiDocument, SHAPES } from '../../services/gateway/openapi/document.ts';

@@ -2,7 +2,7 @@
  * The OpenAPI 3.1 document. Bodies, queries and headers are the very schemas that requests are checked with
  * (`services/orders/params.ts`), paths those of the routes' table, codes those of the problems' table.
  */
-import type { ObjectSchema, Schema } from '../../../mixins/json-schema.ts';
+import type { ObjectSchema, Schema } from '../../../mixins/validation/json-schema.ts';
 import {
 	CREATE_BODY,
 	HISTORY_QUERY,

@@ -1,5 +1,5 @@
 /** The component schemas: what answers look like. */
-import type { Schema } from '../../../mixins/json-schema.ts';
+import type { Schema } from '../../../mixins/validation/json-schema.ts';
 import { EVENT_SCHEMA, ORDER_SCHEMA } from '../../orders/order-schema.ts';
 import { PROBLEMS } from '../problem-codes.ts';
 

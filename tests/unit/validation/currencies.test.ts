@@ -1,7 +1,7 @@
 import { readFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { describe, expect, it } from '@jest/globals';
-import { CURRENCIES, LIST_DATE, minorUnits, storedUnits } from '../../mixins/currencies.ts';
+import { CURRENCIES, LIST_DATE, minorUnits, storedUnits } from '../../../mixins/validation/currencies.ts';
 
 describe('minorUnits', () => {
 	/** ISO's own list as it was published; the package brings it along. Code → minor unit, "N.A." for none. */

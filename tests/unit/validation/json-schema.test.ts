@@ -1,8 +1,8 @@
 import { describe, expect, it } from '@jest/globals';
 import { ServiceBroker } from 'moleculer';
-import { compile, type Fault } from '../../mixins/json-schema.ts';
-import { SchemaValidator } from '../../mixins/schema-validator.ts';
-import { CREATE_PARAMS, GET_PARAMS, ID_PARAMS, LIST_PARAMS } from '../../services/orders/params.ts';
+import { compile, type Fault } from '../../../mixins/validation/json-schema.ts';
+import { SchemaValidator } from '../../../mixins/validation/schema-validator.ts';
+import { CREATE_PARAMS, GET_PARAMS, ID_PARAMS, LIST_PARAMS } from '../../../services/orders/params.ts';
 
 const TEA = { productName: 'Tea', amount: '1' };
 const faults = (check: (value: unknown) => true | Fault[], value: unknown): unknown => {
