@@ -1,5 +1,5 @@
 /** The gateway and the orders service alone, on one database: for a measure, so without the broker that parts need. */
-import { parseSettings } from '../mixins/settings.ts';
+import { parseSettings } from '../mixins/settings/settings.ts';
 import { startApplication } from '../moleculer.config.ts';
 
 const settings = parseSettings(process.env);

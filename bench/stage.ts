@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import pg from 'pg';
 import { type EmbeddedPostgres, startEmbeddedPostgres } from '../mixins/database/embedded-postgres.ts';
-import { parseSettings, type ServiceName } from '../mixins/settings.ts';
+import { parseSettings, type ServiceName } from '../mixins/settings/settings.ts';
 import { type Application, startApplication } from '../moleculer.config.ts';
 
 /** A PostgreSQL of our own with full durability, and the means to run the system on it. */

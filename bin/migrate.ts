@@ -1,4 +1,3 @@
-import type { DatabaseAddress } from '../mixins/database/address.ts';
 import { openClient } from '../mixins/database/client.ts';
 import { startEmbeddedPostgres } from '../mixins/database/embedded-postgres.ts';
 import { MigrationFailed, migrate, migrationStatus } from '../mixins/database/migrations.ts';
@@ -7,7 +6,8 @@ import { reasonOf } from '../mixins/database/trouble.ts';
 import { abortable } from '../mixins/runtime/deadline.ts';
 import { errorMessage } from '../mixins/runtime/errors.ts';
 import type { Log } from '../mixins/runtime/loop.ts';
-import { parseSettings } from '../mixins/settings.ts';
+import type { DatabaseAddress } from '../mixins/settings/database-address.ts';
+import { parseSettings } from '../mixins/settings/settings.ts';
 
 const USAGE = 'usage: npm run migrate -- up | down | status';
 

@@ -2,7 +2,7 @@
 import type { REPLServer } from 'node:repl';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { errorMessage } from '../mixins/runtime/errors.ts';
-import { parseSettings } from '../mixins/settings.ts';
+import { parseSettings } from '../mixins/settings/settings.ts';
 import { asTyped } from './repl/as-typed.ts';
 import { join, type Membership } from './repl/join.ts';
 

@@ -6,7 +6,7 @@ import type { OnStored } from './database/unit-of-work.ts';
 import type { Health } from './observability/health.ts';
 import type { Metrics } from './observability/metrics.ts';
 import type { Log } from './runtime/loop.ts';
-import type { Settings } from './settings.ts';
+import type { Settings } from './settings/settings.ts';
 
 /** Said within the process; for speed only, a slow poll stands beside each. */
 export interface Signals {

@@ -1,6 +1,6 @@
 import type { Database } from '../database/database.ts';
 import type { Log } from '../runtime/loop.ts';
-import type { BrokerUrl } from './broker-url.ts';
+import type { BrokerUrl } from '../settings/broker-url.ts';
 import type { Carrier, OnDeadLetter, Topology } from './carrier.ts';
 import { PostgresCarrier } from './postgres.ts';
 

@@ -4,7 +4,7 @@ import { type Duration, SECOND } from '../../domain/time.ts';
 import { WaitLog } from '../observability/wait-log.ts';
 import { crashPoint, type TransactionName } from '../runtime/crash-points.ts';
 import type { Log } from '../runtime/loop.ts';
-import type { DatabaseAddress } from './address.ts';
+import type { DatabaseAddress } from '../settings/database-address.ts';
 import { CONNECT, clientConfig, verify } from './client.ts';
 import { Clients } from './clients.ts';
 import { CoalescingSocket } from './coalescing-socket.ts';

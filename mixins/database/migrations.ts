@@ -1,7 +1,7 @@
 import pg from 'pg';
 import { type Duration, MINUTE } from '../../domain/time.ts';
 import type { Log } from '../runtime/loop.ts';
-import type { DatabaseAddress } from './address.ts';
+import type { DatabaseAddress } from '../settings/database-address.ts';
 import { type DatabaseClient, openClient } from './client.ts';
 import { LOCKED_OUT, LockTurns } from './lock-turns.ts';
 import { migration as orders } from './migrations/0001-orders.ts';

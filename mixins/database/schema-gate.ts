@@ -2,7 +2,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { type Duration, SECOND } from '../../domain/time.ts';
 import { WaitLog } from '../observability/wait-log.ts';
 import { type Log, Loop } from '../runtime/loop.ts';
-import type { DatabaseAddress } from './address.ts';
+import type { DatabaseAddress } from '../settings/database-address.ts';
 import type { Database } from './database.ts';
 import { MigrationFailed, migrate, migrationStatus } from './migrations.ts';
 import type { DatabaseReadiness } from './readiness.ts';

@@ -1,5 +1,5 @@
 import type { Duration } from '../../domain/time.ts';
-import type { BrokerUrl } from '../brokers/broker-url.ts';
+import type { BrokerUrl } from '../settings/broker-url.ts';
 import type { Linkable } from './linkable.ts';
 import { LONGEST_CONNECT } from './options.ts';
 

@@ -1,6 +1,6 @@
 /** What the shapes of `json-schema.ts` cannot say by themselves: checks of texts, by the name of their `format`. */
 import { idOfCursor, isUuid, sequenceOfCursor } from '../runtime/ids.ts';
-import { CANCELLATION_WINDOW_RANGE, formatDuration, parseDuration } from '../settings.ts';
+import { CANCELLATION_WINDOW_RANGE, formatDuration, parseDuration } from '../settings/settings.ts';
 
 export interface Format {
 	readonly check: (text: string) => boolean;

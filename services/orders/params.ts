@@ -4,7 +4,7 @@
  */
 import { LARGEST_AMOUNT } from '../../domain/money.ts';
 import { ORDER_STATUSES, type OrderStatus } from '../../domain/order-record.ts';
-import { CANCELLATION_WINDOW_RANGE, formatDuration } from '../../mixins/settings.ts';
+import { CANCELLATION_WINDOW_RANGE, formatDuration } from '../../mixins/settings/settings.ts';
 import { CURRENCIES } from '../../mixins/validation/currencies.ts';
 import type { ObjectSchema, Schema } from '../../mixins/validation/json-schema.ts';
 

@@ -15,7 +15,7 @@ import { OutboxRelay } from '../../mixins/outbox-relay.ts';
 import { StandInParcels } from '../../mixins/parcels/stand-in.ts';
 import { SandboxProvider } from '../../mixins/payments/sandbox.ts';
 import type { Platform, Signals } from '../../mixins/platform.ts';
-import { parseSettings, type Settings } from '../../mixins/settings.ts';
+import { parseSettings, type Settings } from '../../mixins/settings/settings.ts';
 import { SchemaValidator } from '../../mixins/validation/schema-validator.ts';
 import type { Meta } from '../../services/orders/caller.ts';
 import { ordersService } from '../../services/orders.service.ts';

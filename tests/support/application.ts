@@ -1,7 +1,7 @@
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { parseSettings, SERVICE_NAMES, type ServiceName } from '../../mixins/settings.ts';
+import { parseSettings, SERVICE_NAMES, type ServiceName } from '../../mixins/settings/settings.ts';
 import { type Application, startApplication } from '../../moleculer.config.ts';
 import type { TestDatabase } from './database.ts';
 

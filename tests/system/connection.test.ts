@@ -1,11 +1,11 @@
 /** Connections that go wrong in every way, on a real PostgreSQL: what they do to the work, to the readers, to the process. */
 import { setTimeout as pause } from 'node:timers/promises';
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
-import type { DatabaseAddress } from '../../mixins/database/address.ts';
 import { Database, DatabaseUnavailable } from '../../mixins/database/database.ts';
 import { defineModels } from '../../mixins/database/models.ts';
 import { reading } from '../../mixins/database/read-adapter.ts';
 import { DatabaseReadiness } from '../../mixins/database/readiness.ts';
+import type { DatabaseAddress } from '../../mixins/settings/database-address.ts';
 import { memoryLog, startTestDatabase, type TestDatabase } from '../support/database.ts';
 import { System } from '../support/process.ts';
 import { TcpProxy } from '../support/tcp-proxy.ts';

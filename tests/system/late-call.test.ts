@@ -7,7 +7,7 @@ import type { PaymentProvider } from '../../domain/ports.ts';
 import { stamp } from '../../mixins/calls.ts';
 import { SandboxProvider } from '../../mixins/payments/sandbox.ts';
 import { newId } from '../../mixins/runtime/ids.ts';
-import { parseSettings } from '../../mixins/settings.ts';
+import { parseSettings } from '../../mixins/settings/settings.ts';
 import { paymentCalls } from '../../services/settlement/payment-calls.ts';
 import { startTestDatabase, type TestDatabase } from '../support/database.ts';
 

@@ -4,7 +4,7 @@ import { afterAll, afterEach, beforeAll, describe, expect, it } from '@jest/glob
 import pg from 'pg';
 import { redis } from '../../bin/brokers/redis.ts';
 import { type NodePlace, NodeSlot, nodeNameOf } from '../../mixins/database/node-slot.ts';
-import { SERVICE_NAMES } from '../../mixins/settings.ts';
+import { SERVICE_NAMES } from '../../mixins/settings/settings.ts';
 import { testBroker } from '../support/broker-kinds.ts';
 import { describeBroker } from '../support/brokers.ts';
 import { Cluster, ready } from '../support/cluster.ts';

@@ -5,7 +5,7 @@ import { setTimeout as pause } from 'node:timers/promises';
 import { afterAll, beforeAll, expect, it } from '@jest/globals';
 import { redis } from '../../bin/brokers/redis.ts';
 import { join, type Membership } from '../../bin/repl/join.ts';
-import { parseSettings } from '../../mixins/settings.ts';
+import { parseSettings } from '../../mixins/settings/settings.ts';
 import { BROKER_KINDS, type TestBroker, testBroker } from '../support/broker-kinds.ts';
 import { describeBroker } from '../support/brokers.ts';
 import { Client } from '../support/client.ts';

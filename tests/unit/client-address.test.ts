@@ -1,7 +1,7 @@
 import type { IncomingMessage } from 'node:http';
 import { describe, expect, it } from '@jest/globals';
 import fc from 'fast-check';
-import { parseSettings } from '../../mixins/settings.ts';
+import { parseSettings } from '../../mixins/settings/settings.ts';
 import { ClientAddresses, parseForwarded } from '../../services/gateway/client-address.ts';
 
 const addresses = (trust: string): ClientAddresses =>

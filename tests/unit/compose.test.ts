@@ -1,7 +1,7 @@
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect, it } from '@jest/globals';
-import { parseSettings, SERVICE_NAMES } from '../../mixins/settings.ts';
+import { parseSettings, SERVICE_NAMES } from '../../mixins/settings/settings.ts';
 import {
 	BROKERS,
 	describeCompose,

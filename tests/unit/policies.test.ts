@@ -9,7 +9,7 @@ import {
 	isWorthRepeating,
 	READ_POLICY,
 } from '../../mixins/policies.ts';
-import { parseSettings } from '../../mixins/settings.ts';
+import { parseSettings } from '../../mixins/settings/settings.ts';
 import { brokerOptions } from '../../moleculer.config.ts';
 
 const at = { action: 'orders.get', nodeID: 'orders-0' };

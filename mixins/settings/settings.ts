@@ -2,9 +2,10 @@
 import { readFileSync } from 'node:fs';
 import { isIP } from 'node:net';
 import { resolve } from 'node:path';
-import { BROKER_URL_FORMS, type BrokerUrl, parseBrokerUrl } from './brokers/broker-url.ts';
-import { type DatabaseAddress, parseDatabaseUrl } from './database/address.ts';
-import { type Access, readAccess } from './settings/access.ts';
+import { minorUnits } from '../validation/currencies.ts';
+import { type Access, readAccess } from './access.ts';
+import { BROKER_URL_FORMS, type BrokerUrl, parseBrokerUrl } from './broker-url.ts';
+import { type DatabaseAddress, parseDatabaseUrl } from './database-address.ts';
 import {
 	type DurationRange,
 	type Environment,
@@ -19,10 +20,9 @@ import {
 	show,
 	UNIT_MS,
 	unsupported,
-} from './settings/reading.ts';
-import { minorUnits } from './validation/currencies.ts';
+} from './reading.ts';
 
-export { formatDuration, parseDuration, SettingsError } from './settings/reading.ts';
+export { formatDuration, parseDuration, SettingsError } from './reading.ts';
 
 /** The services that a process can run, in the order in which they are started by default. */
 export const SERVICE_NAMES = ['gateway', 'orders', 'outbox-relay', 'settlement', 'shipping'] as const;

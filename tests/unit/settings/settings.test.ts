@@ -2,7 +2,13 @@ import { resolve } from 'node:path';
 import { inspect } from 'node:util';
 import { describe, expect, it } from '@jest/globals';
 import fc from 'fast-check';
-import { parseSettings, SERVICE_NAMES, type ServiceName, type Settings, SettingsError } from '../../mixins/settings.ts';
+import {
+	parseSettings,
+	SERVICE_NAMES,
+	type ServiceName,
+	type Settings,
+	SettingsError,
+} from '../../../mixins/settings/settings.ts';
 
 type Env = Readonly<Record<string, string>>;
 

@@ -1,5 +1,5 @@
 import { describe, expect, it } from '@jest/globals';
-import { parseSettings, type Settings, SettingsError } from '../../mixins/settings.ts';
+import { parseSettings, type Settings, SettingsError } from '../../../mixins/settings/settings.ts';
 
 type Env = Readonly<Record<string, string>>;
 

@@ -1,7 +1,7 @@
 /** `DATABASE_URL`, read once and for everybody: where the database is, and what the URL asks of its sessions. */
 import { userInfo } from 'node:os';
 import type { ConnectionOptions } from 'node:tls';
-import { NotUnderstood, type ReadFile } from '../settings/reading.ts';
+import { NotUnderstood, type ReadFile } from './reading.ts';
 
 /** Where the database is, and who comes. Nothing else decides it: no `PG*` variable, no password file. */
 export interface DatabaseAddress {

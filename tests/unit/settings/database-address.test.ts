@@ -1,10 +1,10 @@
 /** `DATABASE_URL` in all its forms: one address, or one line that says what cannot be taken. */
 import { userInfo } from 'node:os';
 import { describe, expect, it } from '@jest/globals';
-import { type DatabaseAddress, parseDatabaseUrl } from '../../mixins/database/address.ts';
-import { clientConfig } from '../../mixins/database/client.ts';
-import { HOT } from '../../mixins/database/session.ts';
-import { reasonOf } from '../../mixins/database/trouble.ts';
+import { clientConfig } from '../../../mixins/database/client.ts';
+import { HOT } from '../../../mixins/database/session.ts';
+import { reasonOf } from '../../../mixins/database/trouble.ts';
+import { type DatabaseAddress, parseDatabaseUrl } from '../../../mixins/settings/database-address.ts';
 
 const SECRET = 'p@ss/w%r:d#1? +';
 const encoded = encodeURIComponent(SECRET);

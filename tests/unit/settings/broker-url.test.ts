@@ -1,6 +1,6 @@
 import { describe, expect, it } from '@jest/globals';
 import fc from 'fast-check';
-import { type BrokerUrl, parseBrokerUrl } from '../../mixins/brokers/broker-url.ts';
+import { type BrokerUrl, parseBrokerUrl } from '../../../mixins/settings/broker-url.ts';
 
 describe('a broker URL', () => {
 	it.each<[string, Partial<BrokerUrl>]>([

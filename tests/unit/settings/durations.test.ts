@@ -1,6 +1,6 @@
 import { describe, expect, it } from '@jest/globals';
 import fc from 'fast-check';
-import { formatDuration, parseDuration } from '../../mixins/settings.ts';
+import { formatDuration, parseDuration } from '../../../mixins/settings/settings.ts';
 
 describe('durations', () => {
 	it.each<[string, number]>([
