@@ -1,9 +1,9 @@
 /** Writes answers: exact JSON for what actions return, problem details for errors. */
 import type { OutgoingHttpHeaders, ServerResponse } from 'node:http';
-import { SECURITY_HEADERS } from './headers.ts';
-import { encodeProblem, PROBLEM_TYPE, type Problem } from './problem.ts';
+import { SECURITY_HEADERS } from '../../mixins/http/headers.ts';
+import { encodeProblem, PROBLEM_TYPE, type Problem } from '../../mixins/http/problem.ts';
+import { traceOf } from '../../mixins/http/trace.ts';
 import type { OrderAction } from './routes.ts';
-import { traceOf } from './trace.ts';
 
 /** TypeScript's library does not know `JSON.rawJSON` (ECMAScript 2026) yet; Node 24 does. */
 const { rawJSON } = JSON as typeof JSON & { rawJSON(text: string): unknown };

@@ -1,12 +1,12 @@
 /** Who makes a request: bearer tokens in the header field `Authorization` (RFC 6750), and nowhere else. */
 import type { IncomingMessage } from 'node:http';
+import { type Problem, ProblemError, problem, unavailable } from '../../mixins/http/problem.ts';
+import type { ProblemCode } from '../../mixins/http/problem-codes.ts';
 import type { Log } from '../../mixins/runtime/loop.ts';
 import type { Auth } from '../../mixins/settings/access.ts';
 import { KeysUnavailable } from '../../mixins/token-keys.ts';
 import { TokenRefused, Tokens } from '../../mixins/tokens.ts';
 import { ADMIN_SCOPE, type Caller } from '../orders/caller.ts';
-import { type Problem, ProblemError, problem, unavailable } from './problem.ts';
-import type { ProblemCode } from './problem-codes.ts';
 
 export interface Authenticator {
 	/** Throws the problem 400, 401 or 503 for whoever is not let in. */

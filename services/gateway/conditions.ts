@@ -1,6 +1,7 @@
 /** Reads the headers that make a request conditional (RFC 9110, section 13.1.2) or say what it prefers (RFC 7240). */
+
+import { malformed, ProblemError } from '../../mixins/http/problem.ts';
 import { LONGEST_WAIT } from '../orders/params.ts';
-import { malformed, ProblemError } from './problem.ts';
 
 /** One entity tag, weak or not, between commas and white space; Node gives header values as Latin-1. */
 const ENTITY_TAG = /[\t ,]*(?:W\/)?("[\x21\x23-\x7e\x80-\xff]*")[\t ]*(?=,|$)/y;

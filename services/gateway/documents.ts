@@ -5,11 +5,11 @@
 import { readFile } from 'node:fs/promises';
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { join } from 'node:path';
+import { ProblemError, routeNotFound } from '../../mixins/http/problem.ts';
+import { PROBLEM_CODES, PROBLEMS, type ProblemCode, problemType } from '../../mixins/http/problem-codes.ts';
 import { send } from './answer.ts';
 import { Asset } from './asset.ts';
 import { type DocumentOptions, openApiDocument } from './openapi/document.ts';
-import { ProblemError, routeNotFound } from './problem.ts';
-import { PROBLEM_CODES, PROBLEMS, type ProblemCode, problemType } from './problem-codes.ts';
 import { DOCUMENTS, type DocumentName, wayUp } from './routes.ts';
 
 /** The page, from the root. */

@@ -2,6 +2,7 @@
 import type { IncomingMessage } from 'node:http';
 import { type Duration, SECOND } from '../../domain/time.ts';
 import type { Database } from '../../mixins/database/database.ts';
+import { type Problem, ProblemError, problem } from '../../mixins/http/problem.ts';
 import { RateLimiter } from '../../mixins/rate-limiter.ts';
 import type { Log } from '../../mixins/runtime/loop.ts';
 import type { Access } from '../../mixins/settings/access.ts';
@@ -9,7 +10,6 @@ import type { Caller } from '../orders/caller.ts';
 import { ANYBODY, type Authenticator, authenticatorOf } from './authenticate.ts';
 import { ClientAddresses } from './client-address.ts';
 import { refuseOtherHosts } from './host.ts';
-import { type Problem, ProblemError, problem } from './problem.ts';
 
 /** A `HOST` that is not this machine's alone. */
 const ANYWHERE = '0.0.0.0';

@@ -2,7 +2,7 @@
  * From whatever an action or the framework threw to the problem that may leave: only errors with one of the table's
  * codes speak for themselves, all others are replaced by a fixed sentence.
  */
-import { challenge } from './authenticate.ts';
+
 import {
 	type Fault,
 	internal,
@@ -12,8 +12,9 @@ import {
 	pointerTo,
 	problem,
 	unavailable,
-} from './problem.ts';
-import { isProblemCode, PROBLEMS } from './problem-codes.ts';
+} from '../../mixins/http/problem.ts';
+import { isProblemCode, PROBLEMS } from '../../mixins/http/problem-codes.ts';
+import { challenge } from './authenticate.ts';
 
 interface Thrown {
 	readonly code: unknown;

@@ -2,6 +2,7 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import type { Context, Service } from 'moleculer';
+import type { Trace } from '../../mixins/http/trace.ts';
 import type { LoadLimiter, LoadLimits } from '../../mixins/load-limiter.ts';
 import type { Readiness } from '../../mixins/observability/health.ts';
 import type { Metrics } from '../../mixins/observability/metrics.ts';
@@ -11,7 +12,6 @@ import type { Admission } from './door.ts';
 import type { DocumentOptions } from './openapi/document.ts';
 import type { OrderAction, Target } from './routes.ts';
 import type { GatewayServer, Limits } from './server.ts';
-import type { Trace } from './trace.ts';
 import type { OpenWaits } from './waits.ts';
 
 export interface GatewayDeps {

@@ -5,11 +5,11 @@
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import type { Duplex } from 'node:stream';
+import { malformed, overloaded, type Problem, problem, rawAnswer } from '../../mixins/http/problem.ts';
+import { traceOf } from '../../mixins/http/trace.ts';
 import { sendProblem } from './answer.ts';
 import { hasBody } from './body.ts';
 import { framingFault } from './framing.ts';
-import { malformed, overloaded, type Problem, problem, rawAnswer } from './problem.ts';
-import { traceOf } from './trace.ts';
 
 export interface Limits {
 	/** For the header of a request, in ms; a connection that says nothing ends with it too. */

@@ -1,6 +1,6 @@
 import { describe, expect, it } from '@jest/globals';
+import { ProblemError } from '../../mixins/http/problem.ts';
 import { entityTags, waitOf } from '../../services/gateway/conditions.ts';
-import { ProblemError } from '../../services/gateway/problem.ts';
 
 describe('If-None-Match', () => {
 	it.each([

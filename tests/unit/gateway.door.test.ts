@@ -1,7 +1,7 @@
 /** Who is let in without tokens, what a body may be called, and where links lead from below a proxy's path. */
 import { request } from 'node:http';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from '@jest/globals';
-import { PROBLEMS, problemType } from '../../services/gateway/problem-codes.ts';
+import { PROBLEMS, problemType } from '../../mixins/http/problem-codes.ts';
 import { admissionFor, ID, type ProblemBody, problem, type Stage, speak, stage } from './gateway.fixtures.ts';
 
 const LAMP = '{"productName":"Lamp","amount":12.50}';

@@ -1,6 +1,6 @@
 import { describe, expect, it } from '@jest/globals';
-import { problemType } from '../../services/gateway/problem-codes.ts';
-import { traceOf } from '../../services/gateway/trace.ts';
+import { problemType } from '../../mixins/http/problem-codes.ts';
+import { traceOf } from '../../mixins/http/trace.ts';
 
 const TRACE = '4bf92f3577b34da6a3ce929d0e0e4736';
 const SPAN = '00f067aa0ba902b7';

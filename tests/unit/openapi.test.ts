@@ -2,13 +2,13 @@
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import { createConfig, lintFromString } from '@redocly/openapi-core';
 import { Errors } from 'moleculer';
+import { SECURITY_HEADERS } from '../../mixins/http/headers.ts';
+import { PROBLEMS } from '../../mixins/http/problem-codes.ts';
 import { CURRENCIES } from '../../mixins/validation/currencies.ts';
 import { type Check, compile, type ObjectSchema, type Schema } from '../../mixins/validation/json-schema.ts';
 import { SUCCESS } from '../../services/gateway/answer.ts';
-import { SECURITY_HEADERS } from '../../services/gateway/headers.ts';
 import { openApiDocument, SHAPES } from '../../services/gateway/openapi/document.ts';
 import { OPERATIONS } from '../../services/gateway/openapi/operations.ts';
-import { PROBLEMS } from '../../services/gateway/problem-codes.ts';
 import { ROUTES } from '../../services/gateway/routes.ts';
 import { CREATE_PARAMS, ID_PARAMS, LIST_PARAMS } from '../../services/orders/params.ts';
 import { ID, type Stage, stage } from './gateway.fixtures.ts';

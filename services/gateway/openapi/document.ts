@@ -2,6 +2,9 @@
  * The OpenAPI 3.1 document. Bodies, queries and headers are the very schemas that requests are checked with
  * (`services/orders/params.ts`), paths those of the routes' table, codes those of the problems' table.
  */
+
+import { PROBLEM_TYPE } from '../../../mixins/http/problem.ts';
+import { PROBLEM_CODES, PROBLEMS, type ProblemCode, problemType } from '../../../mixins/http/problem-codes.ts';
 import type { ObjectSchema, Schema } from '../../../mixins/validation/json-schema.ts';
 import {
 	CREATE_BODY,
@@ -11,8 +14,6 @@ import {
 	LIST_PARAMS,
 	LONGEST_WAIT,
 } from '../../orders/params.ts';
-import { PROBLEM_TYPE } from '../problem.ts';
-import { PROBLEM_CODES, PROBLEMS, type ProblemCode, problemType } from '../problem-codes.ts';
 import { ROUTES } from '../routes.ts';
 import { problemExample } from './examples.ts';
 import { type HeaderName, OPERATIONS, type Operation, type ParameterName, type Success } from './operations.ts';

@@ -1,6 +1,7 @@
 /** What the documentation shows; the tests hold each against its schema. */
+
+import { PROBLEMS, type ProblemCode, problemType } from '../../../mixins/http/problem-codes.ts';
 import type { OrderDto } from '../../orders/order-dto.ts';
-import { PROBLEMS, type ProblemCode, problemType } from '../problem-codes.ts';
 
 const ORDER: Omit<OrderDto, 'amount'> & { readonly amount: number } = {
 	id: '01a204ea-7a9f-7000-8000-055d243c1f4d',

@@ -1,13 +1,13 @@
 import { afterEach, describe, expect, it } from '@jest/globals';
-import { Health, LONGEST_SILENCE } from '../../../mixins/observability/health.ts';
-import { type ProbeRoute, ProbeServer } from '../../../mixins/observability/probe-server.ts';
 import {
 	encodeProblem,
 	internal,
 	methodNotAllowed,
 	type Problem,
 	routeNotFound,
-} from '../../../services/gateway/problem.ts';
+} from '../../../mixins/http/problem.ts';
+import { Health, LONGEST_SILENCE } from '../../../mixins/observability/health.ts';
+import { type ProbeRoute, ProbeServer } from '../../../mixins/observability/probe-server.ts';
 import { memoryLog } from '../../support/database.ts';
 
 describe('readiness', () => {

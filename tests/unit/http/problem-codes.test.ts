@@ -1,9 +1,9 @@
 import { readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect, it } from '@jest/globals';
-import { PROBLEMS, problemType } from '../../services/gateway/problem-codes.ts';
+import { PROBLEMS, problemType } from '../../../mixins/http/problem-codes.ts';
 
-const ROOT = join(import.meta.dirname, '../..');
+const ROOT = join(import.meta.dirname, '../../..');
 const TABLE = join(ROOT, 'docs/errors.md');
 
 /** A table in Markdown whose columns stand below each other, as the formatter wants it. */
