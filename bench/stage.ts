@@ -2,7 +2,7 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import pg from 'pg';
-import { type EmbeddedPostgres, startEmbeddedPostgres } from '../mixins/database/embedded-postgres.ts';
+import { type EmbeddedPostgres, startEmbeddedPostgres } from '../mixins/database/embedded/index.ts';
 import { parseSettings, type ServiceName } from '../mixins/settings/settings.ts';
 import { type Application, startApplication } from '../moleculer.config.ts';
 

@@ -1,6 +1,6 @@
 import { openClient } from '../mixins/database/client.ts';
-import { startEmbeddedPostgres } from '../mixins/database/embedded-postgres.ts';
-import { MigrationFailed, migrate, migrationStatus } from '../mixins/database/migrations.ts';
+import { startEmbeddedPostgres } from '../mixins/database/embedded/index.ts';
+import { MigrationFailed, migrate, migrationStatus } from '../mixins/database/migrations/index.ts';
 import { MIGRATING } from '../mixins/database/session.ts';
 import { reasonOf } from '../mixins/database/trouble.ts';
 import { abortable } from '../mixins/runtime/deadline.ts';

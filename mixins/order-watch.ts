@@ -1,7 +1,7 @@
 import { performance } from 'node:perf_hooks';
 import type { Duration } from '../domain/time.ts';
 import type { Database } from './database/database.ts';
-import { type OrderView, readChanged } from './database/orders-reading.ts';
+import { type OrderView, readChanged } from './database/reading/changed-orders.ts';
 import { Batcher } from './runtime/batcher.ts';
 import { type Log, Loop } from './runtime/loop.ts';
 

@@ -3,7 +3,7 @@ import type { ServiceSchema } from 'moleculer';
 import { type Duration, SECOND } from '../domain/time.ts';
 import type { BatchHandler, SubscribeOptions, Subscription } from '../mixins/brokers/carrier.ts';
 import { STOP_PATIENCE } from '../mixins/calls.ts';
-import { readClock } from '../mixins/database-clock.ts';
+import { readClock } from '../mixins/database/read-clock.ts';
 import { inDueTime } from '../mixins/in-due-time.ts';
 import { Inbox } from '../mixins/inbox.ts';
 import { intentHandler } from '../mixins/intents.ts';

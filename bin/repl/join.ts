@@ -4,7 +4,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { type ActionHandler, type BrokerOptions, type Middleware, ServiceBroker } from 'moleculer';
 import { type Duration, MINUTE, SECOND } from '../../domain/time.ts';
 import { openClient } from '../../mixins/database/client.ts';
-import { embeddedConnection } from '../../mixins/database/embedded-postgres.ts';
+import { embeddedConnection } from '../../mixins/database/embedded/index.ts';
 import { NodeSlot } from '../../mixins/database/node-slot.ts';
 import { holding } from '../../mixins/database/session.ts';
 import { CALL_POLICIES } from '../../mixins/policies.ts';

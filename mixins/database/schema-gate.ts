@@ -4,7 +4,7 @@ import { WaitLog } from '../observability/wait-log.ts';
 import { type Log, Loop } from '../runtime/loop.ts';
 import type { DatabaseAddress } from '../settings/database-address.ts';
 import type { Database } from './database.ts';
-import { MigrationFailed, migrate, migrationStatus } from './migrations.ts';
+import { MigrationFailed, migrate, migrationStatus } from './migrations/index.ts';
 import type { DatabaseReadiness } from './readiness.ts';
 import { reasonOf } from './trouble.ts';
 

@@ -3,8 +3,8 @@ import type { Order } from '../../domain/order.ts';
 import type { OrderRecord, OrderStatus } from '../../domain/order-record.ts';
 import type { PaymentStatus } from '../../domain/payment.ts';
 import { toIso } from '../../domain/time.ts';
-import type { OrderRow } from '../../mixins/database/models.ts';
-import type { OrderView } from '../../mixins/database/orders-reading.ts';
+import type { OrderView } from '../../mixins/database/reading/changed-orders.ts';
+import type { OrderRow } from '../../mixins/database/reading/models.ts';
 import { orderNumber } from '../../mixins/runtime/ids.ts';
 import { storedUnits } from '../../mixins/validation/currencies.ts';
 

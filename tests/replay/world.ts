@@ -7,7 +7,7 @@ import { KEY_LIFETIME } from '../../domain/payment.ts';
 import { type Duration, HOUR } from '../../domain/time.ts';
 import type { CarrierMessage } from '../../mixins/brokers/carrier.ts';
 import type { Database, Transaction } from '../../mixins/database/database.ts';
-import { defineModels, type Models } from '../../mixins/database/models.ts';
+import { defineModels, type Models } from '../../mixins/database/reading/models.ts';
 import type { OnStored } from '../../mixins/database/unit-of-work.ts';
 import { Health } from '../../mixins/observability/health.ts';
 import { Metrics } from '../../mixins/observability/metrics.ts';

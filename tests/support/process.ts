@@ -6,7 +6,7 @@ import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { createInterface } from 'node:readline';
 import pg from 'pg';
-import { chooseSocketDir, isPostgresOf, PORT, signalTo } from '../../mixins/database/embedded-postgres-host.ts';
+import { chooseSocketDir, isPostgresOf, PORT, signalTo } from '../../mixins/database/embedded/host.ts';
 import { until } from './until.ts';
 
 export const ROOT = resolve(import.meta.dirname, '../..');

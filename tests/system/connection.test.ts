@@ -2,9 +2,9 @@
 import { setTimeout as pause } from 'node:timers/promises';
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import { Database, DatabaseUnavailable } from '../../mixins/database/database.ts';
-import { defineModels } from '../../mixins/database/models.ts';
-import { reading } from '../../mixins/database/read-adapter.ts';
 import { DatabaseReadiness } from '../../mixins/database/readiness.ts';
+import { reading } from '../../mixins/database/reading/adapter.ts';
+import { defineModels } from '../../mixins/database/reading/models.ts';
 import type { DatabaseAddress } from '../../mixins/settings/database-address.ts';
 import { memoryLog, startTestDatabase, type TestDatabase } from '../support/database.ts';
 import { System } from '../support/process.ts';

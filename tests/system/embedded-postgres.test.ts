@@ -12,7 +12,7 @@ import {
 	type EmbeddedPostgres,
 	type EmbeddedPostgresOptions,
 	startEmbeddedPostgres,
-} from '../../mixins/database/embedded-postgres.ts';
+} from '../../mixins/database/embedded/index.ts';
 import { PATIENCE, until } from '../support/until.ts';
 
 const FIXTURE = join(import.meta.dirname, 'fixtures/embedded-postgres-process.ts');

@@ -7,7 +7,7 @@ import { afterAll, afterEach, beforeAll, describe, expect, it } from '@jest/glob
 import pg from 'pg';
 import { redis } from '../../bin/brokers/redis.ts';
 import { installationOf, serverOf } from '../../mixins/database/installation.ts';
-import { migrate } from '../../mixins/database/migrations.ts';
+import { migrate } from '../../mixins/database/migrations/index.ts';
 import { NodeSlot } from '../../mixins/database/node-slot.ts';
 import { testBroker } from '../support/broker-kinds.ts';
 import { describeBroker } from '../support/brokers.ts';

@@ -1,7 +1,7 @@
 /** Starts, stops and second starts of the real process, and its database's versions. */
 import { setTimeout as pause } from 'node:timers/promises';
 import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
-import { MIGRATIONS } from '../../mixins/database/migrations.ts';
+import { MIGRATIONS } from '../../mixins/database/migrations/index.ts';
 import { Client } from '../support/client.ts';
 import { collect, unfinished } from '../support/evidence.ts';
 import { violations } from '../support/invariants.ts';

@@ -1,6 +1,6 @@
 /** A database that is not embedded: processes that wait for its version, and processes that bring it there at once. */
 import { afterEach, beforeEach, expect, it } from '@jest/globals';
-import { MIGRATIONS } from '../../mixins/database/migrations.ts';
+import { MIGRATIONS } from '../../mixins/database/migrations/index.ts';
 import { Client } from '../support/client.ts';
 import { startTestDatabase, type TestDatabase } from '../support/database.ts';
 import { System } from '../support/process.ts';

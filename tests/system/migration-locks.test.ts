@@ -3,7 +3,7 @@ import { readFileSync } from 'node:fs';
 import { afterAll, beforeAll, expect, it } from '@jest/globals';
 import pg from 'pg';
 import { Database } from '../../mixins/database/database.ts';
-import { MIGRATIONS, migrate } from '../../mixins/database/migrations.ts';
+import { MIGRATIONS, migrate } from '../../mixins/database/migrations/index.ts';
 import { DatabaseReadiness } from '../../mixins/database/readiness.ts';
 import { RIGHTS } from '../../mixins/database/rights.ts';
 import { SchemaGate } from '../../mixins/database/schema-gate.ts';

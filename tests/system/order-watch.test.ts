@@ -1,7 +1,7 @@
 /** The watch by itself, on a real database: who is told of what, and of nothing older than they know. */
 import { afterAll, afterEach, beforeAll, beforeEach, expect, it } from '@jest/globals';
 import type { Database } from '../../mixins/database/database.ts';
-import type { OrderView } from '../../mixins/database/orders-reading.ts';
+import type { OrderView } from '../../mixins/database/reading/changed-orders.ts';
 import type { Statement } from '../../mixins/database/statement.ts';
 import { OrderWatch } from '../../mixins/order-watch.ts';
 import { memoryLog, startTestDatabase, type TestDatabase } from '../support/database.ts';

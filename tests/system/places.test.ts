@@ -6,7 +6,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from '@jest/globals';
 import { freePort } from '../../bin/brokers/ports.ts';
-import { findBinaries, fromPlainFolder, requireLinks } from '../../mixins/database/embedded-postgres-host.ts';
+import { findBinaries, fromPlainFolder, requireLinks } from '../../mixins/database/embedded/host.ts';
 import { makeFolder } from '../../mixins/runtime/folders.ts';
 import { ROOT, System } from '../support/process.ts';
 

@@ -9,7 +9,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { stripVTControlCharacters } from 'node:util';
 import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
 import { type Context, ServiceBroker } from 'moleculer';
-import { chooseSocketDir } from '../../mixins/database/embedded-postgres-host.ts';
+import { chooseSocketDir } from '../../mixins/database/embedded/host.ts';
 import { UnixSocketHub } from '../../mixins/unix-socket-transporter.ts';
 
 const REPL = join(import.meta.dirname, '../../bin/repl.ts');

@@ -4,7 +4,7 @@ import { connect } from 'node:net';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, beforeAll, beforeEach, describe, expect, it, jest } from '@jest/globals';
 import { ServiceBroker } from 'moleculer';
-import { defineModels } from '../../mixins/database/models.ts';
+import { defineModels } from '../../mixins/database/reading/models.ts';
 import { Metrics } from '../../mixins/observability/metrics.ts';
 import { OrderWatch } from '../../mixins/order-watch.ts';
 import { CALL_POLICIES } from '../../mixins/policies.ts';

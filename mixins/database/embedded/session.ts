@@ -1,8 +1,8 @@
 /** Sessions with the embedded PostgreSQL that find out how it is and hold its data folder. */
 import { Socket } from 'node:net';
 import type pg from 'pg';
-import { clientConfig, DatabaseClient } from './client.ts';
-import type { Session as Kind } from './session.ts';
+import { clientConfig, DatabaseClient } from '../client.ts';
+import type { Session as Kind } from '../session.ts';
 
 export const DATABASE = 'protected_payment';
 const LOCK_KEY = '7166194832750551409'; // any number: who holds this advisory lock holds the data folder

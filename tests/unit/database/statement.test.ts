@@ -1,5 +1,5 @@
 import { describe, expect, it } from '@jest/globals';
-import { together } from '../../mixins/database/statement.ts';
+import { together } from '../../../mixins/database/statement.ts';
 
 const insert = { name: 'insert', text: 'INSERT INTO a SELECT * FROM unnest($1::int[], $2::int[])', values: [[1], [2]] };
 const update = { name: 'update', text: 'UPDATE b SET c = $2 WHERE d = $1', values: ['d', 'c'] };

@@ -2,8 +2,8 @@ import type { ServiceSchema } from 'moleculer';
 import DbService from 'moleculer-db';
 import SequelizeDbAdapter from 'moleculer-db-adapter-sequelize';
 import { BaseError, ConnectionError, DatabaseError, type Model, type ModelStatic } from 'sequelize';
-import { type Database, DatabaseUnavailable } from './database.ts';
-import { isNoAnswer, isTransient, unavailable } from './trouble.ts';
+import { type Database, DatabaseUnavailable } from '../database.ts';
+import { isNoAnswer, isTransient, unavailable } from '../trouble.ts';
 
 /**
  * The adapter without its own ideas of a connection: the pool is shared, so it is neither opened nor closed nor synced

@@ -1,8 +1,8 @@
 /** For work of which a part makes a statement take too long: short statements, and an end to the looking for that part. */
 import { performance } from 'node:perf_hooks';
-import { type Duration, SECOND } from '../domain/time.ts';
-import { DatabaseUnavailable, isTransient } from './database/database.ts';
-import type { Statement } from './database/statement.ts';
+import { type Duration, SECOND } from '../../domain/time.ts';
+import { DatabaseUnavailable, isTransient } from './database.ts';
+import type { Statement } from './statement.ts';
 
 /** How long each statement of a transaction may take that begins with `IMPATIENT`; they take milliseconds. */
 const STATEMENT: Duration = 3 * SECOND;

@@ -1,9 +1,9 @@
 /** The readers' connections: Sequelize's pool over the same client, the same address and the same checks as all others. */
 import pg from 'pg';
-import type { DatabaseAddress } from '../settings/database-address.ts';
-import { clientConfig, type DatabaseClient, verify } from './client.ts';
-import type { Clients } from './clients.ts';
-import { READING } from './session.ts';
+import type { DatabaseAddress } from '../../settings/database-address.ts';
+import { clientConfig, type DatabaseClient, verify } from '../client.ts';
+import type { Clients } from '../clients.ts';
+import { READING } from '../session.ts';
 
 /** What Sequelize takes for the `pg` package: its client knows by itself where to connect, and takes only types from it. */
 export function readerModule(address: DatabaseAddress, { Client }: Clients): object {

@@ -1,9 +1,9 @@
 import { readFile, realpath } from 'node:fs/promises';
 import { isAbsolute, join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { chooseSocketDir, PORT } from './embedded-postgres-host.ts';
-import { PostgresServer, SUPERUSER } from './embedded-postgres-server.ts';
-import { DATABASE, judge, knock, prepareDatabase, type Session, tryLock } from './embedded-postgres-session.ts';
+import { chooseSocketDir, PORT } from './host.ts';
+import { PostgresServer, SUPERUSER } from './server.ts';
+import { DATABASE, judge, knock, prepareDatabase, type Session, tryLock } from './session.ts';
 
 const LOCK_PATIENCE = 1000; // ms; the holder may have been killed a moment ago, and its session be vanishing
 const ANSWER_PATIENCE = 5000; // ms that a running server may leave connections without any answer before it is killed

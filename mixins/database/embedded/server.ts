@@ -3,7 +3,7 @@ import { rmSync } from 'node:fs';
 import { chmod, chown, lstat, mkdir, mkdtemp, open, readdir, realpath, rename, rm, rmdir } from 'node:fs/promises';
 import { dirname, isAbsolute, join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { makeFolder } from '../runtime/folders.ts';
+import { makeFolder } from '../../runtime/folders.ts';
 import {
 	chooseLauncher,
 	chooseSocketDir,
@@ -17,7 +17,7 @@ import {
 	PORT,
 	signalTo,
 	syncFolder,
-} from './embedded-postgres-host.ts';
+} from './host.ts';
 
 export const SUPERUSER = 'postgres';
 const DRAFT = '.initdb-'; // a data folder in the making: becomes `postgres` by one rename when it is whole

@@ -1,24 +1,24 @@
 import pg from 'pg';
-import { type Duration, MINUTE } from '../../domain/time.ts';
-import type { Log } from '../runtime/loop.ts';
-import type { DatabaseAddress } from '../settings/database-address.ts';
-import { type DatabaseClient, openClient } from './client.ts';
-import { LOCKED_OUT, LockTurns } from './lock-turns.ts';
-import { migration as orders } from './migrations/0001-orders.ts';
-import { migration as messages } from './migrations/0002-messages.ts';
-import { migration as carrier } from './migrations/0003-carrier.ts';
-import { migration as sandbox } from './migrations/0004-sandbox.ts';
-import { migration as traces } from './migrations/0005-traces.ts';
-import { migration as installation } from './migrations/0006-installation.ts';
-import { migration as access } from './migrations/0007-access.ts';
-import { migration as leanIndexes } from './migrations/0008-lean-indexes.ts';
-import { migration as anySequence } from './migrations/0009-any-sequence.ts';
-import { migration as pauses } from './migrations/0010-pauses.ts';
-import { migration as place } from './migrations/0011-place.ts';
-import type { Migration } from './migrations/migration.ts';
-import { MIGRATING } from './session.ts';
-import { watched } from './session-watch.ts';
-import { speaksOfSession } from './trouble.ts';
+import { type Duration, MINUTE } from '../../../domain/time.ts';
+import type { Log } from '../../runtime/loop.ts';
+import type { DatabaseAddress } from '../../settings/database-address.ts';
+import { type DatabaseClient, openClient } from '../client.ts';
+import { LOCKED_OUT, LockTurns } from '../lock-turns.ts';
+import { MIGRATING } from '../session.ts';
+import { watched } from '../session-watch.ts';
+import { speaksOfSession } from '../trouble.ts';
+import { migration as orders } from './0001-orders.ts';
+import { migration as messages } from './0002-messages.ts';
+import { migration as carrier } from './0003-carrier.ts';
+import { migration as sandbox } from './0004-sandbox.ts';
+import { migration as traces } from './0005-traces.ts';
+import { migration as installation } from './0006-installation.ts';
+import { migration as access } from './0007-access.ts';
+import { migration as leanIndexes } from './0008-lean-indexes.ts';
+import { migration as anySequence } from './0009-any-sequence.ts';
+import { migration as pauses } from './0010-pauses.ts';
+import { migration as place } from './0011-place.ts';
+import type { Migration } from './migration.ts';
 
 export const MIGRATIONS: readonly Migration[] = [
 	orders,

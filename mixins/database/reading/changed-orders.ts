@@ -1,9 +1,9 @@
-import type { OrderStatus } from '../../domain/order-record.ts';
-import type { PaymentStatus } from '../../domain/payment.ts';
-import type { Instant } from '../../domain/time.ts';
-import { plainArray, textArray } from './arrays.ts';
-import type { Database } from './database.ts';
-import { NOW } from './instants.ts';
+import type { OrderStatus } from '../../../domain/order-record.ts';
+import type { PaymentStatus } from '../../../domain/payment.ts';
+import type { Instant } from '../../../domain/time.ts';
+import { plainArray, textArray } from '../arrays.ts';
+import type { Database } from '../database.ts';
+import { NOW } from '../instants.ts';
 
 /** An order as clients see it, read without a lock. */
 export interface OrderView {

@@ -1,11 +1,11 @@
 import { DataTypes, type Model, type ModelStatic, type Options, Sequelize } from 'sequelize';
-import type { EventType } from '../../domain/events.ts';
-import type { OrderStatus } from '../../domain/order-record.ts';
-import type { PaymentStatus } from '../../domain/payment.ts';
-import type { DatabaseAddress } from '../settings/database-address.ts';
-import { CONNECT, type DatabaseClient } from './client.ts';
-import { Clients } from './clients.ts';
-import { checkReader, readerModule } from './reader-client.ts';
+import type { EventType } from '../../../domain/events.ts';
+import type { OrderStatus } from '../../../domain/order-record.ts';
+import type { PaymentStatus } from '../../../domain/payment.ts';
+import type { DatabaseAddress } from '../../settings/database-address.ts';
+import { CONNECT, type DatabaseClient } from '../client.ts';
+import { Clients } from '../clients.ts';
+import { checkReader, readerModule } from './client.ts';
 
 /** An order as it is read for people. */
 export interface OrderRow {
