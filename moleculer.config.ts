@@ -3,6 +3,8 @@ import { type BrokerOptions, type LoggerConfig, ServiceBroker, type ServiceSchem
 import { type Duration, SECOND } from './domain/time.ts';
 import type { Carrier } from './mixins/brokers/carrier.ts';
 import { carrierOf } from './mixins/brokers/carrier-of.ts';
+import { transporterOf } from './mixins/brokers/transporter-of.ts';
+import { HEARTBEAT, REQUEST_TIMEOUT } from './mixins/brokers/transporter-options.ts';
 import { Database } from './mixins/database/database.ts';
 import { startEmbeddedPostgres } from './mixins/database/embedded/index.ts';
 import { type NodePlace, NodeSlot, nodeNameOf } from './mixins/database/node-slot.ts';
@@ -29,8 +31,6 @@ import { SERVICE_NAMES, type ServiceName, type Settings } from './mixins/setting
 import { TransporterLink } from './mixins/transporters/link.ts';
 import { OnceInTime } from './mixins/transporters/once-in-time.ts';
 import { OneDatabase } from './mixins/transporters/one-database.ts';
-import { HEARTBEAT, REQUEST_TIMEOUT } from './mixins/transporters/options.ts';
-import { transporterOf } from './mixins/transporters/transporter.ts';
 import { UnixSocketHub } from './mixins/unix-socket-transporter.ts';
 import { SchemaValidator } from './mixins/validation/schema-validator.ts';
 import { Admission } from './services/gateway/door.ts';

@@ -1,9 +1,9 @@
 import { performance } from 'node:perf_hooks';
 import { backOff, type Duration, SECOND } from '../domain/time.ts';
 import type { Carrier, CarrierMessage, Failure } from './brokers/carrier.ts';
+import { toEnvelope } from './brokers/envelope.ts';
 import { type Database, isTransient, type Transaction } from './database/database.ts';
 import type { Statement } from './database/statement.ts';
-import { toEnvelope } from './envelope.ts';
 import {
 	END,
 	type Found,

@@ -3,6 +3,8 @@ import { randomUUID } from 'node:crypto';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { type ActionHandler, type BrokerOptions, type Middleware, ServiceBroker } from 'moleculer';
 import { type Duration, MINUTE, SECOND } from '../../domain/time.ts';
+import { transporterOf } from '../../mixins/brokers/transporter-of.ts';
+import { HEARTBEAT, REQUEST_TIMEOUT } from '../../mixins/brokers/transporter-options.ts';
 import { openClient } from '../../mixins/database/client.ts';
 import { embeddedConnection } from '../../mixins/database/embedded/index.ts';
 import { NodeSlot } from '../../mixins/database/node-slot.ts';
@@ -15,8 +17,6 @@ import type { Settings } from '../../mixins/settings/settings.ts';
 import { TransporterLink } from '../../mixins/transporters/link.ts';
 import { OnceInTime } from '../../mixins/transporters/once-in-time.ts';
 import { OneDatabase } from '../../mixins/transporters/one-database.ts';
-import { HEARTBEAT, REQUEST_TIMEOUT } from '../../mixins/transporters/options.ts';
-import { transporterOf } from '../../mixins/transporters/transporter.ts';
 import { UnixSocketLeaf } from '../../mixins/unix-socket-transporter.ts';
 import { ADMIN_SCOPE, type Caller } from '../../services/orders/caller.ts';
 

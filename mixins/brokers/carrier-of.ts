@@ -2,7 +2,7 @@ import type { Database } from '../database/database.ts';
 import type { Log } from '../runtime/loop.ts';
 import type { BrokerUrl } from '../settings/broker-url.ts';
 import type { Carrier, OnDeadLetter, Topology } from './carrier.ts';
-import { PostgresCarrier } from './postgres.ts';
+import { PostgresCarrier } from './postgres/carrier.ts';
 
 /** What the process asks of a carrier beside its messages; a carrier without these has nothing to tell. */
 export interface ProcessCarrier extends Carrier {
@@ -31,15 +31,15 @@ export async function carrierOf(
 		case undefined:
 			return new PostgresCarrier(database, topology, log, onDeadLetter);
 		case 'redis': {
-			const { RedisCarrier } = await import('./redis.ts');
+			const { RedisCarrier } = await import('./redis/carrier.ts');
 			return new RedisCarrier(broker.url, topology, log, { prefix, onDeadLetter });
 		}
 		case 'amqp': {
-			const { RabbitMqCarrier } = await import('./rabbitmq.ts');
+			const { RabbitMqCarrier } = await import('./rabbitmq/carrier.ts');
 			return new RabbitMqCarrier(broker.url, topology, log, { prefix, onDeadLetter });
 		}
 		case 'kafka': {
-			const { KafkaCarrier } = await import('./kafka.ts');
+			const { KafkaCarrier } = await import('./kafka/carrier.ts');
 			return new KafkaCarrier(broker.url, topology, log, { prefix, onDeadLetter });
 		}
 	}

@@ -1,14 +1,14 @@
 import { Errors, type Middleware, type ServiceBroker } from 'moleculer';
 import { type Duration, SECOND } from '../../domain/time.ts';
-import { brokerReason, brokerTrouble } from '../brokers/broker-trouble.ts';
+import { type Linkable, NotSent, type TransporterError } from '../brokers/linkable.ts';
 import { Refusals } from '../brokers/refusals.ts';
+import { ANSWER_WITHIN } from '../brokers/transporter-options.ts';
+import { brokerReason, brokerTrouble } from '../brokers/trouble.ts';
 import { WaitLog } from '../observability/wait-log.ts';
 import { isRead } from '../policies.ts';
 import { endedWithin } from '../runtime/deadline.ts';
 import { type Log, Loop } from '../runtime/loop.ts';
 import { insist } from './insist.ts';
-import { type Linkable, NotSent, type TransporterError } from './linkable.ts';
-import { ANSWER_WITHIN } from './options.ts';
 import { dropExpired, keepUnanswered } from './pending-calls.ts';
 
 const LOOK_EVERY: Duration = SECOND;

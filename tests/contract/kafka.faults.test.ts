@@ -5,7 +5,7 @@ import { afterAll, afterEach, beforeAll, beforeEach, expect, it, jest } from '@j
 import { kafka } from '../../bin/brokers/kafka.ts';
 import { HOUR, SECOND } from '../../domain/time.ts';
 import type { CarrierMessage } from '../../mixins/brokers/carrier.ts';
-import type { KafkaCarrier } from '../../mixins/brokers/kafka.ts';
+import type { KafkaCarrier } from '../../mixins/brokers/kafka/carrier.ts';
 import { newId } from '../../mixins/runtime/ids.ts';
 import { describeBroker } from '../support/brokers.ts';
 import { PATIENCE, until } from '../support/until.ts';

@@ -1,4 +1,4 @@
-import { PostgresCarrier } from '../../mixins/brokers/postgres.ts';
+import { PostgresCarrier } from '../../mixins/brokers/postgres/carrier.ts';
 import { Database } from '../../mixins/database/database.ts';
 import { startTestDatabase, type TestDatabase } from '../support/database.ts';
 import type { BrokerHarness, CarrierModule, Space } from './carrier-harness.ts';

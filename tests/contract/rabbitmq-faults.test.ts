@@ -3,8 +3,8 @@ import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it, jest 
 import { type Channel, connect } from 'amqplib';
 import { rabbitmq } from '../../bin/brokers/rabbitmq.ts';
 import { HOUR, SECOND } from '../../domain/time.ts';
+import { RabbitMqCarrier } from '../../mixins/brokers/rabbitmq/carrier.ts';
 import { Names } from '../../mixins/brokers/rabbitmq/topology.ts';
-import { RabbitMqCarrier } from '../../mixins/brokers/rabbitmq.ts';
 import { describeBroker } from '../support/brokers.ts';
 import { memoryLog } from '../support/database.ts';
 import { TcpProxy } from '../support/tcp-proxy.ts';

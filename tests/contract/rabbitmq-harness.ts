@@ -6,9 +6,9 @@ import { freePort } from '../../bin/brokers/ports.ts';
 import { LocalRabbitMq } from '../../bin/brokers/rabbitmq.ts';
 import type { Duration, Instant } from '../../domain/time.ts';
 import type { Topology } from '../../mixins/brokers/carrier.ts';
-import { LEVELS, lengthName, USUAL } from '../../mixins/brokers/rabbitmq/delay-levels.ts';
+import { RabbitMqCarrier } from '../../mixins/brokers/rabbitmq/carrier.ts';
+import { LEVELS, lengthName, USUAL } from '../../mixins/brokers/rabbitmq/delay-ladder.ts';
 import { addressOf, Names } from '../../mixins/brokers/rabbitmq/topology.ts';
-import { RabbitMqCarrier } from '../../mixins/brokers/rabbitmq.ts';
 import type { BrokerHarness, CarrierModule, Space } from './carrier-harness.ts';
 
 export const PREFIX = 'suite';

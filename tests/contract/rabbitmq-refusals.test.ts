@@ -3,7 +3,7 @@ import { afterAll, afterEach, beforeAll, beforeEach, expect, it, jest } from '@j
 import { rabbitmq } from '../../bin/brokers/rabbitmq.ts';
 import { SECOND } from '../../domain/time.ts';
 import type { Failure } from '../../mixins/brokers/carrier.ts';
-import { RabbitMqCarrier } from '../../mixins/brokers/rabbitmq.ts';
+import { RabbitMqCarrier } from '../../mixins/brokers/rabbitmq/carrier.ts';
 import { describeBroker } from '../support/brokers.ts';
 import { PATIENCE, until } from '../support/until.ts';
 import { Bench, Collector, TOPOLOGY, toMessage, toMessages } from './carrier-bench.ts';

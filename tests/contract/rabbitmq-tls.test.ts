@@ -6,7 +6,7 @@ import { createInterface } from 'node:readline';
 import { afterAll, afterEach, beforeAll, expect, it, jest } from '@jest/globals';
 import { freePort } from '../../bin/brokers/ports.ts';
 import { LocalRabbitMq, rabbitmq } from '../../bin/brokers/rabbitmq.ts';
-import { RabbitMqCarrier } from '../../mixins/brokers/rabbitmq.ts';
+import { RabbitMqCarrier } from '../../mixins/brokers/rabbitmq/carrier.ts';
 import { describeBroker } from '../support/brokers.ts';
 import { type Certificates, makeCertificates } from '../support/certificates.ts';
 import { memoryLog } from '../support/database.ts';

@@ -1,7 +1,7 @@
 import type { Topology } from '../../mixins/brokers/carrier.ts';
+import { RedisCarrier } from '../../mixins/brokers/redis/carrier.ts';
 import { keysOf } from '../../mixins/brokers/redis/keys.ts';
 import { decode } from '../../mixins/brokers/redis/message.ts';
-import { RedisCarrier } from '../../mixins/brokers/redis.ts';
 import { ask, startRedis, type TestRedis } from '../support/redis.ts';
 import type { BrokerHarness, CarrierModule, Space } from './carrier-harness.ts';
 

@@ -4,7 +4,7 @@ import { freePort } from '../../bin/brokers/ports.ts';
 import { redis } from '../../bin/brokers/redis.ts';
 import { HOUR, SECOND } from '../../domain/time.ts';
 import { MOST_ATTEMPTS } from '../../mixins/brokers/carrier.ts';
-import { RedisCarrier } from '../../mixins/brokers/redis.ts';
+import { RedisCarrier } from '../../mixins/brokers/redis/carrier.ts';
 import { describeBroker } from '../support/brokers.ts';
 import { memoryLog } from '../support/database.ts';
 import { startRedis, type TestRedis } from '../support/redis.ts';

@@ -6,7 +6,7 @@ import { createInterface } from 'node:readline';
 import { afterAll, beforeAll, expect, it } from '@jest/globals';
 import { freePort } from '../../bin/brokers/ports.ts';
 import { redis } from '../../bin/brokers/redis.ts';
-import { RedisCarrier } from '../../mixins/brokers/redis.ts';
+import { RedisCarrier } from '../../mixins/brokers/redis/carrier.ts';
 import { describeBroker } from '../support/brokers.ts';
 import { memoryLog } from '../support/database.ts';
 import { startRedis, type TestRedis } from '../support/redis.ts';

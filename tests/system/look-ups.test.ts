@@ -4,7 +4,7 @@ import { afterAll, beforeAll, it, jest } from '@jest/globals';
 import pg from 'pg';
 import { HOUR, SECOND } from '../../domain/time.ts';
 import type { CarrierMessage } from '../../mixins/brokers/carrier.ts';
-import { PostgresCarrier } from '../../mixins/brokers/postgres.ts';
+import { PostgresCarrier } from '../../mixins/brokers/postgres/carrier.ts';
 import { OutboxRelay } from '../../mixins/outbox-relay.ts';
 import { newId } from '../../mixins/runtime/ids.ts';
 import { Loop } from '../../mixins/runtime/loop.ts';

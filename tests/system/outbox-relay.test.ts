@@ -5,7 +5,7 @@ import { setTimeout as pause } from 'node:timers/promises';
 import { afterAll, beforeAll, beforeEach, describe, expect, it, jest } from '@jest/globals';
 import { DAY, SECOND } from '../../domain/time.ts';
 import type { Carrier, CarrierMessage } from '../../mixins/brokers/carrier.ts';
-import { PostgresCarrier } from '../../mixins/brokers/postgres.ts';
+import { PostgresCarrier } from '../../mixins/brokers/postgres/carrier.ts';
 import { DatabaseUnavailable } from '../../mixins/database/database.ts';
 import { outboxStats } from '../../mixins/outbox-operations.ts';
 import { OutboxRelay } from '../../mixins/outbox-relay.ts';

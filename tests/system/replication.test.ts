@@ -1,7 +1,7 @@
 /** The tables under logical replication: a publication, and a copy whose sequences begin anew. */
 import { afterAll, beforeAll, beforeEach, expect, it, jest } from '@jest/globals';
 import type { Carrier } from '../../mixins/brokers/carrier.ts';
-import { PostgresCarrier } from '../../mixins/brokers/postgres.ts';
+import { PostgresCarrier } from '../../mixins/brokers/postgres/carrier.ts';
 import { OutboxRelay } from '../../mixins/outbox-relay.ts';
 import type { OrderDto } from '../../services/orders/order-dto.ts';
 import { META, startTestApplication } from '../support/application.ts';

@@ -8,10 +8,10 @@ import type { BatchHandler, SubscribeOptions, Subscription } from '../carrier.ts
 import type { Refusals } from '../refusals.ts';
 import type { BrokerClock } from './broker-clock.ts';
 import { Committer } from './committer.ts';
+import { LAST_WAIT, nextStep } from './delay-ladder.ts';
 import { Dispatcher } from './dispatcher.ts';
 import type { Forwarder } from './forwarder.ts';
 import { GroupSession } from './group-session.ts';
-import { LAST_WAIT, nextStep } from './ladder.ts';
 import { type Held, LanePartition } from './lane-partition.ts';
 import { Schedule } from './schedule.ts';
 import type { Partitions } from './sticky-assignment.ts';

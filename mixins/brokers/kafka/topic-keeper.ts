@@ -3,8 +3,8 @@ import { setTimeout as pause } from 'node:timers/promises';
 import type { Admin, ITopicConfig, Kafka } from 'kafkajs';
 import { type Duration, MINUTE, SECOND } from '../../../domain/time.ts';
 import { type Log, Loop } from '../../runtime/loop.ts';
-import { brokerTrouble } from '../broker-trouble.ts';
 import { Refusals } from '../refusals.ts';
+import { brokerTrouble } from '../trouble.ts';
 import { hasNoLeader } from './client.ts';
 import type { Topics } from './topics.ts';
 

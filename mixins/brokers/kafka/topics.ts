@@ -1,7 +1,7 @@
 import type { ITopicConfig } from 'kafkajs';
 import { DAY, type Duration, SECOND } from '../../../domain/time.ts';
 import type { Topology } from '../carrier.ts';
-import { HOLDS, holdFor } from './ladder.ts';
+import { HOLDS, holdFor } from './delay-ladder.ts';
 
 /** Where a group reads, and how long what it finds there is held. */
 export interface Lane {

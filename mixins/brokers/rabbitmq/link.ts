@@ -3,8 +3,8 @@ import { setTimeout as pause } from 'node:timers/promises';
 import { type ChannelModel, connect } from 'amqplib';
 import { type Duration, SECOND } from '../../../domain/time.ts';
 import { type Log, Loop } from '../../runtime/loop.ts';
-import { brokerTrouble } from '../broker-trouble.ts';
 import type { Refusals } from '../refusals.ts';
+import { brokerTrouble } from '../trouble.ts';
 
 /** A connection on which nothing came for two or three of these is dead; in seconds, as the protocol has it. */
 const HEARTBEAT = 5;

@@ -1,7 +1,7 @@
 import type { Channel } from 'amqplib';
 import type { Duration } from '../../../domain/time.ts';
 import type { Topology } from '../carrier.ts';
-import { LEVELS, lengthName, USUAL, wayThrough } from './delay-levels.ts';
+import { LEVELS, lengthName, USUAL, wayThrough } from './delay-ladder.ts';
 
 /**
  * After so many deliveries that were neither acknowledged nor refused, a message may be what kills its consumers. They

@@ -1,9 +1,9 @@
 import { Buffer } from 'node:buffer';
 import { performance } from 'node:perf_hooks';
 import type { ChannelModel } from 'amqplib';
-import { type Duration, MINUTE, SECOND } from '../../domain/time.ts';
-import type { Log } from '../runtime/loop.ts';
-import { quietLog } from '../runtime/quiet-log.ts';
+import { type Duration, MINUTE, SECOND } from '../../../domain/time.ts';
+import type { Log } from '../../runtime/loop.ts';
+import { quietLog } from '../../runtime/quiet-log.ts';
 import {
 	type BatchHandler,
 	type Carrier,
@@ -15,17 +15,17 @@ import {
 	type SubscribeOptions,
 	type Subscription,
 	type Topology,
-} from './carrier.ts';
-import { Consumer } from './rabbitmq/consumer.ts';
-import { DeadLetters } from './rabbitmq/dead-letters.ts';
-import { LONGEST_DELAY } from './rabbitmq/delay-levels.ts';
-import { DueClock } from './rabbitmq/due-clock.ts';
-import { closeQuietly, Link } from './rabbitmq/link.ts';
-import { toPacket } from './rabbitmq/message.ts';
-import { NACKED, type Outgoing, Publisher } from './rabbitmq/publisher.ts';
-import { declareTopology, Names } from './rabbitmq/topology.ts';
-import { Refusals } from './refusals.ts';
-import { type SetAside, settingAside } from './set-aside.ts';
+} from '../carrier.ts';
+import { Refusals } from '../refusals.ts';
+import { type SetAside, settingAside } from '../set-aside.ts';
+import { Consumer } from './consumer.ts';
+import { DeadLetters } from './dead-letters.ts';
+import { LONGEST_DELAY } from './delay-ladder.ts';
+import { DueClock } from './due-clock.ts';
+import { closeQuietly, Link } from './link.ts';
+import { toPacket } from './message.ts';
+import { NACKED, type Outgoing, Publisher } from './publisher.ts';
+import { declareTopology, Names } from './topology.ts';
 
 const DEFAULT_PREFIX = 'protected-payment';
 const DEFAULT_BATCH = 500;

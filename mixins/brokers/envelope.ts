@@ -1,4 +1,4 @@
-import { type Instant, toIso } from '../domain/time.ts';
+import { type Instant, toIso } from '../../domain/time.ts';
 
 /** What an envelope is made of. */
 export interface Envelope {

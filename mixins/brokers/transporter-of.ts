@@ -1,7 +1,7 @@
 import type { Duration } from '../../domain/time.ts';
 import type { BrokerUrl } from '../settings/broker-url.ts';
 import type { Linkable } from './linkable.ts';
-import { LONGEST_CONNECT } from './options.ts';
+import { LONGEST_CONNECT } from './transporter-options.ts';
 
 /**
  * The transporter that links the processes over the broker of `BROKER_URL`. It carries calls, never business events.
@@ -10,15 +10,15 @@ import { LONGEST_CONNECT } from './options.ts';
 export async function transporterOf(broker: BrokerUrl, longestConnect: Duration = LONGEST_CONNECT): Promise<Linkable> {
 	switch (broker.kind) {
 		case 'amqp': {
-			const { AmqpTransporter } = await import('./amqp.ts');
+			const { AmqpTransporter } = await import('./rabbitmq/transporter.ts');
 			return new AmqpTransporter(broker.url, longestConnect);
 		}
 		case 'redis': {
-			const { RedisTransporter } = await import('./redis.ts');
+			const { RedisTransporter } = await import('./redis/transporter.ts');
 			return new RedisTransporter(broker.url);
 		}
 		case 'kafka': {
-			const { KafkaTransporter } = await import('./kafka.ts');
+			const { KafkaTransporter } = await import('./kafka/transporter.ts');
 			return new KafkaTransporter(broker, longestConnect);
 		}
 	}

@@ -1,7 +1,7 @@
 import { beforeAll, describe, expect, it } from '@jest/globals';
 import type { Channel, Options } from 'amqplib';
-import { LEVELS, lengthName, USUAL } from '../../mixins/brokers/rabbitmq/delay-levels.ts';
-import { declareTopology, Names } from '../../mixins/brokers/rabbitmq/topology.ts';
+import { LEVELS, lengthName, USUAL } from '../../../../mixins/brokers/rabbitmq/delay-ladder.ts';
+import { declareTopology, Names } from '../../../../mixins/brokers/rabbitmq/topology.ts';
 
 const NAMES = new Names('test');
 const TOPOLOGY = {

@@ -1,11 +1,11 @@
 import { Buffer } from 'node:buffer';
-import { type Duration, type Instant, SECOND } from '../../domain/time.ts';
-import { joinedTexts, plainArray, splitTexts, storable, textArray } from '../database/arrays.ts';
-import type { Database, Transaction } from '../database/database.ts';
-import { instants } from '../database/instants.ts';
-import type { Statement } from '../database/statement.ts';
-import { type Log, Loop } from '../runtime/loop.ts';
-import { LowWater, lookingBack } from '../runtime/low-water.ts';
+import { type Duration, type Instant, SECOND } from '../../../domain/time.ts';
+import { joinedTexts, plainArray, splitTexts, storable, textArray } from '../../database/arrays.ts';
+import type { Database, Transaction } from '../../database/database.ts';
+import { instants } from '../../database/instants.ts';
+import type { Statement } from '../../database/statement.ts';
+import { type Log, Loop } from '../../runtime/loop.ts';
+import { LowWater, lookingBack } from '../../runtime/low-water.ts';
 import {
 	type BatchHandler,
 	type Carrier,
@@ -19,8 +19,8 @@ import {
 	type SubscribeOptions,
 	type Subscription,
 	type Topology,
-} from './carrier.ts';
-import { type SetAside, settingAside } from './set-aside.ts';
+} from '../carrier.ts';
+import { type SetAside, settingAside } from '../set-aside.ts';
 
 /** Looked for at least this often, whoever forgot to wake us. */
 const SLOW_POLL: Duration = SECOND;

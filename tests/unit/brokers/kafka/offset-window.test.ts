@@ -1,6 +1,6 @@
 import { describe, expect, it } from '@jest/globals';
 import fc from 'fast-check';
-import { OffsetWindow } from '../../mixins/brokers/kafka/offset-window.ts';
+import { OffsetWindow } from '../../../../mixins/brokers/kafka/offset-window.ts';
 
 interface Item {
 	readonly offset: number;

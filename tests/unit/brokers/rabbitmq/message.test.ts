@@ -1,8 +1,8 @@
 import { Buffer } from 'node:buffer';
 import { describe, expect, it } from '@jest/globals';
 import type { Message, MessageProperties, Options } from 'amqplib';
-import { MINUTE } from '../../domain/time.ts';
-import type { CarrierMessage } from '../../mixins/brokers/carrier.ts';
+import { MINUTE } from '../../../../domain/time.ts';
+import type { CarrierMessage } from '../../../../mixins/brokers/carrier.ts';
 import {
 	toDeadLetter,
 	toDeadPacket,
@@ -11,8 +11,8 @@ import {
 	toReplay,
 	toRetry,
 	understand,
-} from '../../mixins/brokers/rabbitmq/message.ts';
-import { Names } from '../../mixins/brokers/rabbitmq/topology.ts';
+} from '../../../../mixins/brokers/rabbitmq/message.ts';
+import { Names } from '../../../../mixins/brokers/rabbitmq/topology.ts';
 
 const NAMES = new Names('test');
 const ID = '0198c0de-0000-7000-8000-000000000001';

@@ -1,6 +1,6 @@
 import { describe, expect, it } from '@jest/globals';
 import fc from 'fast-check';
-import { DAY, type Duration, HOUR, LONGEST_WINDOW, MINUTE, SECOND } from '../../domain/time.ts';
+import { DAY, type Duration, HOUR, LONGEST_WINDOW, MINUTE, SECOND } from '../../../../domain/time.ts';
 import {
 	LEVELS,
 	LONGEST_DELAY,
@@ -8,7 +8,7 @@ import {
 	MARGIN,
 	USUAL,
 	wayThrough,
-} from '../../mixins/brokers/rabbitmq/delay-levels.ts';
+} from '../../../../mixins/brokers/rabbitmq/delay-ladder.ts';
 
 const total = (lengths: readonly Duration[]): Duration => lengths.reduce((sum, length) => sum + length, 0);
 const hops = (delay: Duration): Duration[] => {

@@ -1,7 +1,7 @@
 import { describe, expect, it } from '@jest/globals';
 import fc from 'fast-check';
-import { MINUTE, SECOND } from '../../domain/time.ts';
-import { DueClock } from '../../mixins/brokers/rabbitmq/due-clock.ts';
+import { MINUTE, SECOND } from '../../../../domain/time.ts';
+import { DueClock } from '../../../../mixins/brokers/rabbitmq/due-clock.ts';
 
 /** The database's clock less the process's timer. */
 const APART = 1_900_000_000_000;

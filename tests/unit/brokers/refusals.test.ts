@@ -1,7 +1,7 @@
 import { afterEach, beforeEach, expect, it, jest } from '@jest/globals';
-import { MINUTE, SECOND } from '../../domain/time.ts';
-import { Refusals } from '../../mixins/brokers/refusals.ts';
-import { memoryLog } from '../support/database.ts';
+import { MINUTE, SECOND } from '../../../domain/time.ts';
+import { Refusals } from '../../../mixins/brokers/refusals.ts';
+import { memoryLog } from '../../support/database.ts';
 
 const FULL = "the broker takes no messages: OOM command not allowed when used memory > 'maxmemory'.";
 const AGAIN = 'info the broker does all that it is asked for again';

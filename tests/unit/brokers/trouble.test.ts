@@ -1,5 +1,5 @@
 import { describe, expect, it } from '@jest/globals';
-import { brokerReason, brokerRefusal, brokerTrouble } from '../../mixins/brokers/broker-trouble.ts';
+import { brokerReason, brokerRefusal, brokerTrouble } from '../../../mixins/brokers/trouble.ts';
 
 const coded = (code: string, message = code): Error => Object.assign(new Error(message), { code });
 

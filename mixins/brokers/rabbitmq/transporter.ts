@@ -1,8 +1,8 @@
 import type { Duplex } from 'node:stream';
 import { Transporters } from 'moleculer';
-import { type Duration, SECOND } from '../../domain/time.ts';
-import { type Linkable, NotSent, type TransporterError } from './linkable.ts';
-import { amqpOptions } from './options.ts';
+import { type Duration, SECOND } from '../../../domain/time.ts';
+import { type Linkable, NotSent, type TransporterError } from '../linkable.ts';
+import { amqpOptions } from '../transporter-options.ts';
 
 /** What amqplib gives to a consumer; null when the broker has cancelled it, because its queue is gone. */
 type Consumed = { readonly content: Buffer } | null;

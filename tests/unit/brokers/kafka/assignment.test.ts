@@ -1,6 +1,6 @@
 import { describe, expect, it } from '@jest/globals';
 import fc from 'fast-check';
-import { assign, type Member, type Partitions } from '../../mixins/brokers/kafka/sticky-assignment.ts';
+import { assign, type Member, type Partitions } from '../../../../mixins/brokers/kafka/sticky-assignment.ts';
 
 const TOPICS: Partitions = { a: [0, 1, 2, 3, 4, 5], b: [0, 1, 2, 3, 4, 5], c: [0, 1, 2], d: [0] };
 

@@ -1,7 +1,7 @@
 import { Redis, type RedisOptions, ReplyError } from 'ioredis';
 import { Transporters } from 'moleculer';
-import { type Linkable, NotSent, type TransporterError } from './linkable.ts';
-import { REDIS_PUBLISHER, REDIS_SUBSCRIBER } from './options.ts';
+import { type Linkable, NotSent, type TransporterError } from '../linkable.ts';
+import { REDIS_PUBLISHER, REDIS_SUBSCRIBER } from '../transporter-options.ts';
 
 /**
  * Moleculer's Redis transporter with what its source (0.15.2, `transporters/redis.js`) lacks: each time the subscriber

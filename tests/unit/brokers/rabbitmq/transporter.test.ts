@@ -1,6 +1,6 @@
 import { expect, it } from '@jest/globals';
-import { AmqpTransporter } from '../../mixins/transporters/amqp.ts';
-import { LONGEST_CONNECT } from '../../mixins/transporters/options.ts';
+import { AmqpTransporter } from '../../../../mixins/brokers/rabbitmq/transporter.ts';
+import { LONGEST_CONNECT } from '../../../../mixins/brokers/transporter-options.ts';
 
 it('takes no harm when a channel ends before its prefetch is answered, which Moleculer does not wait for', async () => {
 	const transporter = new AmqpTransporter('amqp://127.0.0.1', LONGEST_CONNECT);

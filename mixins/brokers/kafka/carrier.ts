@@ -2,11 +2,10 @@ import { Buffer } from 'node:buffer';
 import { performance } from 'node:perf_hooks';
 import { setTimeout as pause } from 'node:timers/promises';
 import type { Kafka } from 'kafkajs';
-import { type Duration, MINUTE, SECOND } from '../../domain/time.ts';
-import { bisect } from '../runtime/bisect.ts';
-import { type Log, Loop } from '../runtime/loop.ts';
-import { quietLog } from '../runtime/quiet-log.ts';
-import { brokerTrouble } from './broker-trouble.ts';
+import { type Duration, MINUTE, SECOND } from '../../../domain/time.ts';
+import { bisect } from '../../runtime/bisect.ts';
+import { type Log, Loop } from '../../runtime/loop.ts';
+import { quietLog } from '../../runtime/quiet-log.ts';
 import {
 	type BatchHandler,
 	type Carrier,
@@ -18,18 +17,19 @@ import {
 	type SubscribeOptions,
 	type Subscription,
 	type Topology,
-} from './carrier.ts';
-import { BrokerClock } from './kafka/broker-clock.ts';
-import { createClient, hasNoLeader, isTooLarge, parseKafkaUrl } from './kafka/client.ts';
-import { DeadLetters } from './kafka/dead-letters.ts';
-import { Forwarder } from './kafka/forwarder.ts';
-import { GroupConsumer } from './kafka/group-consumer.ts';
-import { fresh, type Outgoing, toRecord } from './kafka/records.ts';
-import { Sender } from './kafka/sender.ts';
-import { TopicKeeper } from './kafka/topic-keeper.ts';
-import { Topics } from './kafka/topics.ts';
-import { Refusals } from './refusals.ts';
-import { type SetAside, settingAside } from './set-aside.ts';
+} from '../carrier.ts';
+import { Refusals } from '../refusals.ts';
+import { type SetAside, settingAside } from '../set-aside.ts';
+import { brokerTrouble } from '../trouble.ts';
+import { BrokerClock } from './broker-clock.ts';
+import { createClient, hasNoLeader, isTooLarge, parseKafkaUrl } from './client.ts';
+import { DeadLetters } from './dead-letters.ts';
+import { Forwarder } from './forwarder.ts';
+import { GroupConsumer } from './group-consumer.ts';
+import { fresh, type Outgoing, toRecord } from './records.ts';
+import { Sender } from './sender.ts';
+import { TopicKeeper } from './topic-keeper.ts';
+import { Topics } from './topics.ts';
 
 const DEFAULT_PREFIX = 'protected-payment';
 const DEFAULT_PARTITIONS = 6;

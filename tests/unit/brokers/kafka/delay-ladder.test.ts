@@ -1,7 +1,7 @@
 import { describe, expect, it } from '@jest/globals';
 import fc from 'fast-check';
-import { DAY, type Duration, HOUR, MINUTE, SECOND } from '../../domain/time.ts';
-import { HOLDS, holdFor, holdsOf, LAST_WAIT, nextStep } from '../../mixins/brokers/kafka/ladder.ts';
+import { DAY, type Duration, HOUR, MINUTE, SECOND } from '../../../../domain/time.ts';
+import { HOLDS, holdFor, holdsOf, LAST_WAIT, nextStep } from '../../../../mixins/brokers/kafka/delay-ladder.ts';
 
 const delays = fc.oneof(
 	fc.integer({ min: 0, max: 30 * SECOND }),

@@ -1,9 +1,9 @@
 import { describe, expect, it } from '@jest/globals';
 import fc from 'fast-check';
-import { accessOf } from '../../mixins/brokers/redis/address.ts';
-import { keysOf } from '../../mixins/brokers/redis/keys.ts';
-import { decode, encode } from '../../mixins/brokers/redis/message.ts';
-import { misgivings, parseInfo, unfitness } from '../../mixins/brokers/redis/server.ts';
+import { accessOf } from '../../../../mixins/brokers/redis/address.ts';
+import { keysOf } from '../../../../mixins/brokers/redis/keys.ts';
+import { decode, encode } from '../../../../mixins/brokers/redis/message.ts';
+import { misgivings, parseInfo, unfitness } from '../../../../mixins/brokers/redis/server.ts';
 
 const MESSAGE = {
 	id: '019a0000-0000-7000-8000-000000000001',

@@ -1,9 +1,8 @@
 import { Buffer } from 'node:buffer';
 import type { Redis } from 'ioredis';
-import { type Duration, SECOND } from '../../domain/time.ts';
-import { type Log, Loop } from '../runtime/loop.ts';
-import { quietLog } from '../runtime/quiet-log.ts';
-import { brokerTrouble } from './broker-trouble.ts';
+import { type Duration, SECOND } from '../../../domain/time.ts';
+import { type Log, Loop } from '../../runtime/loop.ts';
+import { quietLog } from '../../runtime/quiet-log.ts';
 import {
 	type BatchHandler,
 	type Carrier,
@@ -15,19 +14,20 @@ import {
 	type SubscribeOptions,
 	type Subscription,
 	type Topology,
-} from './carrier.ts';
-import { type Access, accessOf } from './redis/address.ts';
-import { Consumer } from './redis/consumer.ts';
-import { listDeadLetters, replayDeadLetters } from './redis/dead-letters.ts';
-import { type Keys, keysOf } from './redis/keys.ts';
-import { Link, type LinkEvents } from './redis/link.ts';
-import { MOVE_DUE, PUBLISH } from './redis/lua.ts';
-import { encode } from './redis/message.ts';
-import { misgivings, NotNow, parseInfo, type ServerInfo, UnfitServer, unfitness } from './redis/server.ts';
-import { Refusals } from './refusals.ts';
-import { type SetAside, settingAside } from './set-aside.ts';
+} from '../carrier.ts';
+import { Refusals } from '../refusals.ts';
+import { type SetAside, settingAside } from '../set-aside.ts';
+import { brokerTrouble } from '../trouble.ts';
+import { type Access, accessOf } from './address.ts';
+import { Consumer } from './consumer.ts';
+import { listDeadLetters, replayDeadLetters } from './dead-letters.ts';
+import { type Keys, keysOf } from './keys.ts';
+import { Link, type LinkEvents } from './link.ts';
+import { MOVE_DUE, PUBLISH } from './lua.ts';
+import { encode } from './message.ts';
+import { misgivings, NotNow, parseInfo, type ServerInfo, UnfitServer, unfitness } from './server.ts';
 
-export { UnfitServer } from './redis/server.ts';
+export { UnfitServer } from './server.ts';
 
 const DEFAULT_PREFIX = 'protected-payment';
 const DEFAULT_BATCH = 500;

@@ -2,12 +2,12 @@ import { Buffer } from 'node:buffer';
 import { describe, expect, it } from '@jest/globals';
 import fc from 'fast-check';
 import type { KafkaMessage, Message } from 'kafkajs';
-import { DAY, MINUTE, SECOND } from '../../domain/time.ts';
-import { BrokerClock } from '../../mixins/brokers/kafka/broker-clock.ts';
-import { parseKafkaUrl } from '../../mixins/brokers/kafka/client.ts';
-import { identityOf, toCarried, toLetter, toLetterRecord, toRecord } from '../../mixins/brokers/kafka/records.ts';
-import { Schedule } from '../../mixins/brokers/kafka/schedule.ts';
-import { Topics } from '../../mixins/brokers/kafka/topics.ts';
+import { DAY, MINUTE, SECOND } from '../../../../domain/time.ts';
+import { BrokerClock } from '../../../../mixins/brokers/kafka/broker-clock.ts';
+import { parseKafkaUrl } from '../../../../mixins/brokers/kafka/client.ts';
+import { identityOf, toCarried, toLetter, toLetterRecord, toRecord } from '../../../../mixins/brokers/kafka/records.ts';
+import { Schedule } from '../../../../mixins/brokers/kafka/schedule.ts';
+import { Topics } from '../../../../mixins/brokers/kafka/topics.ts';
 
 describe('the URL', () => {
 	it.each(['amqp://us:hidden@a', 'kafka://us:hidden@a', 'kafkas://us:hidden@'])(
