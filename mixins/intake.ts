@@ -2,12 +2,12 @@ import { setTimeout as pause } from 'node:timers/promises';
 import { Order, type PlaceOrder } from '../domain/order.ts';
 import type { Result } from '../domain/result.ts';
 import { type Duration, type Instant, SECOND } from '../domain/time.ts';
+import { CallTooLate } from './cluster/call-policies.ts';
 import { joinedTexts, plainArray, splitTexts, textArray } from './database/arrays.ts';
 import { type Database, isTransient, type Transaction } from './database/database.ts';
 import { instants, NOW } from './database/instants.ts';
 import type { Statement } from './database/statement.ts';
 import { type OnStored, UnitOfWork } from './database/unit-of-work.ts';
-import { CallTooLate } from './policies.ts';
 import { Batcher } from './runtime/batcher.ts';
 import { bisect } from './runtime/bisect.ts';
 

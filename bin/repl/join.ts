@@ -5,19 +5,19 @@ import { type ActionHandler, type BrokerOptions, type Middleware, ServiceBroker 
 import { type Duration, MINUTE, SECOND } from '../../domain/time.ts';
 import { transporterOf } from '../../mixins/brokers/transporter-of.ts';
 import { HEARTBEAT, REQUEST_TIMEOUT } from '../../mixins/brokers/transporter-options.ts';
+import { CALL_POLICIES } from '../../mixins/cluster/call-policies.ts';
+import { NodeSlot } from '../../mixins/cluster/node-slot.ts';
+import { OnceInTime } from '../../mixins/cluster/once-in-time.ts';
+import { OneDatabase } from '../../mixins/cluster/one-database.ts';
+import { TransporterLink } from '../../mixins/cluster/transporter-watchdog.ts';
+import { UnixSocketLeaf } from '../../mixins/cluster/unix-socket-transporter.ts';
 import { openClient } from '../../mixins/database/client.ts';
 import { embeddedConnection } from '../../mixins/database/embedded/index.ts';
-import { NodeSlot } from '../../mixins/database/node-slot.ts';
 import { holding } from '../../mixins/database/session.ts';
-import { CALL_POLICIES } from '../../mixins/policies.ts';
 import type { Log } from '../../mixins/runtime/loop.ts';
 import type { BrokerUrl } from '../../mixins/settings/broker-url.ts';
 import type { DatabaseAddress } from '../../mixins/settings/database-address.ts';
 import type { Settings } from '../../mixins/settings/settings.ts';
-import { TransporterLink } from '../../mixins/transporters/link.ts';
-import { OnceInTime } from '../../mixins/transporters/once-in-time.ts';
-import { OneDatabase } from '../../mixins/transporters/one-database.ts';
-import { UnixSocketLeaf } from '../../mixins/unix-socket-transporter.ts';
 import { ADMIN_SCOPE, type Caller } from '../../services/orders/caller.ts';
 
 /** How long what has failed may take to be there after all. */

@@ -3,7 +3,7 @@ import { crc32 } from 'node:zlib';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from '@jest/globals';
 import pg from 'pg';
 import { redis } from '../../bin/brokers/redis.ts';
-import { type NodePlace, NodeSlot, nodeNameOf } from '../../mixins/database/node-slot.ts';
+import { type NodePlace, NodeSlot, nodeNameOf } from '../../mixins/cluster/node-slot.ts';
 import { SERVICE_NAMES } from '../../mixins/settings/settings.ts';
 import { testBroker } from '../support/broker-kinds.ts';
 import { describeBroker } from '../support/brokers.ts';

@@ -9,8 +9,8 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { stripVTControlCharacters } from 'node:util';
 import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
 import { type Context, ServiceBroker } from 'moleculer';
+import { UnixSocketHub } from '../../mixins/cluster/unix-socket-transporter.ts';
 import { chooseSocketDir } from '../../mixins/database/embedded/host.ts';
-import { UnixSocketHub } from '../../mixins/unix-socket-transporter.ts';
 
 const REPL = join(import.meta.dirname, '../../bin/repl.ts');
 const OPERATOR = /subject: 'operator', scopes: \[ 'orders:admin' \]/;
@@ -363,7 +363,7 @@ describe('the system', () => {
 	it('can stop before anybody was let in, and leaves nothing that keeps a process alive', async () => {
 		const script = `
 			const { ServiceBroker } = await import('moleculer');
-			const { UnixSocketHub } = await import('./mixins/unix-socket-transporter.ts');
+			const { UnixSocketHub } = await import('./mixins/cluster/unix-socket-transporter.ts');
 			for (const open of [false, true]) {
 				const hub = new UnixSocketHub(process.argv[1]);
 				const broker = new ServiceBroker({ transporter: hub, logger: false, skipProcessEventRegistration: true });

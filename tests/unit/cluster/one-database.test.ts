@@ -1,7 +1,7 @@
 import { afterEach, beforeEach, expect, it, jest } from '@jest/globals';
 import { ServiceBroker } from 'moleculer';
-import { OneDatabase } from '../../mixins/transporters/one-database.ts';
-import { type MemoryLog, memoryLog } from '../support/database.ts';
+import { OneDatabase } from '../../../mixins/cluster/one-database.ts';
+import { type MemoryLog, memoryLog } from '../../support/database.ts';
 
 interface Hooks {
 	created(broker: ServiceBroker): void;

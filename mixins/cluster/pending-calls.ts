@@ -1,7 +1,7 @@
 /** The calls that Moleculer (0.15.2, `transit.js`) keeps until their answers come. */
 import type { Context, ServiceBroker, Transit } from 'moleculer';
 import { REQUEST_TIMEOUT } from '../brokers/transporter-options.ts';
-import { isRead } from '../policies.ts';
+import { isRead } from './call-policies.ts';
 
 interface Gone {
 	readonly node: { readonly id: string };

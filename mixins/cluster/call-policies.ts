@@ -1,6 +1,6 @@
 /** How calls between nodes fail, are repeated, and are bounded; pure, for Moleculer's middlewares. */
 import { type BrokerOptions, Errors } from 'moleculer';
-import { SECOND } from '../domain/time.ts';
+import { SECOND } from '../../domain/time.ts';
 
 const TOO_LATE = 'CALL_TOO_LATE';
 const BUSY = 'BUSY';

@@ -1,6 +1,5 @@
 import { describe, expect, it } from '@jest/globals';
 import { Errors, ServiceBroker } from 'moleculer';
-import { DatabaseUnavailable } from '../../mixins/database/database.ts';
 import {
 	Busy,
 	CALL_POLICIES,
@@ -8,9 +7,10 @@ import {
 	isNodeFailure,
 	isWorthRepeating,
 	READ_POLICY,
-} from '../../mixins/policies.ts';
-import { parseSettings } from '../../mixins/settings/settings.ts';
-import { brokerOptions } from '../../moleculer.config.ts';
+} from '../../../mixins/cluster/call-policies.ts';
+import { DatabaseUnavailable } from '../../../mixins/database/database.ts';
+import { parseSettings } from '../../../mixins/settings/settings.ts';
+import { brokerOptions } from '../../../moleculer.config.ts';
 
 const at = { action: 'orders.get', nodeID: 'orders-0' };
 /** As Moleculer restores an error that came from another node. */

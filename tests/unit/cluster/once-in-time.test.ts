@@ -1,9 +1,9 @@
 import { describe, expect, it } from '@jest/globals';
 import { type ActionHandler, type ActionSchema, type Context, type Middleware, ServiceBroker } from 'moleculer';
-import { READ_POLICY } from '../../mixins/policies.ts';
-import { OnceInTime } from '../../mixins/transporters/once-in-time.ts';
-import { PeerClocks } from '../../mixins/transporters/peer-clocks.ts';
-import { RequestMemory } from '../../mixins/transporters/request-memory.ts';
+import { READ_POLICY } from '../../../mixins/cluster/call-policies.ts';
+import { OnceInTime } from '../../../mixins/cluster/once-in-time.ts';
+import { PeerClocks } from '../../../mixins/cluster/peer-clocks.ts';
+import { RequestMemory } from '../../../mixins/cluster/request-memory.ts';
 
 describe("another process's clock", () => {
 	const of = (time: number, instanceID = 'one') => ({ instanceID, time });

@@ -5,9 +5,9 @@ import { Refusals } from '../brokers/refusals.ts';
 import { ANSWER_WITHIN } from '../brokers/transporter-options.ts';
 import { brokerReason, brokerTrouble } from '../brokers/trouble.ts';
 import { WaitLog } from '../observability/wait-log.ts';
-import { isRead } from '../policies.ts';
 import { endedWithin } from '../runtime/deadline.ts';
 import { type Log, Loop } from '../runtime/loop.ts';
+import { isRead } from './call-policies.ts';
 import { insist } from './insist.ts';
 import { dropExpired, keepUnanswered } from './pending-calls.ts';
 
