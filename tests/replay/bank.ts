@@ -1,6 +1,6 @@
 import type { PaymentOperation, ProviderOutcome } from '../../domain/payment.ts';
 import type { PaymentProvider, PaymentRequest } from '../../domain/ports.ts';
-import type { SandboxProvider } from '../../mixins/payments/sandbox.ts';
+import type { SandboxProvider } from '../../mixins/providers/payment-sandbox.ts';
 import type { TestDatabase } from '../support/database.ts';
 
 export interface BankOptions {

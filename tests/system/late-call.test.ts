@@ -5,7 +5,7 @@ import { afterAll, beforeAll, expect, it } from '@jest/globals';
 import type { ProviderOutcome } from '../../domain/payment.ts';
 import type { PaymentProvider } from '../../domain/ports.ts';
 import { stamp } from '../../mixins/calls.ts';
-import { SandboxProvider } from '../../mixins/payments/sandbox.ts';
+import { SandboxProvider } from '../../mixins/providers/payment-sandbox.ts';
 import { newId } from '../../mixins/runtime/ids.ts';
 import { parseSettings } from '../../mixins/settings/settings.ts';
 import { paymentCalls } from '../../services/settlement/payment-calls.ts';
