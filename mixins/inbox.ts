@@ -6,8 +6,8 @@ import { type Delivery, type Failure, MOST_ATTEMPTS } from './brokers/carrier.ts
 import { traceOf } from './brokers/envelope.ts';
 import { type Database, isTransient, type Transaction } from './database/database.ts';
 import { IMPATIENT, isNobodysFault, isTimeOut, limited } from './database/impatience.ts';
-import { insertInbox } from './database/messages-store.ts';
-import { type Free, type OnStored, UnitOfWork } from './database/unit-of-work.ts';
+import { insertInbox } from './outbox/messages-store.ts';
+import { type Free, type OnStored, UnitOfWork } from './outbox/unit-of-work.ts';
 import { bisect } from './runtime/bisect.ts';
 import type { TransactionName } from './runtime/crash-points.ts';
 import { errorMessage, isNew } from './runtime/errors.ts';

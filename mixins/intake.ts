@@ -7,7 +7,7 @@ import { joinedTexts, plainArray, splitTexts, textArray } from './database/array
 import { type Database, isTransient, type Transaction } from './database/database.ts';
 import { instants, NOW } from './database/instants.ts';
 import type { Statement } from './database/statement.ts';
-import { type OnStored, UnitOfWork } from './database/unit-of-work.ts';
+import { type OnStored, UnitOfWork } from './outbox/unit-of-work.ts';
 import { Batcher } from './runtime/batcher.ts';
 import { bisect } from './runtime/bisect.ts';
 

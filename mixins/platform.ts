@@ -2,9 +2,9 @@ import type { EventEmitter } from 'node:events';
 import type { ParcelService, PaymentProvider } from '../domain/ports.ts';
 import type { Carrier } from './brokers/carrier.ts';
 import type { Database } from './database/database.ts';
-import type { OnStored } from './database/unit-of-work.ts';
 import type { Health } from './observability/health.ts';
 import type { Metrics } from './observability/metrics.ts';
+import type { OnStored } from './outbox/unit-of-work.ts';
 import type { Log } from './runtime/loop.ts';
 import type { Settings } from './settings/settings.ts';
 

@@ -3,7 +3,7 @@ import type { ProviderOutcome } from '../../domain/payment.ts';
 import type { PaymentProvider, PaymentRequest } from '../../domain/ports.ts';
 import { Calls, type Done, NOT_BEGUN } from '../../mixins/calls.ts';
 import { isTransient } from '../../mixins/database/database.ts';
-import { UnitOfWork } from '../../mixins/database/unit-of-work.ts';
+import { UnitOfWork } from '../../mixins/outbox/unit-of-work.ts';
 import type { Platform } from '../../mixins/platform.ts';
 import { bisect } from '../../mixins/runtime/bisect.ts';
 import { crashPoint } from '../../mixins/runtime/crash-points.ts';

@@ -4,7 +4,7 @@ import { stamp } from '../../mixins/calls.ts';
 import type { Transaction } from '../../mixins/database/database.ts';
 import { IMPATIENT, isNobodysFault, limited } from '../../mixins/database/impatience.ts';
 import { firstLookBefore } from '../../mixins/database/orders-locking.ts';
-import { UnitOfWork } from '../../mixins/database/unit-of-work.ts';
+import { UnitOfWork } from '../../mixins/outbox/unit-of-work.ts';
 import type { Platform } from '../../mixins/platform.ts';
 import { bisect } from '../../mixins/runtime/bisect.ts';
 import { errorMessage, tell } from '../../mixins/runtime/errors.ts';

@@ -1,6 +1,6 @@
 /** Each move as a call of the real code. */
 import { SECOND } from '../../domain/time.ts';
-import { purge } from '../../mixins/retention.ts';
+import { purge } from '../../mixins/outbox/retention.ts';
 import type { TransactionName } from '../../mixins/runtime/crash-points.ts';
 import { create, give, refuse } from './buyer.ts';
 import { Difference } from './difference.ts';

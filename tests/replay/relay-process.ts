@@ -1,6 +1,6 @@
 import type { CarrierMessage, Failure } from '../../mixins/brokers/carrier.ts';
 import type { Database } from '../../mixins/database/database.ts';
-import { OutboxRelay } from '../../mixins/outbox-relay.ts';
+import { OutboxRelay } from '../../mixins/outbox/relay.ts';
 import type { TestDatabase } from '../support/database.ts';
 import { type Held, HeldCarrier } from './carrier.ts';
 import { Difference, within } from './difference.ts';

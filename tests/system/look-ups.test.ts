@@ -5,7 +5,7 @@ import pg from 'pg';
 import { HOUR, SECOND } from '../../domain/time.ts';
 import type { CarrierMessage } from '../../mixins/brokers/carrier.ts';
 import { PostgresCarrier } from '../../mixins/brokers/postgres/carrier.ts';
-import { OutboxRelay } from '../../mixins/outbox-relay.ts';
+import { OutboxRelay } from '../../mixins/outbox/relay.ts';
 import { newId } from '../../mixins/runtime/ids.ts';
 import { Loop } from '../../mixins/runtime/loop.ts';
 import { lookingBack } from '../../mixins/runtime/low-water.ts';

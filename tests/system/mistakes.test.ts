@@ -2,7 +2,7 @@
 import { afterAll, beforeAll, expect, it } from '@jest/globals';
 import type { Carrier } from '../../mixins/brokers/carrier.ts';
 import { Inbox } from '../../mixins/inbox.ts';
-import { OutboxRelay } from '../../mixins/outbox-relay.ts';
+import { OutboxRelay } from '../../mixins/outbox/relay.ts';
 import { newId } from '../../mixins/runtime/ids.ts';
 import { memoryLog, startTestDatabase, type TestDatabase } from '../support/database.ts';
 

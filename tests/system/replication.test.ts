@@ -2,7 +2,7 @@
 import { afterAll, beforeAll, beforeEach, expect, it, jest } from '@jest/globals';
 import type { Carrier } from '../../mixins/brokers/carrier.ts';
 import { PostgresCarrier } from '../../mixins/brokers/postgres/carrier.ts';
-import { OutboxRelay } from '../../mixins/outbox-relay.ts';
+import { OutboxRelay } from '../../mixins/outbox/relay.ts';
 import type { OrderDto } from '../../services/orders/order-dto.ts';
 import { META, startTestApplication } from '../support/application.ts';
 import { startTestDatabase, type TestDatabase } from '../support/database.ts';

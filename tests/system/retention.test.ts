@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, beforeEach, expect, it, jest } from '@jest/globals';
 import { DAY, HOUR } from '../../domain/time.ts';
-import { purge } from '../../mixins/retention.ts';
+import { purge } from '../../mixins/outbox/retention.ts';
 import { newId } from '../../mixins/runtime/ids.ts';
 import { startTestDatabase, type TestDatabase } from '../support/database.ts';
 import { PATIENCE } from '../support/until.ts';

@@ -1,6 +1,6 @@
-import type { Duration } from '../domain/time.ts';
-import type { Database } from './database/database.ts';
-import type { Statement } from './database/statement.ts';
+import type { Duration } from '../../domain/time.ts';
+import type { Database } from '../database/database.ts';
+import type { Statement } from '../database/statement.ts';
 
 /** Rows deleted by one statement. */
 const BATCH = 5_000;

@@ -5,9 +5,7 @@ import type { Payment } from '../../domain/payment.ts';
 import { newPayment } from '../../domain/payment.ts';
 import type { Shipment } from '../../domain/shipment.ts';
 import type { Instant } from '../../domain/time.ts';
-import { newId } from '../runtime/ids.ts';
-import type { Transaction } from './database.ts';
-import { insertEvents, insertOutbox, type Traced } from './messages-store.ts';
+import type { Transaction } from '../database/database.ts';
 import {
 	existingOrders,
 	lockFreeOrders,
@@ -15,7 +13,7 @@ import {
 	lockOverdueOrders,
 	type Overdue,
 	type StoredOrder,
-} from './orders-locking.ts';
+} from '../database/orders-locking.ts';
 import {
 	CLOCK,
 	type ClockAndPayments,
@@ -25,7 +23,9 @@ import {
 	storeShipments,
 	updateOrders,
 	updatePayments,
-} from './orders-store.ts';
+} from '../database/orders-store.ts';
+import { newId } from '../runtime/ids.ts';
+import { insertEvents, insertOutbox, type Traced } from './messages-store.ts';
 
 interface Loaded {
 	readonly order: Order;

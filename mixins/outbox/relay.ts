@@ -1,9 +1,14 @@
 import { performance } from 'node:perf_hooks';
-import { backOff, type Duration, SECOND } from '../domain/time.ts';
-import type { Carrier, CarrierMessage, Failure } from './brokers/carrier.ts';
-import { toEnvelope } from './brokers/envelope.ts';
-import { type Database, isTransient, type Transaction } from './database/database.ts';
-import type { Statement } from './database/statement.ts';
+import { backOff, type Duration, SECOND } from '../../domain/time.ts';
+import type { Carrier, CarrierMessage, Failure } from '../brokers/carrier.ts';
+import { toEnvelope } from '../brokers/envelope.ts';
+import { type Database, isTransient, type Transaction } from '../database/database.ts';
+import type { Statement } from '../database/statement.ts';
+import { bisect } from '../runtime/bisect.ts';
+import { crashPoint } from '../runtime/crash-points.ts';
+import { errorMessage, tell } from '../runtime/errors.ts';
+import type { Log } from '../runtime/loop.ts';
+import { LowWater } from '../runtime/low-water.ts';
 import {
 	END,
 	type Found,
@@ -19,12 +24,7 @@ import {
 	takeThese,
 	UNSENT,
 	type Where,
-} from './outbox-statements.ts';
-import { bisect } from './runtime/bisect.ts';
-import { crashPoint } from './runtime/crash-points.ts';
-import { errorMessage, tell } from './runtime/errors.ts';
-import type { Log } from './runtime/loop.ts';
-import { LowWater } from './runtime/low-water.ts';
+} from './outbox-store.ts';
 
 /** At most so many messages in one batch. */
 const BATCH = 500;
