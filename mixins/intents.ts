@@ -1,6 +1,6 @@
 import type { BatchHandler, Failure } from './brokers/carrier.ts';
 import { type Calls, stamp } from './calls.ts';
-import type { Decide, Inbox } from './inbox.ts';
+import type { Decide, Inbox } from './inbox/inbox.ts';
 import type { TransactionName } from './runtime/crash-points.ts';
 
 export interface IntentHandlerOptions<C> {

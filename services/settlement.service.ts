@@ -5,7 +5,7 @@ import type { BatchHandler, SubscribeOptions, Subscription } from '../mixins/bro
 import { STOP_PATIENCE } from '../mixins/calls.ts';
 import { readClock } from '../mixins/database/read-clock.ts';
 import { inDueTime } from '../mixins/in-due-time.ts';
-import { Inbox } from '../mixins/inbox.ts';
+import { Inbox } from '../mixins/inbox/inbox.ts';
 import { intentHandler } from '../mixins/intents.ts';
 import type { Platform } from '../mixins/platform.ts';
 import { Loop } from '../mixins/runtime/loop.ts';

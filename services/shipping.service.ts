@@ -4,7 +4,7 @@ import type { HandOverOutcome } from '../domain/shipment.ts';
 import type { Subscription } from '../mixins/brokers/carrier.ts';
 import { Calls, type Done, STOP_PATIENCE } from '../mixins/calls.ts';
 import { isTransient } from '../mixins/database/database.ts';
-import { Inbox } from '../mixins/inbox.ts';
+import { Inbox } from '../mixins/inbox/inbox.ts';
 import { intentHandler } from '../mixins/intents.ts';
 import { UnitOfWork } from '../mixins/outbox/unit-of-work.ts';
 import type { Platform } from '../mixins/platform.ts';

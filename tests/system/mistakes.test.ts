@@ -1,7 +1,7 @@
 /** A mistake in the program is found by its stack in the log, wherever its error ends up besides. */
 import { afterAll, beforeAll, expect, it } from '@jest/globals';
 import type { Carrier } from '../../mixins/brokers/carrier.ts';
-import { Inbox } from '../../mixins/inbox.ts';
+import { Inbox } from '../../mixins/inbox/inbox.ts';
 import { OutboxRelay } from '../../mixins/outbox/relay.ts';
 import { newId } from '../../mixins/runtime/ids.ts';
 import { memoryLog, startTestDatabase, type TestDatabase } from '../support/database.ts';
