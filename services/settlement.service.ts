@@ -4,7 +4,7 @@ import { type Duration, SECOND } from '../domain/time.ts';
 import type { BatchHandler, SubscribeOptions, Subscription } from '../mixins/brokers/carrier.ts';
 import { STOP_PATIENCE } from '../mixins/calls.ts';
 import { readClock } from '../mixins/database/read-clock.ts';
-import { inDueTime } from '../mixins/in-due-time.ts';
+import { inDueTime } from '../mixins/delay/not-before.ts';
 import { Inbox } from '../mixins/inbox/inbox.ts';
 import { intentHandler } from '../mixins/intents.ts';
 import type { Platform } from '../mixins/platform.ts';

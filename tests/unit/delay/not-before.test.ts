@@ -1,6 +1,6 @@
 import { describe, expect, it } from '@jest/globals';
-import type { Delivery } from '../../mixins/brokers/carrier.ts';
-import { inDueTime } from '../../mixins/in-due-time.ts';
+import type { Delivery } from '../../../mixins/brokers/carrier.ts';
+import { inDueTime } from '../../../mixins/delay/not-before.ts';
 
 /** A database whose clock is hours away from this machine's. */
 const SHIFT = 5 * 3_600_000;

@@ -1,6 +1,6 @@
 import { setTimeout as pause } from 'node:timers/promises';
-import type { Duration, Instant } from '../domain/time.ts';
-import type { BatchHandler, Delivery, Failure } from './brokers/carrier.ts';
+import type { Duration, Instant } from '../../domain/time.ts';
+import type { BatchHandler, Delivery, Failure } from '../brokers/carrier.ts';
 
 /**
  * Lets a handler see no message before its moment, where a carrier may deliver up to `early` ms before it. What is left
