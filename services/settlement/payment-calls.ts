@@ -1,7 +1,7 @@
 import type { PaymentCall } from '../../domain/order.ts';
 import type { ProviderOutcome } from '../../domain/payment.ts';
 import type { PaymentProvider, PaymentRequest } from '../../domain/ports.ts';
-import { Calls, type Done, NOT_BEGUN } from '../../mixins/calls.ts';
+import { Calls, type Done, NOT_BEGUN } from '../../mixins/calls/calls.ts';
 import { isTransient } from '../../mixins/database/database.ts';
 import { UnitOfWork } from '../../mixins/outbox/unit-of-work.ts';
 import type { Platform } from '../../mixins/platform.ts';

@@ -1,6 +1,6 @@
 import type { Order, PaymentCall } from '../../domain/order.ts';
 import { type Duration, type Instant, SECOND } from '../../domain/time.ts';
-import { stamp } from '../../mixins/calls.ts';
+import { stamp } from '../../mixins/calls/calls.ts';
 import type { Transaction } from '../../mixins/database/database.ts';
 import { IMPATIENT, isNobodysFault, limited } from '../../mixins/database/impatience.ts';
 import { firstLookBefore } from '../../mixins/database/orders-locking.ts';

@@ -4,7 +4,7 @@ import { setImmediate as turn } from 'node:timers/promises';
 import { afterAll, beforeAll, expect, it } from '@jest/globals';
 import type { ProviderOutcome } from '../../domain/payment.ts';
 import type { PaymentProvider } from '../../domain/ports.ts';
-import { stamp } from '../../mixins/calls.ts';
+import { stamp } from '../../mixins/calls/calls.ts';
 import { SandboxProvider } from '../../mixins/providers/payment-sandbox.ts';
 import { newId } from '../../mixins/runtime/ids.ts';
 import { parseSettings } from '../../mixins/settings/settings.ts';

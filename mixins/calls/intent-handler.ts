@@ -1,7 +1,7 @@
-import type { BatchHandler, Failure } from './brokers/carrier.ts';
+import type { BatchHandler, Failure } from '../brokers/carrier.ts';
+import type { Decide, Inbox } from '../inbox/inbox.ts';
+import type { TransactionName } from '../runtime/crash-points.ts';
 import { type Calls, stamp } from './calls.ts';
-import type { Decide, Inbox } from './inbox/inbox.ts';
-import type { TransactionName } from './runtime/crash-points.ts';
 
 export interface IntentHandlerOptions<C> {
 	readonly inbox: Inbox;
