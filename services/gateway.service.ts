@@ -29,7 +29,7 @@ import { ALIASES, isDocument, matchRoute, PATHS, splitTarget } from './gateway/r
 import { GatewayServer, LIMITS } from './gateway/server.ts';
 import { OpenWaits } from './gateway/waits.ts';
 import { ADMIN_SCOPE, isAdmin, type Meta } from './orders/caller.ts';
-import { WAITS_OVER } from './orders/waiting.ts';
+import { WAITS_OVER } from './orders/long-poll.ts';
 
 /** The gateway that this broker runs. */
 export function gatewayOf(broker: ServiceBroker): Gateway | undefined {

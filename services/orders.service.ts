@@ -11,15 +11,14 @@ import type { Transaction } from '../mixins/database/database.ts';
 import { readClock } from '../mixins/database/read-clock.ts';
 import { type Reads, reading, readMixin } from '../mixins/database/reading/adapter.ts';
 import type { Models, OrderRow } from '../mixins/database/reading/models.ts';
-import { Intake } from '../mixins/intake.ts';
-import { OrderWatch } from '../mixins/order-watch.ts';
 import { UnitOfWork } from '../mixins/outbox/unit-of-work.ts';
 import type { Platform } from '../mixins/platform.ts';
 import { cursorOfId, cursorOfSequence, idOfCursor, sequenceOfCursor } from '../mixins/runtime/ids.ts';
-import { Turns } from '../mixins/turns.ts';
 import { callerOf, isAdmin, type Meta, maySee } from './orders/caller.ts';
+import { dateOf, etagOf, isKnown, WAITS_OVER, waitForChange } from './orders/long-poll.ts';
 import { readNewOrder } from './orders/new-order.ts';
 import { type OrderDto, orderToDto, rowToDto, viewToDto } from './orders/order-dto.ts';
+import { OrderWatch } from './orders/order-watch.ts';
 import {
 	CREATE_PARAMS,
 	type CreateParams,
@@ -31,7 +30,8 @@ import {
 	LIST_PARAMS,
 	type ListParams,
 } from './orders/params.ts';
-import { dateOf, etagOf, isKnown, WAITS_OVER, waitForChange } from './orders/waiting.ts';
+import { Intake } from './orders/placing.ts';
+import { Turns } from './orders/turns.ts';
 
 /** What `this` is in the handlers, beside a Moleculer service. */
 interface Self extends Service {

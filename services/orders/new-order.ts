@@ -15,11 +15,11 @@ import {
 } from '../../domain/money.ts';
 import type { PlaceOrder } from '../../domain/order.ts';
 import { ok, type Result, refuse } from '../../domain/result.ts';
-import type { IdempotencyKey } from '../../mixins/intake.ts';
 import { parseDuration, type Settings } from '../../mixins/settings/settings.ts';
 import { LIST_DATE, minorUnits } from '../../mixins/validation/currencies.ts';
 import { compile } from '../../mixins/validation/json-schema.ts';
 import { CREATE_PARAMS, type CreateParams } from './params.ts';
+import type { IdempotencyKey } from './placing.ts';
 
 export interface NewOrder {
 	/** null without an `Idempotency-Key` */

@@ -1,7 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from '@jest/globals';
 import { ok } from '../../domain/result.ts';
-import { Intake, type Placed, type PlaceRequest } from '../../mixins/intake.ts';
+import { Intake, type Placed, type PlaceRequest } from '../../services/orders/placing.ts';
 import { startTestDatabase, type TestDatabase } from '../support/database.ts';
 import { until } from '../support/until.ts';
 

@@ -3,7 +3,7 @@ import { afterAll, afterEach, beforeAll, beforeEach, expect, it } from '@jest/gl
 import type { Database } from '../../mixins/database/database.ts';
 import type { OrderView } from '../../mixins/database/reading/changed-orders.ts';
 import type { Statement } from '../../mixins/database/statement.ts';
-import { OrderWatch } from '../../mixins/order-watch.ts';
+import { OrderWatch } from '../../services/orders/order-watch.ts';
 import { memoryLog, startTestDatabase, type TestDatabase } from '../support/database.ts';
 import { until } from '../support/until.ts';
 

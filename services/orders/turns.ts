@@ -1,4 +1,4 @@
-import type { Duration } from '../domain/time.ts';
+import type { Duration } from '../../domain/time.ts';
 
 export interface TurnsOptions {
 	/** the most that wait for one key */

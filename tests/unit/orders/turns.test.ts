@@ -1,6 +1,6 @@
 import { setTimeout as pause } from 'node:timers/promises';
 import { expect, it } from '@jest/globals';
-import { Turns } from '../../mixins/turns.ts';
+import { Turns } from '../../../services/orders/turns.ts';
 
 const turns = (most = 10, patience = 10_000) => new Turns({ most, patience, refusal: () => new Error('busy') });
 

@@ -2,9 +2,9 @@
 import { hash } from 'node:crypto';
 import { type Instant, SECOND } from '../../domain/time.ts';
 import type { OrderView } from '../../mixins/database/reading/changed-orders.ts';
-import type { OrderWatch } from '../../mixins/order-watch.ts';
 import { type Caller, maySee } from './caller.ts';
 import { type OrderDto, viewToDto } from './order-dto.ts';
+import type { OrderWatch } from './order-watch.ts';
 import type { GetParams } from './params.ts';
 
 /** The event by which a gateway ends waits: `{tickets}`, of clients that have gone or must be answered now. */
