@@ -2,7 +2,7 @@
 import { afterAll, beforeAll, expect, it } from '@jest/globals';
 import { Metrics } from '../../mixins/observability/metrics.ts';
 import type { Application } from '../../moleculer.config.ts';
-import { Admission } from '../../services/gateway/door.ts';
+import { Admission } from '../../services/gateway/admission/admission.ts';
 import { boundAddress, gatewayService } from '../../services/gateway.service.ts';
 import { startTestApplication } from '../support/application.ts';
 import { startTestDatabase, type TestDatabase } from '../support/database.ts';

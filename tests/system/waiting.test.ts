@@ -16,7 +16,7 @@ import { ordersService } from '../../services/orders.service.ts';
 import { META, startTestApplication } from '../support/application.ts';
 import { startTestDatabase, type TestDatabase } from '../support/database.ts';
 import { eventually, until } from '../support/until.ts';
-import { OPEN } from '../unit/gateway.fixtures.ts';
+import { OPEN } from '../unit/gateway/fixtures.ts';
 
 /** The statement by which the watch looks. */
 const LOOKS = `SELECT coalesce(sum(calls), 0)::int AS calls FROM pg_stat_statements WHERE query LIKE '%AS k (id, version)%'`;

@@ -14,7 +14,7 @@ import {
 	LIST_PARAMS,
 	LONGEST_WAIT,
 } from '../../orders/params.ts';
-import { ROUTES } from '../routes.ts';
+import { ROUTES } from '../http/routes.ts';
 import { problemExample } from './examples.ts';
 import { type HeaderName, OPERATIONS, type Operation, type ParameterName, type Success } from './operations.ts';
 import { ref, SCHEMAS } from './schemas.ts';

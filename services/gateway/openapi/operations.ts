@@ -2,7 +2,7 @@
 
 import { MOST_PAUSES } from '../../../domain/order.ts';
 import type { ProblemCode } from '../../../mixins/http/problem-codes.ts';
-import type { Destination } from '../routes.ts';
+import type { Destination } from '../http/routes.ts';
 import { BODIES, ORDERS } from './examples.ts';
 import type { SCHEMAS } from './schemas.ts';
 

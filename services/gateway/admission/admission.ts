@@ -1,0 +1,88 @@
+/** The admission: who is let in, and how often. */
+import type { IncomingMessage } from 'node:http';
+import { type Duration, SECOND } from '../../../domain/time.ts';
+import type { Database } from '../../../mixins/database/database.ts';
+import { type Problem, ProblemError, problem } from '../../../mixins/http/problem.ts';
+import type { Log } from '../../../mixins/runtime/loop.ts';
+import type { Access } from '../../../mixins/settings/access.ts';
+import type { Caller } from '../../orders/caller.ts';
+import { ANYBODY, type Authenticator, authenticatorOf } from './authenticate.ts';
+import { ClientAddresses } from './client-address.ts';
+import { refuseOtherHosts } from './host.ts';
+import { RateLimiter } from './rate-limiter.ts';
+
+/** A `HOST` that is not this machine's alone. */
+const ANYWHERE = '0.0.0.0';
+
+export class Admission {
+	readonly #authenticator: Authenticator;
+	readonly #limiter: RateLimiter | undefined;
+	readonly #addresses: ClientAddresses;
+	/** where the gateway listens, if it checks no tokens there */
+	readonly #openAt: string | undefined;
+
+	/** The limit is shared through the database. */
+	constructor({ auth, rateLimit, trustProxy }: Access, database: Pick<Database, 'query'>, log: Log) {
+		this.#authenticator = authenticatorOf(auth, log);
+		this.#limiter = rateLimit && new RateLimiter(rateLimit, database, log);
+		this.#addresses = new ClientAddresses(trustProxy);
+		this.#openAt = auth.kind === 'off' ? auth.host : undefined;
+	}
+
+	/** what is missing before anybody can be let in; undefined if nothing is */
+	get waitsFor(): string | undefined {
+		return this.#authenticator.waitsFor;
+	}
+
+	start(): void {
+		this.#authenticator.start();
+		this.#limiter?.start();
+	}
+
+	async stop(): Promise<void> {
+		await Promise.all([this.#authenticator.stop(), this.#limiter?.stop()]);
+	}
+
+	/** Throws the problem of what is meant for another host, where nothing else tells strangers apart. */
+	checkHost(req: IncomingMessage, destination: string): void {
+		if (this.#openAt === undefined) return;
+		// Who collects metrics calls this machine by a name of the network, as probes do.
+		refuseOtherHosts(req, destination === 'metrics' ? ANYWHERE : this.#openAt);
+	}
+
+	/** The path below which the client sees the gateway, as far as a trusted proxy says so. */
+	prefixOf(req: IncomingMessage): string {
+		return this.#addresses.prefixOf(req);
+	}
+
+	/** Who makes a request. Throws the problem of whoever is not let in, or comes too often. */
+	async admit(req: IncomingMessage): Promise<Caller> {
+		let caller: Caller;
+		try {
+			caller = await this.#authenticator.callerOf(req);
+		} catch (error) {
+			// Whoever tries tokens is counted by address, or there would be no end to it.
+			await this.admitUnknown(req);
+			throw error;
+		}
+		if (caller === ANYBODY) await this.admitUnknown(req);
+		else await this.#count(`token ${caller.subject}`);
+		return caller;
+	}
+
+	/** The same for what everybody may. */
+	async admitUnknown(req: IncomingMessage): Promise<void> {
+		if (this.#limiter !== undefined) await this.#count(`address ${this.#addresses.of(req)}`);
+	}
+
+	async #count(client: string): Promise<void> {
+		const wait = (await this.#limiter?.admit(client)) ?? 0;
+		if (wait > 0) throw new ProblemError(tooMany(wait));
+	}
+}
+
+function tooMany(wait: Duration): Problem {
+	return problem('RateLimit.Exceeded', 'Too many requests. Try again later.', {
+		headers: { 'Retry-After': String(Math.ceil(wait / SECOND)) },
+	});
+}

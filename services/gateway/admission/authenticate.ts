@@ -1,0 +1,90 @@
+/** Who makes a request: bearer tokens in the header field `Authorization` (RFC 6750), and nowhere else. */
+import type { IncomingMessage } from 'node:http';
+import { type Problem, ProblemError, problem, unavailable } from '../../../mixins/http/problem.ts';
+import type { ProblemCode } from '../../../mixins/http/problem-codes.ts';
+import type { Log } from '../../../mixins/runtime/loop.ts';
+import type { Auth } from '../../../mixins/settings/access.ts';
+import { ADMIN_SCOPE, type Caller } from '../../orders/caller.ts';
+import { KeysUnavailable } from './jwks.ts';
+import { TokenRefused, Tokens } from './tokens.ts';
+
+export interface Authenticator {
+	/** Throws the problem 400, 401 or 503 for whoever is not let in. */
+	callerOf(req: IncomingMessage): Promise<Caller>;
+	/** what is missing before anybody can be let in; undefined if nothing is */
+	readonly waitsFor: string | undefined;
+	start(): void;
+	stop(): Promise<void>;
+}
+
+/** Everybody may everything. */
+export const ANYBODY: Caller = Object.freeze({ subject: 'anonymous', scopes: Object.freeze([ADMIN_SCOPE]) });
+
+const OPEN: Authenticator = {
+	callerOf: async () => ANYBODY,
+	waitsFor: undefined,
+	start: () => {},
+	stop: async () => {},
+};
+
+export function authenticatorOf(auth: Auth, log: Log): Authenticator {
+	if (auth.kind === 'off') return OPEN;
+	const tokens = new Tokens(auth, log);
+	const { keys } = tokens;
+	if (auth.audience === undefined)
+		log.warn('AUTH_AUDIENCE is not set: tokens made for other services are accepted too');
+	return {
+		callerOf: (req) => callerOf(req, tokens),
+		get waitsFor() {
+			return keys.waitsFor;
+		},
+		start: () => keys.start(),
+		stop: () => keys.stop(),
+	};
+}
+
+async function callerOf(req: IncomingMessage, tokens: Tokens): Promise<Caller> {
+	const token = bearerOf(req);
+	if (token === undefined)
+		throw new ProblemError(unauthorized('Auth.TokenMissing', 'The request needs a bearer token.'));
+	try {
+		return await tokens.verify(token);
+	} catch (error) {
+		if (error instanceof KeysUnavailable) {
+			throw new ProblemError(unavailable('Tokens cannot be checked at the moment. Try again.'));
+		}
+		if (!(error instanceof TokenRefused)) throw error;
+		const code = error.isExpired ? 'Auth.TokenExpired' : 'Auth.TokenInvalid';
+		throw new ProblemError(unauthorized(code, error.message, 'invalid_token'));
+	}
+}
+
+/** The token of `Authorization: Bearer`; undefined where there is none. Throws 400 where there is not exactly one. */
+function bearerOf(req: IncomingMessage): string | undefined {
+	// Node would keep the first of several; whoever stands before us may have looked at another.
+	const [credentials, ...others] = req.headersDistinct.authorization ?? [];
+	if (credentials === undefined) return undefined;
+	const [, token] = /^bearer +([\w.~+/-]+=*) *$/i.exec(credentials) ?? [];
+	if (others.length === 0) {
+		if (token !== undefined) return token;
+		if (!/^bearer\b/i.test(credentials)) return undefined;
+	}
+	const headers = challenge('invalid_request');
+	throw new ProblemError(problem('Request.Malformed', 'Authorization has to be one bearer token.', { headers }));
+}
+
+/** For who is known, and may not. */
+export function forbidden(scope: string): Problem {
+	return problem('Auth.ScopeMissing', `The token lacks the scope ${scope}.`, {
+		headers: challenge('insufficient_scope', `, scope="${scope}"`),
+	});
+}
+
+function unauthorized(code: ProblemCode, detail: string, error?: string): Problem {
+	return problem(code, detail, { headers: challenge(error) });
+}
+
+/** RFC 6750, section 3: without any token in the request there is no error in the answer. */
+export function challenge(error?: string, more = ''): Readonly<Record<string, string>> {
+	return { 'WWW-Authenticate': `Bearer realm="orders"${error === undefined ? '' : `, error="${error}"`}${more}` };
+}

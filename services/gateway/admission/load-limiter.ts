@@ -1,0 +1,132 @@
+import { monitorEventLoopDelay } from 'node:perf_hooks';
+import type { Duration } from '../../../domain/time.ts';
+
+export interface LoadLimits {
+	/** the most requests at work at once, when all is well */
+	readonly most: number;
+	/** as many are always let in */
+	readonly least: number;
+	/** work that takes longer is late */
+	readonly target: Duration;
+}
+
+export const LOAD_LIMITS: LoadLimits = { most: 1_000, least: 50, target: 500 };
+
+/** What is let in at first. */
+const FIRST = 250;
+/** So many answers in a row are late before it counts; ten that are in time make up for one. */
+const LATE_ENOUGH = 3;
+/** What is kept of the places then: as much as the answers were late, between these. */
+const CUT = { most: 0.5, least: 0.9 };
+/** So many more are let in for each round of work that was in time. */
+const GROWTH = 4;
+/** The event loop is looked at so often, in ms. */
+const LOOK_EVERY: Duration = 250;
+const RESOLUTION: Duration = 20;
+/** If it comes round this much too late on average, the process has more to do than it can. */
+const LATE_LOOP: Duration = 100;
+
+/**
+ * Keeps a process from taking in more than it can answer in time. So many requests are at work at once; by Little's law
+ * their number is what they wait for. While answers are in time the number grows, bit by bit; when they are late it is
+ * cut, and so it is when the event loop comes round too late (additive increase, multiplicative decrease, as TCP has it).
+ * What finds no place is refused at once, which costs next to nothing, and what has one is answered in time.
+ */
+export class LoadLimiter {
+	readonly #limits: LoadLimits;
+	readonly #clock: () => Duration;
+	#limit: number;
+	#atWork = 0;
+	#late = 0;
+	#cutAt = Number.NEGATIVE_INFINITY;
+	#loop: ReturnType<typeof monitorEventLoopDelay> | undefined;
+	#timer: NodeJS.Timeout | undefined;
+
+	/** `clock` tells milliseconds and never goes back. */
+	constructor(limits: LoadLimits = LOAD_LIMITS, clock: () => Duration = () => performance.now()) {
+		this.#limits = limits;
+		this.#clock = clock;
+		this.#limit = Math.min(Math.max(FIRST, limits.least), limits.most);
+	}
+
+	/** How many may be at work at once now. */
+	get limit(): number {
+		return Math.floor(this.#limit);
+	}
+
+	get atWork(): number {
+		return this.#atWork;
+	}
+
+	/** True if there is no place. `share` is the part of the places that this kind of work may fill. */
+	isFull(share = 1): boolean {
+		return this.#atWork >= Math.floor(this.#limit * share);
+	}
+
+	/** Takes a place, whether or not there is one; the answer gives it back, once. */
+	enter(): () => void {
+		const begin = this.#clock();
+		let isIn = true;
+		this.#atWork += 1;
+		return () => {
+			if (!isIn) return;
+			isIn = false;
+			this.#atWork -= 1;
+			this.#learn(begin, this.#clock());
+		};
+	}
+
+	/** A place for what is done in no time as a rule, such as looking a client up: it tells something only when it is late. */
+	async while<T>(work: () => Promise<T>): Promise<T> {
+		const begin = this.#clock();
+		this.#atWork += 1;
+		try {
+			return await work();
+		} finally {
+			this.#atWork -= 1;
+			const end = this.#clock();
+			if (end - begin > this.#limits.target) this.#learn(begin, end);
+		}
+	}
+
+	/** Begins to watch the event loop. */
+	start(): void {
+		this.#loop ??= monitorEventLoopDelay({ resolution: RESOLUTION });
+		this.#loop.enable();
+		this.#timer ??= setInterval(() => this.#look(), LOOK_EVERY).unref();
+	}
+
+	stop(): void {
+		this.#loop?.disable();
+		clearInterval(this.#timer);
+		this.#timer = undefined;
+	}
+
+	#look(): void {
+		// In nanoseconds, and counted from one beat to the next.
+		const delay = (this.#loop?.mean ?? 0) / 1e6 - RESOLUTION;
+		this.#loop?.reset();
+		if (delay > LATE_LOOP) this.#cut(this.#clock(), CUT.least);
+	}
+
+	#learn(begin: Duration, end: Duration): void {
+		const took = end - begin;
+		if (took <= this.#limits.target) {
+			this.#late = Math.max(0, this.#late - 0.1);
+			if (this.#atWork >= this.#limit / 2) {
+				this.#limit = Math.min(this.#limits.most, this.#limit + GROWTH / this.#limit);
+			}
+			return;
+		}
+		// What began before the last cut says nothing about it.
+		if (begin <= this.#cutAt) return;
+		this.#late += 1;
+		if (this.#late >= LATE_ENOUGH) this.#cut(end, Math.max(CUT.most, Math.min(CUT.least, this.#limits.target / took)));
+	}
+
+	#cut(now: Duration, kept: number): void {
+		this.#limit = Math.max(this.#limits.least, this.#limit * kept);
+		this.#cutAt = now;
+		this.#late = 0;
+	}
+}

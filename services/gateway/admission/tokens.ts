@@ -1,0 +1,110 @@
+import { errors, type JWTPayload, type JWTVerifyOptions, jwtVerify } from 'jose';
+import { SECOND } from '../../../domain/time.ts';
+import type { Log } from '../../../mixins/runtime/loop.ts';
+import type { TokenRules } from '../../../mixins/settings/access.ts';
+import { type Keys, KeysUnavailable, keysOf, type Times } from './jwks.ts';
+
+/** What a good token says. */
+export interface Claims {
+	/** `sub`: 1 to 255 characters, none of them a control character */
+	readonly subject: string;
+	/** the words of `scope` (RFC 9068, section 2.2.3) */
+	readonly scopes: readonly string[];
+}
+
+/** A token that is not accepted; the message is a sentence that the client may see. */
+export class TokenRefused extends Error {
+	override readonly name = 'TokenRefused';
+	readonly isExpired: boolean;
+
+	constructor(message: string, isExpired: boolean) {
+		super(message);
+		this.isExpired = isExpired;
+	}
+}
+
+/** No token speaks for these: they are who calls without one, and the REPL. */
+export const RESERVED_SUBJECTS: ReadonlySet<string> = new Set(['anonymous', 'operator']);
+
+/** Checks tokens: JSON Web Tokens (RFC 7519) in compact form, signed with one of the accepted algorithms. */
+export class Tokens {
+	readonly keys: Keys;
+	readonly #options: JWTVerifyOptions;
+
+	constructor(rules: TokenRules, log: Log, times?: Times) {
+		const { issuer, audience, algorithms, clockTolerance } = rules;
+		this.keys = keysOf(rules.keys, log, times);
+		this.#options = {
+			algorithms: [...algorithms],
+			clockTolerance: clockTolerance / SECOND,
+			requiredClaims: ['exp', 'sub'],
+			...(issuer === undefined ? {} : { issuer }),
+			...(audience === undefined ? {} : { audience }),
+		};
+	}
+
+	/** Throws `TokenRefused`, or `KeysUnavailable` where nobody can say. */
+	async verify(token: string): Promise<Claims> {
+		try {
+			return claimsOf(await this.#payloadOf(token));
+		} catch (error) {
+			if (error instanceof KeysUnavailable || error instanceof TokenRefused) throw error;
+			throw new TokenRefused(sentenceOf(error), error instanceof errors.JWTExpired);
+		}
+	}
+
+	/** A token that no key fits may be signed with a newer one, also under a name that is known. */
+	async #payloadOf(token: string): Promise<JWTPayload> {
+		try {
+			return await this.#verified(token);
+		} catch (error) {
+			const isUnknown = error instanceof errors.JWKSNoMatchingKey;
+			if (!isUnknown && !(error instanceof errors.JWSSignatureVerificationFailed)) throw error;
+			const renewed = await this.keys.renew().catch((failure) => {
+				throw isUnknown ? failure : error;
+			});
+			if (!renewed) throw error;
+			return this.#verified(token);
+		}
+	}
+
+	async #verified(token: string): Promise<JWTPayload> {
+		const { key } = this.keys;
+		try {
+			// The overloads take a key or a function, not both.
+			const verified =
+				typeof key === 'function' ? jwtVerify(token, key, this.#options) : jwtVerify(token, key, this.#options);
+			return (await verified).payload;
+		} catch (error) {
+			// The token does not name its key, and several fit.
+			if (!(error instanceof errors.JWKSMultipleMatchingKeys)) throw error;
+			for await (const candidate of error) {
+				try {
+					return (await jwtVerify(token, candidate, this.#options)).payload;
+				} catch (failure) {
+					if (!(failure instanceof errors.JWSSignatureVerificationFailed)) throw failure;
+				}
+			}
+			throw new errors.JWSSignatureVerificationFailed();
+		}
+	}
+}
+
+/** The subject owns orders and keys, so it has to be a text that can be stored as it is. */
+function claimsOf({ sub, scope }: JWTPayload): Claims {
+	const characters = typeof sub === 'string' ? [...sub].length : 0;
+	if (sub === undefined || characters < 1 || characters > 255 || /\p{Cc}/u.test(sub) || !sub.isWellFormed()) {
+		throw new TokenRefused('The subject of the token cannot be used.', false);
+	}
+	if (RESERVED_SUBJECTS.has(sub)) throw new TokenRefused('The subject of the token is reserved.', false);
+	return { subject: sub, scopes: typeof scope === 'string' ? scope.split(' ').filter((word) => word !== '') : [] };
+}
+
+/** Says what to change where that is the client's business, and no more. */
+function sentenceOf(error: unknown): string {
+	if (error instanceof errors.JWTExpired) return 'The token has expired.';
+	if (!(error instanceof errors.JWTClaimValidationFailed)) return 'The token is not valid.';
+	if (error.reason === 'missing') return `The token lacks the claim ${error.claim}.`;
+	if (error.claim === 'nbf') return 'The token is not valid yet.';
+	return `The token's ${error.claim} is not accepted.`;
+}

@@ -1,0 +1,71 @@
+/**
+ * From whatever an action or the framework threw to the problem that may leave: only errors with one of the table's
+ * codes speak for themselves, all others are replaced by a fixed sentence.
+ */
+
+import {
+	type Fault,
+	internal,
+	invalid,
+	type Problem,
+	ProblemError,
+	pointerTo,
+	problem,
+	unavailable,
+} from '../../../mixins/http/problem.ts';
+import { isProblemCode, PROBLEMS } from '../../../mixins/http/problem-codes.ts';
+import { challenge } from '../admission/authenticate.ts';
+
+interface Thrown {
+	readonly code: unknown;
+	readonly type: unknown;
+	readonly message: unknown;
+	readonly data?: unknown;
+}
+
+/** Moleculer's own ways of saying "not now" (its errors.js). */
+const NOT_NOW = new Set(['BAD_GATEWAY', 'QUEUE_FULL', 'REQUEST_SKIPPED', 'SERVICE_NOT_AVAILABLE', 'SERVICE_NOT_FOUND']);
+
+/** Moleculer's errors of a call whose answer never came; it may have been carried out by then, but never is later. */
+const UNANSWERED = new Set(['REQUEST_REJECTED', 'REQUEST_TIMEOUT']);
+const UNKNOWN = 'There was no answer in time, and it is not known whether the request was carried out.';
+
+/** What has to stand beside some statuses (RFC 9110, sections 10.2.3 and 15.5.2). */
+const HEADERS: Readonly<Record<number, Readonly<Record<string, string>>>> = {
+	401: challenge(),
+	429: { 'Retry-After': '1' },
+};
+
+/** `fromQuery`: the parameters of the call that failed came from the query, not from a body. */
+export function toProblem(err: unknown, fromQuery: boolean): Problem {
+	if (err instanceof ProblemError) return err.problem;
+	if (!isThrown(err)) return internal();
+	const { code, type, message, data } = err;
+	if (type === 'VALIDATION_ERROR' && Array.isArray(data)) return invalid(faultsOf(data, fromQuery));
+	if (typeof type === 'string' && UNANSWERED.has(type)) return unavailable(UNKNOWN);
+	if (code === 503 || (typeof type === 'string' && NOT_NOW.has(type))) return unavailable();
+	if (!isProblemCode(type) || PROBLEMS[type].status !== code) return internal();
+	const headers = HEADERS[PROBLEMS[type].status];
+	const errors = isRecord(data) && Array.isArray(data.errors) ? faultsOf(data.errors, fromQuery) : [];
+	return problem(type, typeof message === 'string' ? message : '', {
+		...(errors.length > 0 ? { errors } : {}),
+		...(headers === undefined ? {} : { headers }),
+	});
+}
+
+function isThrown(err: unknown): err is Thrown {
+	return typeof err === 'object' && err !== null && 'code' in err && 'type' in err && 'message' in err;
+}
+
+/** `[{field, message}]`: of the schema validator, or of a contract error. */
+function faultsOf(errors: readonly unknown[], fromQuery: boolean): Fault[] {
+	return errors.flatMap((error): Fault[] => {
+		if (!isRecord(error) || typeof error.field !== 'string' || typeof error.message !== 'string') return [];
+		const { field, message: detail } = error;
+		return [fromQuery ? { parameter: field, detail } : { pointer: pointerTo(field), detail }];
+	});
+}
+
+function isRecord(value: unknown): value is Record<string, unknown> {
+	return typeof value === 'object' && value !== null;
+}

@@ -1,0 +1,130 @@
+/**
+ * From a matched request to the parameters of its action. What the fields may hold is for the action's own schema; the
+ * names and types of query values and the form of headers are read from the same schemas.
+ */
+import type { IncomingMessage } from 'node:http';
+import { type Fault, invalid, malformed, ProblemError, pointerTo } from '../../../mixins/http/problem.ts';
+import { type Check, compile, type ObjectSchema, type Schema } from '../../../mixins/validation/json-schema.ts';
+import { CREATE_BODY, HISTORY_QUERY, IDEMPOTENCY_KEY, LIST_PARAMS } from '../../orders/params.ts';
+import { readJson, readOptionalJson } from './body.ts';
+import { entityTags, waitOf } from './conditions.ts';
+import type { OrderAction } from './routes.ts';
+
+export type Params = Record<string, unknown>;
+
+const UUID = /^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$/i;
+interface Query {
+	readonly properties: Readonly<Record<string, Schema>>;
+	readonly check: Check;
+}
+
+const queryOf = (schema: ObjectSchema): Query => ({ properties: schema.properties, check: compile(schema) });
+const NOTHING = queryOf({ type: 'object', properties: {}, additionalProperties: false });
+const LIST = queryOf(LIST_PARAMS);
+const HISTORY = queryOf(HISTORY_QUERY);
+const isKey = compile(IDEMPOTENCY_KEY);
+const checkBody = compile(CREATE_BODY);
+
+/** Throws 400 and 422 for what must not reach the action; `id` and `query` are as they came. */
+export async function paramsOf(action: OrderAction, req: IncomingMessage, id: string, query: string): Promise<Params> {
+	switch (action) {
+		case 'orders.create':
+			readQuery(query, NOTHING);
+			return createParams(req);
+		case 'orders.list':
+			return readQuery(query, LIST);
+		case 'orders.get':
+			readQuery(query, NOTHING);
+			return { id: uuid(id), ...conditions(req) };
+		case 'orders.history': {
+			const page = readQuery(query, HISTORY);
+			return { ...page, id: uuid(id) };
+		}
+		default: {
+			readQuery(query, NOTHING);
+			const body = await readOptionalJson(req);
+			if (body !== undefined) refuseMembers(record(body.value));
+			return { id: uuid(id) };
+		}
+	}
+}
+
+/** The body's own object, with the amount as its exact text and the key from its header. */
+async function createParams(req: IncomingMessage): Promise<Params> {
+	const key = idempotencyKey(req);
+	const { value, amount } = await readJson(req);
+	const params = record(value);
+	// The action takes both, the amount as a text as well; a body may have neither.
+	if ((Object.hasOwn(params, 'amount') && amount === undefined) || Object.hasOwn(params, 'idempotencyKey')) {
+		throw new ProblemError(invalid(faultsOf(params)));
+	}
+	if (amount !== undefined) params.amount = amount;
+	if (key !== undefined) params.idempotencyKey = key;
+	return params;
+}
+
+/** All that the document finds in a body. */
+function faultsOf(body: Params): Fault[] {
+	const faults = checkBody(body);
+	return faults === true ? [] : faults.map(({ field, message }) => ({ pointer: pointerTo(field), detail: message }));
+}
+
+/** Node joins a repeated header with `, `, whose space no key has. */
+function idempotencyKey(req: IncomingMessage): string | undefined {
+	const key = req.headers['idempotency-key'];
+	if (key === undefined) return undefined;
+	if (typeof key === 'string' && isKey(key) === true) return key;
+	throw new ProblemError(malformed('Idempotency-Key has to be one value of 1 to 255 visible ASCII characters.'));
+}
+
+function conditions(req: IncomingMessage): Params {
+	const ifNoneMatch = entityTags(req.headers['if-none-match']);
+	const wait = waitOf(req.headers.prefer);
+	return { ...(ifNoneMatch === undefined ? {} : { ifNoneMatch }), ...(wait === undefined ? {} : { wait }) };
+}
+
+function uuid(id: string): string {
+	if (!UUID.test(id)) throw new ProblemError(malformed('The id in the path is not a UUID.'));
+	return id.toLowerCase();
+}
+
+/** The action checks the values; where a name is wrong as well, they are checked here, so that all is told at once. */
+function readQuery(query: string, { properties, check }: Query): Params {
+	if (query === '') return {};
+	const params: Params = {};
+	const faults = new Map<string, string>();
+	for (const [name, value] of new URLSearchParams(query)) {
+		const schema = Object.hasOwn(properties, name) ? properties[name] : undefined;
+		if (schema === undefined) faults.set(name, 'Unknown query parameter.');
+		else if (Object.hasOwn(params, name)) faults.set(name, 'Given more than once.');
+		else params[name] = fromText(value, schema);
+	}
+	if (faults.size > 0) {
+		const wrong = check(params);
+		for (const { field, message } of wrong === true ? [] : wrong) {
+			if (!faults.has(field)) faults.set(field, message);
+		}
+		throw new ProblemError(invalid(Array.from(faults, ([parameter, detail]) => ({ parameter, detail }))));
+	}
+	return params;
+}
+
+/** A query has only texts; one that is no number stays a text, which the action's schema refuses. */
+const fromText = (text: string, { type }: Schema): unknown =>
+	type === 'integer' && /^-?\d{1,15}$/.test(text) ? Number(text) : text;
+
+function record(value: unknown): Params {
+	if (isRecord(value)) return value;
+	throw new ProblemError(invalid([{ pointer: '#', detail: 'The body has to be a JSON object.' }]));
+}
+
+function isRecord(value: unknown): value is Params {
+	return typeof value === 'object' && value !== null && !Array.isArray(value);
+}
+
+/** Cancel, hold and resume take no fields. */
+function refuseMembers(body: Params): void {
+	const names = Object.keys(body);
+	if (names.length === 0) return;
+	throw new ProblemError(invalid(names.map((name) => ({ pointer: pointerTo(name), detail: 'Unknown field.' }))));
+}

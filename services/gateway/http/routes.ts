@@ -1,0 +1,158 @@
+/**
+ * The gateway's routes as a table, and the way from a request target (RFC 9112, section 3.2) to one of them. Matching is
+ * by exact string: case counts, and one slash at the end is forgiven.
+ */
+import { malformed, methodNotAllowed, ProblemError, routeNotFound } from '../../../mixins/http/problem.ts';
+
+export type OrderAction =
+	| 'orders.create'
+	| 'orders.list'
+	| 'orders.get'
+	| 'orders.history'
+	| 'orders.cancel'
+	| 'orders.hold'
+	| 'orders.resume';
+
+/** What a route leads to: an action, or an answer of the gateway's own. */
+export type Destination = OrderAction | 'health/live' | 'health/ready' | 'metrics' | DocumentName;
+
+/** The gateway's own documents, each at its path. */
+export const DOCUMENTS = {
+	root: '/',
+	problem: '/problems/{slug}',
+	openapi: '/openapi.json',
+	reference: '/scalar/v1',
+	'reference/script': '/scalar/v1/standalone.js',
+} as const;
+
+export type DocumentName = keyof typeof DOCUMENTS;
+
+export const isDocument = (destination: Destination): destination is DocumentName =>
+	Object.hasOwn(DOCUMENTS, destination);
+
+export interface Route {
+	readonly method: 'GET' | 'POST';
+	/** with `{id}` where an order's id stands, `{slug}` where a problem's name does */
+	readonly path: string;
+	readonly destination: Destination;
+}
+
+const ITEM = '/orders/{id}';
+const PROBLEMS = DOCUMENTS.problem.replace('{slug}', '');
+
+/** Everything that can be reached. */
+export const ROUTES: readonly Route[] = [
+	{ method: 'POST', path: '/orders', destination: 'orders.create' },
+	{ method: 'GET', path: '/orders', destination: 'orders.list' },
+	{ method: 'GET', path: ITEM, destination: 'orders.get' },
+	{ method: 'GET', path: `${ITEM}/history`, destination: 'orders.history' },
+	{ method: 'POST', path: `${ITEM}/cancel`, destination: 'orders.cancel' },
+	{ method: 'POST', path: `${ITEM}/hold`, destination: 'orders.hold' },
+	{ method: 'POST', path: `${ITEM}/resume`, destination: 'orders.resume' },
+	{ method: 'GET', path: '/health/live', destination: 'health/live' },
+	{ method: 'GET', path: '/health/ready', destination: 'health/ready' },
+	{ method: 'GET', path: '/metrics', destination: 'metrics' },
+	{ method: 'GET', path: DOCUMENTS.root, destination: 'root' },
+	{ method: 'GET', path: DOCUMENTS.problem, destination: 'problem' },
+	{ method: 'GET', path: DOCUMENTS.openapi, destination: 'openapi' },
+	{ method: 'GET', path: DOCUMENTS.reference, destination: 'reference' },
+	{ method: 'GET', path: DOCUMENTS['reference/script'], destination: 'reference/script' },
+];
+
+/** Each destination's path, as documentation and metrics write it. */
+export const PATHS = Object.fromEntries(ROUTES.map(({ path, destination }) => [destination, path])) as Readonly<
+	Record<Destination, string>
+>;
+
+interface Path {
+	readonly GET?: Destination;
+	readonly POST?: Destination;
+}
+
+const FIXED = new Map<string, Path>();
+/** What follows an order's id. */
+const BELOW_ITEM = new Map<string, Path>();
+for (const { method, path, destination } of ROUTES) {
+	const [paths, key] = path.startsWith(ITEM) ? [BELOW_ITEM, path.slice(ITEM.length)] : [FIXED, path];
+	paths.set(key, { ...paths.get(key), [method]: destination });
+}
+
+const isAction = (destination: Destination): destination is OrderAction => destination.startsWith('orders.');
+
+/** moleculer-web's explicit aliases for the same table; nothing else is reachable through it. */
+export const ALIASES: Readonly<Record<string, OrderAction>> = Object.fromEntries(
+	ROUTES.flatMap(({ method, path, destination }) =>
+		isAction(destination) ? [[`${method} ${path.replace('{id}', ':id')}`, destination]] : [],
+	),
+);
+
+export interface Target {
+	readonly path: string;
+	/** The query as it was sent, without the question mark. */
+	readonly query: string;
+}
+
+export interface Match {
+	readonly destination: Destination;
+	/** The `{id}` or `{slug}` of the path, not yet checked; empty where the route has none. */
+	readonly id: string;
+}
+
+/** `http://host` of an absolute-form target; the host ends where anything else begins (RFC 3986, section 3.2). */
+const ORIGIN = /^https?:\/\/[^/?#]*/i;
+
+/**
+ * Splits a request target, absolute-form included, and undoes percent-encoding; 400 where that is malformed, or where a
+ * target is of another form. No host is looked at: the routes are the same for all.
+ */
+export function splitTarget(target: string): Target {
+	const origin = target.startsWith('/') ? '' : ORIGIN.exec(target)?.[0];
+	if (origin === undefined) throw new ProblemError(malformed('The request target has to be a path.'));
+	const rest = target.slice(origin.length);
+	const mark = rest.indexOf('?');
+	let path = mark < 0 ? rest : rest.slice(0, mark);
+	if (path.includes('%')) path = path.split('/').map(decodeSegment).join('/');
+	if (path.length > 1 && path.endsWith('/')) path = path.slice(0, -1);
+	return { path, query: mark < 0 ? '' : rest.slice(mark + 1) };
+}
+
+/**
+ * The way from a request target up to the root, `./` or `../` and so on (RFC 3986, section 4.2): it leads there below any
+ * prefix that a proxy adds.
+ */
+export function wayUp(target: string): string {
+	const [path = ''] = target.replace(ORIGIN, '').split('?', 1);
+	return '../'.repeat(path.split('/').length - 2) || './';
+}
+
+function decodeSegment(segment: string): string {
+	try {
+		const decoded = decodeURIComponent(segment);
+		return decoded.includes('/') ? segment : decoded;
+	} catch {
+		throw new ProblemError(malformed('The path has a malformed percent-encoding.'));
+	}
+}
+
+/** The destination of a method and path; throws 404 or 405. HEAD goes where GET goes (RFC 9110, section 9.3.2). */
+export function matchRoute(method: string, path: string): Match {
+	const fixed = FIXED.get(path);
+	if (fixed) return { destination: destinationOf(fixed, method), id: '' };
+	if (path.startsWith('/orders/')) {
+		const slash = path.indexOf('/', 8);
+		const id = slash < 0 ? path.slice(8) : path.slice(8, slash);
+		const below = BELOW_ITEM.get(slash < 0 ? '' : path.slice(slash));
+		if (below && id !== '') return { destination: destinationOf(below, method), id };
+	}
+	if (path.startsWith(PROBLEMS) && path.length > PROBLEMS.length) {
+		return { destination: destinationOf({ GET: 'problem' }, method), id: path.slice(PROBLEMS.length) };
+	}
+	throw new ProblemError(routeNotFound());
+}
+
+function destinationOf(path: Path, method: string): Destination {
+	const found = method === 'GET' || method === 'HEAD' ? path.GET : method === 'POST' ? path.POST : undefined;
+	if (found) return found;
+	const allow = [...(path.GET ? ['GET', 'HEAD'] : []), ...(path.POST ? ['POST'] : [])].join(', ');
+	throw new ProblemError(methodNotAllowed(allow));
+}

@@ -1,0 +1,259 @@
+/**
+ * Node's HTTP server: listening, limits, requests that cannot be read, and an end that loses nobody's answer.
+ * moleculer-web runs without a server of its own, since its answer to a port in use is to end the process.
+ */
+import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import type { Duplex } from 'node:stream';
+import { malformed, overloaded, type Problem, problem, rawAnswer } from '../../../mixins/http/problem.ts';
+import { traceOf } from '../../../mixins/http/trace.ts';
+import { sendProblem } from './answer.ts';
+import { hasBody } from './body.ts';
+import { framingFault } from './framing.ts';
+
+export interface Limits {
+	/** For the header of a request, in ms; a connection that says nothing ends with it too. */
+	readonly headersTimeout: number;
+	/** For a whole request with its body. */
+	readonly requestTimeout: number;
+	/** For an idle connection; longer than the usual 60 s of a proxy, so that the proxy closes first. */
+	readonly keepAliveTimeout: number;
+	/** For a connection on which nothing moves, whoever's turn it is; longer than any answer takes. */
+	readonly silenceTimeout: number;
+	/** For requests under way when the stop begins. */
+	readonly stopTimeout: number;
+	/** The most connections at once. For a new one the quietest is closed that waits for its client. */
+	readonly connections: number;
+	/** The most requests of one connection that wait for their turn. What comes after them is not answered. */
+	readonly pipelined: number;
+}
+
+export const LIMITS: Limits = {
+	headersTimeout: 10_000,
+	requestTimeout: 15_000,
+	keepAliveTimeout: 65_000,
+	silenceTimeout: 60_000,
+	stopTimeout: 7_000,
+	connections: 15_000,
+	pipelined: 100,
+};
+
+/** Connections that wait to be accepted. Node's 511 overflow when many come at once, and the rest hears nothing for seconds. */
+const BACKLOG = 4_096;
+/** How long a refused connection may take to read its answer. */
+const LINGER = 1_000;
+
+export type Handler = (req: IncomingMessage, res: ServerResponse) => void;
+
+export class GatewayServer {
+	readonly #server: Server;
+	readonly #limits: Limits;
+	readonly #sockets = new Set<Duplex & { readonly bytesRead: number }>();
+	/** Connections that wait for their client: for a request, for its rest, or for an answer to be read. The quietest first. */
+	readonly #waiting = new Set<Duplex>();
+	/** The latest response of each connection. */
+	readonly #latest = new WeakMap<Duplex, ServerResponse>();
+	/** How many requests of a connection wait for their turn, where any do. */
+	readonly #pipelined = new WeakMap<Duplex, number>();
+	readonly #refused = new WeakSet<Duplex>();
+	#leaving = false;
+	#drained: Promise<void> | undefined;
+
+	constructor(handler: Handler, limits: Limits) {
+		this.#limits = limits;
+		const { headersTimeout, requestTimeout, keepAliveTimeout } = limits;
+		const options = { headersTimeout, requestTimeout, keepAliveTimeout, connectionsCheckingInterval: 500 };
+		// Node would answer a missing Host with an empty 400; the handler does it with a problem.
+		this.#server = createServer({ ...options, requireHostHeader: false }, (req, res) => {
+			if (this.#refused.has(req.socket)) return;
+			this.#inTurn(req.socket, res, () => {
+				if (this.#leaving) this.#endWith(req.socket);
+				this.#follow(req, res);
+				const fault = framingFault(req);
+				if (fault === undefined) return handler(req, res);
+				res.shouldKeepAlive = false;
+				sendProblem(res, malformed(fault));
+			});
+		});
+		this.#server.setTimeout(limits.silenceTimeout);
+		this.#server.on('connection', (socket) => {
+			if (this.#sockets.size >= limits.connections && !this.#makeRoom()) this.#refuse(socket, overloaded());
+			this.#sockets.add(socket);
+			this.#waiting.add(socket);
+			socket.once('close', () => {
+				this.#sockets.delete(socket);
+				this.#waiting.delete(socket);
+			});
+		});
+		this.#server.on('clientError', (err: NodeJS.ErrnoException, socket) => this.#unreadable(err.code, socket));
+		this.#server.on('connect', (_req, socket) => this.#refuse(socket, malformed('This is not a proxy.')));
+		this.#server.on('checkExpectation', (_req, res) => sendProblem(res, UNEXPECTED));
+	}
+
+	/** Rejects with a message of one line. */
+	listen(host: string, port: number): Promise<void> {
+		return new Promise((resolve, reject) => {
+			const failed = (err: NodeJS.ErrnoException) => reject(cannotListen(host, port, err));
+			this.#server.once('error', failed);
+			this.#server.listen({ port, host, backlog: BACKLOG }, () => {
+				this.#server.removeListener('error', failed);
+				resolve();
+			});
+		});
+	}
+
+	/** Where it listens, for `port: 0` above all. */
+	address(): AddressInfo {
+		const address = this.#server.address();
+		if (address === null || typeof address === 'string') throw new Error('The gateway does not listen.');
+		return address;
+	}
+
+	get listening(): boolean {
+		return this.#server.listening;
+	}
+
+	/** How many are open now. */
+	get connections(): number {
+		return this.#sockets.size;
+	}
+
+	get draining(): boolean {
+		return this.#drained !== undefined;
+	}
+
+	/** It serves on, but connections end with the answers to what they have asked, so that clients and balancers go elsewhere. */
+	leave(): void {
+		this.#leaving = true;
+		for (const socket of this.#sockets) this.#endWith(socket);
+	}
+
+	/** The last answer that a connection waits for is its last one of all. */
+	#endWith(socket: Duplex): void {
+		const latest = this.#latest.get(socket);
+		if (latest !== undefined && !latest.headersSent) latest.shouldKeepAlive = false;
+	}
+
+	/** Accepts no more, lets the requests under way end, and closes what is left when their time is up. */
+	drain(): Promise<void> {
+		this.#drained ??= this.#drain();
+		return this.#drained;
+	}
+
+	async #drain(): Promise<void> {
+		this.leave();
+		if (!this.#server.listening) return;
+		// Closes idle connections as well, but to Node one that never said a word is not idle.
+		const closed = new Promise<void>((resolve) => this.#server.close(() => resolve()));
+		for (const socket of this.#sockets) if (socket.bytesRead === 0) socket.destroy();
+		const timer = setTimeout(() => this.#server.closeAllConnections(), this.#limits.stopTimeout);
+		await closed;
+		clearTimeout(timer);
+	}
+
+	/**
+	 * Requests of one connection are worked on one after the other (RFC 9112, section 9.3.2, allows it). Node would begin
+	 * with all that come in one packet, a thousand and more, and keep their answers until the client reads them. Those that
+	 * wait take memory too, so a connection that sends ever more ends after the answers to what it may send.
+	 */
+	#inTurn(socket: Duplex, res: ServerResponse, begin: () => void): void {
+		const before = this.#latest.get(socket);
+		this.#latest.set(socket, res);
+		if (before === undefined) {
+			begin();
+			return;
+		}
+		// After an answer that ends the connection nothing is begun whose answer would not get there.
+		const next = (): void => {
+			if (before.shouldKeepAlive && !socket.destroyed) begin();
+			else res.shouldKeepAlive = false;
+		};
+		if (before.closed) {
+			next();
+			return;
+		}
+		const waiting = (this.#pipelined.get(socket) ?? 0) + 1;
+		this.#pipelined.set(socket, waiting);
+		if (waiting >= this.#limits.pipelined) {
+			this.#refused.add(socket);
+			res.shouldKeepAlive = false;
+			// Later, since Node goes on reading at the end of each request in the packet.
+			setImmediate(() => socket.pause());
+		}
+		before.once('close', () => {
+			this.#pipelined.set(socket, (this.#pipelined.get(socket) ?? 1) - 1);
+			next();
+		});
+	}
+
+	/** A connection is at work from the moment its request is there until its answer is given out of hand. */
+	#follow(req: IncomingMessage, res: ServerResponse): void {
+		const { socket } = req;
+		const begins = (): void => {
+			if (!res.writableEnded) this.#waiting.delete(socket);
+		};
+		if (hasBody(req)) req.once('end', begins);
+		else begins();
+		res.once('prefinish', () => {
+			this.#waiting.delete(socket);
+			if (!socket.destroyed) this.#waiting.add(socket);
+		});
+	}
+
+	#makeRoom(): boolean {
+		for (const socket of this.#waiting) {
+			this.#waiting.delete(socket);
+			socket.destroy();
+			return true;
+		}
+		return false;
+	}
+
+	/** Node gave up on what a connection sent. */
+	#unreadable(code: string | undefined, socket: Duplex): void {
+		if (this.#refused.has(socket)) return;
+		const latest = this.#latest.get(socket);
+		const answered = latest?.headersSent && !latest.req.complete;
+		// It ends with the answer that it has already.
+		if (latest?.headersSent && latest.req.complete && !latest.shouldKeepAlive) return;
+		if (code === 'ECONNRESET' || !socket.writable || answered) {
+			socket.destroy();
+		} else if (latest && !latest.headersSent && latest.req.complete) {
+			// Pipelined behind a request still at work: that one gets its answer, and the connection ends with it.
+			latest.shouldKeepAlive = false;
+		} else {
+			this.#refuse(socket, unreadable(code));
+		}
+	}
+
+	#refuse(socket: Duplex, refusal: Problem): void {
+		this.#refused.add(socket);
+		socket.end(rawAnswer(refusal, traceOf(undefined).id));
+		// Not at once: a reset would overtake the answer.
+		const timer = setTimeout(() => socket.destroy(), LINGER);
+		socket.once('close', () => clearTimeout(timer));
+	}
+}
+
+const UNEXPECTED = problem('Request.ExpectationFailed', 'The only expectation that is understood is 100-continue.');
+
+function unreadable(code: string | undefined): Problem {
+	switch (code) {
+		case 'HPE_HEADER_OVERFLOW':
+			return problem('Request.HeadersTooLarge', 'The header fields are too large.');
+		case 'HPE_CHUNK_EXTENSIONS_OVERFLOW':
+			return problem('Request.TooLarge', 'The chunk extensions are too large.');
+		case 'ERR_HTTP_REQUEST_TIMEOUT':
+			return problem('Request.Timeout', 'The request did not arrive in time.');
+		default:
+			return malformed('This is not a valid HTTP request.');
+	}
+}
+
+function cannotListen(host: string, port: number, err: NodeJS.ErrnoException): Error {
+	const why = err.code === 'EADDRINUSE' ? 'the port is in use' : (err.code ?? err.message);
+	const error = new Error(`The gateway cannot listen on ${host}:${port}: ${why}`);
+	// A setting to change, not a bug to find: whoever logs it logs one line.
+	error.stack = error.message;
+	return error;
+}

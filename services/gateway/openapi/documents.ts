@@ -1,0 +1,169 @@
+/**
+ * `/openapi.json`, the page that shows it, and a page for each problem: all of it served from here, nothing from outside.
+ * What leads from one to another is relative, so that it works below any prefix that a proxy adds.
+ */
+import { readFile } from 'node:fs/promises';
+import type { IncomingMessage, ServerResponse } from 'node:http';
+import { join } from 'node:path';
+import { ProblemError, routeNotFound } from '../../../mixins/http/problem.ts';
+import { PROBLEM_CODES, PROBLEMS, type ProblemCode, problemType } from '../../../mixins/http/problem-codes.ts';
+import { send } from '../http/answer.ts';
+import { Asset } from '../http/asset.ts';
+import { DOCUMENTS, type DocumentName, wayUp } from '../http/routes.ts';
+import { type DocumentOptions, openApiDocument } from './document.ts';
+
+/** The page, from the root. */
+const REFERENCE = DOCUMENTS.reference.slice(1);
+
+const SCALAR = join(import.meta.dirname, '../../../node_modules/@scalar/fastify-api-reference');
+
+/** Where they change with a new version of this project: asked for again each time, sent again only when changed. */
+const REVALIDATED = { 'Cache-Control': 'no-cache' };
+/** Where the URL carries the version. */
+const IMMUTABLE = { 'Cache-Control': 'public, max-age=31536000, immutable' };
+
+/** Scalar writes its styles into the page; its script needs WebAssembly for colouring code and takes no `eval`. */
+const PAGE_POLICY = [
+	"default-src 'none'",
+	"script-src 'self' 'wasm-unsafe-eval'",
+	"style-src 'self' 'unsafe-inline'",
+	"img-src 'self' data:",
+	"font-src 'self' data:",
+	"connect-src 'self'",
+	"base-uri 'none'",
+	"form-action 'none'",
+	"frame-ancestors 'none'",
+].join('; ');
+
+/** `agent`, `mcp`, `proxyUrl` and the fonts are what would ask other hosts. */
+const CONFIGURATION = {
+	agent: { disabled: true },
+	mcp: { disabled: true },
+	proxyUrl: '',
+	withDefaultFonts: false,
+	telemetry: false,
+	defaultOpenAllTags: true,
+	orderSchemaPropertiesBy: 'preserve',
+	hideClientButton: true,
+	showDeveloperTools: 'never',
+	defaultHttpClient: { targetKey: 'shell', clientKey: 'curl' },
+};
+
+/** A page without scripts and styles; the icon is empty. */
+const PROBLEM_POLICY = "default-src 'none'; img-src data:; base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
+
+const HTML = 'text/html; charset=utf-8';
+
+/** Each problem by the name that ends its `type`. */
+const KINDS = new Map(PROBLEM_CODES.map((code) => [problemType(code), code]));
+
+/**
+ * Runs before Scalar, which takes a relative server for one at the root of the origin, and not beside the document.
+ * The version of the script's URL is that of both.
+ */
+const PRELUDE = `{
+	const { dataset } = document.getElementById('api-reference');
+	const servers = [{ url: new URL('../..', document.currentScript.src).href.slice(0, -1) }];
+	dataset.configuration = JSON.stringify({ ...JSON.parse(dataset.configuration), servers });
+}
+`;
+const PRELUDE_VERSION = 1;
+
+export class Documents {
+	readonly #options: DocumentOptions;
+	/** by name and by the way up to the root, which is longer for a path that ends in a slash */
+	readonly #assets = new Map<string, Asset>();
+
+	constructor(options: DocumentOptions) {
+		this.#options = options;
+	}
+
+	/** Throws 404 for a problem that there is not. */
+	async answer(name: DocumentName, slug: string, req: IncomingMessage, res: ServerResponse): Promise<void> {
+		const up = wayUp(req.url ?? '');
+		if (name === 'root') return send(res, 303, { Location: `${up}${REFERENCE}` }, '');
+		const key = `${name} ${slug} ${up}`;
+		const asset = this.#assets.get(key) ?? this.#make(name, slug, up);
+		this.#assets.set(key, asset);
+		await asset.answer(req, res);
+	}
+
+	#make(name: Exclude<DocumentName, 'root'>, slug: string, up: string): Asset {
+		switch (name) {
+			case 'openapi':
+				return new Asset({
+					type: 'application/json',
+					load: async () => Buffer.from(JSON.stringify(openApiDocument({ ...this.#options, server: up.slice(0, -1) }))),
+					headers: REVALIDATED,
+				});
+			case 'reference':
+				return new Asset({
+					type: HTML,
+					load: async () => Buffer.from(page(await scalarVersion(), up)),
+					headers: { ...REVALIDATED, 'Content-Security-Policy': PAGE_POLICY },
+				});
+			case 'reference/script':
+				return new Asset({
+					type: 'text/javascript; charset=utf-8',
+					load: async () =>
+						Buffer.concat([Buffer.from(PRELUDE), await readFile(join(SCALAR, 'dist/js/standalone.js'))]),
+					headers: IMMUTABLE,
+				});
+			case 'problem': {
+				const code = KINDS.get(`/problems/${slug}`);
+				if (code === undefined) throw new ProblemError(routeNotFound());
+				return new Asset({
+					type: HTML,
+					load: async () => Buffer.from(problemPage(code, up)),
+					headers: { ...REVALIDATED, 'Content-Security-Policy': PROBLEM_POLICY },
+				});
+			}
+		}
+	}
+}
+
+async function scalarVersion(): Promise<string> {
+	const { version }: { version: string } = JSON.parse(await readFile(join(SCALAR, 'package.json'), 'utf8'));
+	return `${version}.${PRELUDE_VERSION}`;
+}
+
+const page = (version: string, up: string): string => `<!doctype html>
+<html lang="en">
+<head>
+<meta charset="utf-8">
+<meta name="viewport" content="width=device-width, initial-scale=1">
+<title>Protected Payment API</title>
+<link rel="icon" href="data:,">
+</head>
+<body>
+<script id="api-reference" data-url="${up}${DOCUMENTS.openapi.slice(1)}" data-configuration="${attribute(CONFIGURATION)}"></script>
+<script src="${up}${DOCUMENTS['reference/script'].slice(1)}?v=${version}"></script>
+</body>
+</html>
+`;
+
+/** The table's row, in words. */
+function problemPage(code: ProblemCode, up: string): string {
+	const { status, title, meaning } = PROBLEMS[code];
+	return `<!doctype html>
+<html lang="en">
+<head>
+<meta charset="utf-8">
+<meta name="viewport" content="width=device-width, initial-scale=1">
+<title>${escaped(title)}</title>
+<link rel="icon" href="data:,">
+</head>
+<body>
+<h1>${escaped(title)}</h1>
+<p><code>${escaped(code)}</code>, HTTP status ${status}</p>
+<p>${escaped(meaning).replaceAll(/`([^`]*)`/g, '<code>$1</code>')}</p>
+<p><a href="${up}${REFERENCE}">All operations and their problems</a></p>
+</body>
+</html>
+`;
+}
+
+const escaped = (text: string): string =>
+	text.replaceAll('&', '&amp;').replaceAll('"', '&quot;').replaceAll('<', '&lt;');
+
+const attribute = (value: unknown): string => escaped(JSON.stringify(value));
