@@ -1,8 +1,8 @@
 import { describe, expect, it } from '@jest/globals';
-import { IllegalTransition } from '../../domain/errors.ts';
-import { Order } from '../../domain/order.ts';
-import type { PaymentOperation } from '../../domain/payment.ts';
-import { HOUR, SECOND } from '../../domain/time.ts';
+import { IllegalTransition } from '../../../domain/errors.ts';
+import { Order } from '../../../domain/order.ts';
+import type { PaymentOperation } from '../../../domain/payment.ts';
+import { HOUR, SECOND } from '../../../domain/time.ts';
 import {
 	at,
 	call,

@@ -1,8 +1,8 @@
 import { describe, expect, it } from '@jest/globals';
 import fc from 'fast-check';
-import type { OrderStatus } from '../../domain/order-record.ts';
-import type { PaymentOperation, PaymentStatus } from '../../domain/payment.ts';
-import { type Instant, MINUTE } from '../../domain/time.ts';
+import type { OrderStatus } from '../../../domain/order-record.ts';
+import type { PaymentOperation, PaymentStatus } from '../../../domain/payment.ts';
+import { type Instant, MINUTE } from '../../../domain/time.ts';
 import { at, FIXTURES, outcome, START, TIMEOUT } from './order.fixtures.ts';
 import { type Did, type Kind, type Plan, plans, World } from './order.world.ts';
 

@@ -1,7 +1,7 @@
-import { type Moment, Order, type PlaceOrder } from '../../domain/order.ts';
-import type { OrderStatus } from '../../domain/order-record.ts';
-import type { PaymentOperation, PaymentStatus, ProviderOutcome } from '../../domain/payment.ts';
-import { type Duration, HOUR, type Instant, MINUTE, SECOND } from '../../domain/time.ts';
+import { type Moment, Order, type PlaceOrder } from '../../../domain/order.ts';
+import type { OrderStatus } from '../../../domain/order-record.ts';
+import type { PaymentOperation, PaymentStatus, ProviderOutcome } from '../../../domain/payment.ts';
+import { type Duration, HOUR, type Instant, MINUTE, SECOND } from '../../../domain/time.ts';
 
 export const START: Instant = Date.UTC(2026, 0, 15, 12);
 export const WINDOW: Duration = 10 * MINUTE;

@@ -7,8 +7,8 @@ import {
 	type Money,
 	moneyOf,
 	parseDecimal,
-} from '../../domain/money.ts';
-import type { Result } from '../../domain/result.ts';
+} from '../../../domain/money.ts';
+import type { Result } from '../../../domain/result.ts';
 
 const UNITS: Readonly<Record<string, number>> = { JPY: 0, USD: 2, BHD: 3, CLF: 4 };
 const units = (currency: string): number | undefined => (Object.hasOwn(UNITS, currency) ? UNITS[currency] : undefined);

@@ -1,10 +1,10 @@
 import fc from 'fast-check';
-import type { Refusal } from '../../domain/errors.ts';
-import type { WakeUp } from '../../domain/events.ts';
-import type { HandOverCall, Order, PaymentCall } from '../../domain/order.ts';
-import { PAYMENT_OPERATIONS, type PaymentOperation, type ProviderOutcome } from '../../domain/payment.ts';
-import type { Result } from '../../domain/result.ts';
-import { DAY, type Duration, HOUR, type Instant, MINUTE, SECOND } from '../../domain/time.ts';
+import type { Refusal } from '../../../domain/errors.ts';
+import type { WakeUp } from '../../../domain/events.ts';
+import type { HandOverCall, Order, PaymentCall } from '../../../domain/order.ts';
+import { PAYMENT_OPERATIONS, type PaymentOperation, type ProviderOutcome } from '../../../domain/payment.ts';
+import type { Result } from '../../../domain/result.ts';
+import { DAY, type Duration, HOUR, type Instant, MINUTE, SECOND } from '../../../domain/time.ts';
 import { at, outcome, place, START, TIMEOUT } from './order.fixtures.ts';
 
 export type Kind = ProviderOutcome['kind'];

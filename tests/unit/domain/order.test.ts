@@ -1,9 +1,9 @@
 import { describe, expect, it } from '@jest/globals';
-import type { Raised } from '../../domain/events.ts';
-import type { Order } from '../../domain/order.ts';
-import type { OrderStatus } from '../../domain/order-record.ts';
-import type { PaymentOperation, PaymentStatus } from '../../domain/payment.ts';
-import { type Duration, HOUR, type Instant, MINUTE, SECOND } from '../../domain/time.ts';
+import type { Raised } from '../../../domain/events.ts';
+import type { Order } from '../../../domain/order.ts';
+import type { OrderStatus } from '../../../domain/order-record.ts';
+import type { PaymentOperation, PaymentStatus } from '../../../domain/payment.ts';
+import { type Duration, HOUR, type Instant, MINUTE, SECOND } from '../../../domain/time.ts';
 import {
 	at,
 	call,

@@ -1,7 +1,7 @@
 import { describe, expect, it } from '@jest/globals';
-import type { Order } from '../../domain/order.ts';
-import { firstLook, GRACE, laterLook } from '../../domain/sweeping.ts';
-import { DAY, SECOND } from '../../domain/time.ts';
+import type { Order } from '../../../domain/order.ts';
+import { firstLook, GRACE, laterLook } from '../../../domain/sweeping.ts';
+import { DAY, SECOND } from '../../../domain/time.ts';
 import { at, call, DUE, FIXTURES, LIMIT, LIMIT_AT, outcome, PAUSED, place, START, TIMEOUT } from './order.fixtures.ts';
 
 /** Late enough for the sweeper to have come. */

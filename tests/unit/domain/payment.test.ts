@@ -1,5 +1,5 @@
 import { describe, expect, it } from '@jest/globals';
-import { IllegalTransition } from '../../domain/errors.ts';
+import { IllegalTransition } from '../../../domain/errors.ts';
 import {
 	begin,
 	KEY_LIFETIME,
@@ -16,8 +16,8 @@ import {
 	repeat,
 	settle,
 	voidUnasked,
-} from '../../domain/payment.ts';
-import { HOUR, MINUTE, SECOND } from '../../domain/time.ts';
+} from '../../../domain/payment.ts';
+import { HOUR, MINUTE, SECOND } from '../../../domain/time.ts';
 import { outcome, START, TIMEOUT } from './order.fixtures.ts';
 
 type Kind = ProviderOutcome['kind'];
