@@ -2,9 +2,9 @@ import { spawnSync } from 'node:child_process';
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect, it } from '@jest/globals';
-import { SERVICE_NAMES } from '../../mixins/settings/settings.ts';
-import { BROKERS, describeCompose, type Service, service } from '../compose/project.ts';
-import { ROOT } from '../support/process.ts';
+import { SERVICE_NAMES } from '../../../mixins/settings/settings.ts';
+import { BROKERS, describeCompose, type Service, service } from '../../compose/project.ts';
+import { ROOT } from '../../support/process.ts';
 
 const { version, scripts } = JSON.parse(readFileSync(join(ROOT, 'package.json'), 'utf8'));
 

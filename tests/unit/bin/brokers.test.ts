@@ -1,6 +1,6 @@
 import { describe, expect, it } from '@jest/globals';
-import { clusterId } from '../../bin/brokers/kafka.ts';
-import { requiredBrokers } from '../support/brokers.ts';
+import { clusterId } from '../../../bin/brokers/kafka.ts';
+import { requiredBrokers } from '../../support/brokers.ts';
 
 describe('REQUIRE_BROKERS', () => {
 	it('names what may not be skipped', () => {

@@ -1,7 +1,7 @@
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect, it } from '@jest/globals';
-import { parseSettings, SERVICE_NAMES } from '../../mixins/settings/settings.ts';
+import { parseSettings, SERVICE_NAMES } from '../../../mixins/settings/settings.ts';
 import {
 	BROKERS,
 	describeCompose,
@@ -10,8 +10,8 @@ import {
 	type Service,
 	service,
 	type Variables,
-} from '../compose/project.ts';
-import { ROOT } from '../support/process.ts';
+} from '../../compose/project.ts';
+import { ROOT } from '../../support/process.ts';
 
 const URLS = {
 	rabbitmq: 'amqp://protected-payment:r-secret-r@broker:5672',

@@ -1,8 +1,8 @@
 import { describe, expect, it } from '@jest/globals';
-import type { Answer, OrderView } from '../support/client.ts';
-import type { ArmedWakeUp, Evidence, HandledMessage, HistoryEvent, Operation } from '../support/evidence.ts';
-import { judge, violations } from '../support/invariants.ts';
-import { INVARIANTS } from '../support/rules/rule.ts';
+import type { Answer, OrderView } from '../../support/client.ts';
+import type { ArmedWakeUp, Evidence, HandledMessage, HistoryEvent, Operation } from '../../support/evidence.ts';
+import { judge, violations } from '../../support/invariants.ts';
+import { INVARIANTS } from '../../support/rules/rule.ts';
 
 const ID = '019a0000-0000-7000-8000-000000000001';
 const CREATED = Date.UTC(2026, 0, 1);

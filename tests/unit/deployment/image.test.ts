@@ -5,9 +5,9 @@ import { type AddressInfo, createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
-import { freePort } from '../../bin/brokers/ports.ts';
-import { ProbeServer } from '../../mixins/observability/probe-server.ts';
-import { ROOT } from '../support/process.ts';
+import { freePort } from '../../../bin/brokers/ports.ts';
+import { ProbeServer } from '../../../mixins/observability/probe-server.ts';
+import { ROOT } from '../../support/process.ts';
 
 interface Locked {
 	readonly dev?: boolean;
