@@ -17,6 +17,7 @@ import { meterConnections } from './mixins/database/pool-metrics.ts';
 import { DatabaseReadiness } from './mixins/database/readiness.ts';
 import { defineModels, type Models } from './mixins/database/reading/models.ts';
 import { SchemaGate } from './mixins/database/schema-gate.ts';
+import { DeadLetters } from './mixins/inbox/dead-letters.ts';
 import { meteredActions } from './mixins/observability/action-metrics.ts';
 import { Health, type Readiness } from './mixins/observability/health.ts';
 import { type Exposition, Metrics } from './mixins/observability/metrics.ts';
@@ -310,6 +311,7 @@ function platformOf({ settings, health, log, metrics }: Start, database: Databas
 		database,
 		log,
 		carrier,
+		deadLetters: new DeadLetters(database, log('inbox'), (group) => metrics.setAside(group)),
 		health,
 		signals,
 		metrics,

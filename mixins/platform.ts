@@ -2,6 +2,7 @@ import type { EventEmitter } from 'node:events';
 import type { ParcelService, PaymentProvider } from '../domain/ports.ts';
 import type { Carrier } from './brokers/carrier.ts';
 import type { Database } from './database/database.ts';
+import type { DeadLetters } from './inbox/dead-letters.ts';
 import type { Health } from './observability/health.ts';
 import type { Metrics } from './observability/metrics.ts';
 import type { OnStored } from './outbox/unit-of-work.ts';
@@ -19,6 +20,7 @@ export interface Platform {
 	readonly settings: Settings;
 	readonly database: Database;
 	readonly carrier: Carrier;
+	readonly deadLetters: DeadLetters;
 	readonly health: Health;
 	readonly signals: EventEmitter<Signals>;
 	readonly metrics: Metrics;

@@ -22,7 +22,7 @@ interface ReplayParams {
 
 /** Sends the outbox, purges what was kept long enough, and lets operators look and repeat. */
 export function outboxRelayService(platform: Platform): ServiceSchema {
-	const { carrier, database, health, metrics, settings, signals } = platform;
+	const { carrier, database, deadLetters, health, metrics, settings, signals } = platform;
 	const log = platform.log('outbox-relay');
 	const relay = new OutboxRelay(database, carrier, log);
 	const relaying = new Loop('outbox relay', log, () => relay.step(), LINGER);
@@ -89,13 +89,15 @@ export function outboxRelayService(platform: Platform): ServiceSchema {
 					$$strict: true,
 					limit: { type: 'number', integer: true, min: 1, max: 1000, convert: true, default: 100 },
 				},
-				handler: async (ctx: Context<{ limit: number }>) => ({ data: await carrier.deadLetters(ctx.params.limit) }),
+				handler: async (ctx: Context<{ limit: number }>) => ({ data: await deadLetters.list(ctx.params.limit) }),
 			},
 			'deadletters.replay': {
 				params: { $$strict: true, ids: { type: 'array', optional: true, min: 1, items: 'uuid' } },
-				handler: async (ctx: Context<{ ids?: string[] }>) => ({
-					replayed: await carrier.replayDeadLetters(ctx.params.ids),
-				}),
+				async handler(ctx: Context<{ ids?: string[] }>) {
+					const replayed = await deadLetters.replay(ctx.params.ids);
+					wake();
+					return { replayed };
+				},
 			},
 		},
 		// Said by processes without a relay of their own.

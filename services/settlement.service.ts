@@ -21,7 +21,7 @@ const BEHIND_FOR: Duration = 2 * SECOND;
 
 /** Authorises, confirms when due, captures or voids, and sweeps up what nobody woke. */
 export function settlementService(platform: Platform): ServiceSchema {
-	const { carrier, database, health, metrics, settings, stored } = platform;
+	const { carrier, database, deadLetters, health, metrics, settings, stored } = platform;
 	const log = platform.log('settlement');
 	const inbox = new Inbox(database, stored, log);
 	const calls = paymentCalls(platform, log);
@@ -65,7 +65,8 @@ export function settlementService(platform: Platform): ServiceSchema {
 		},
 		async started() {
 			const consume = (group: string, handle: BatchHandler, options: SubscribeOptions): void => {
-				const subscription = carrier.subscribe(group, metrics.counting(group, handle), options);
+				const handler = deadLetters.catching(group, metrics.counting(group, handle));
+				const subscription = carrier.subscribe(group, handler, options);
 				subscriptions.push(subscription);
 				health.watch(`consumer ${group}`, subscription, 'broker');
 			};

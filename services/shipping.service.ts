@@ -18,7 +18,7 @@ const SLOTS = 500;
 
 /** Hands over what was paid: by intent and key, like the money. */
 export function shippingService(platform: Platform): ServiceSchema {
-	const { carrier, database, health, metrics, parcels, settings, stored } = platform;
+	const { carrier, database, deadLetters, health, metrics, parcels, settings, stored } = platform;
 	const log = platform.log('shipping');
 	const inbox = new Inbox(database, stored, log);
 	let subscription: Subscription | undefined;
@@ -68,7 +68,8 @@ export function shippingService(platform: Platform): ServiceSchema {
 	return {
 		name: 'shipping',
 		async started() {
-			subscription = carrier.subscribe('shipping', metrics.counting('shipping', handle), { linger: LINGER });
+			const handler = deadLetters.catching('shipping', metrics.counting('shipping', handle));
+			subscription = carrier.subscribe('shipping', handler, { linger: LINGER });
 			health.watch('consumer shipping', subscription, 'broker');
 		},
 		async stopped() {

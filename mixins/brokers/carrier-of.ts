@@ -29,7 +29,7 @@ export async function carrierOf(
 ): Promise<ProcessCarrier> {
 	switch (broker?.kind) {
 		case undefined:
-			return new PostgresCarrier(database, topology, log, onDeadLetter);
+			return new PostgresCarrier(database, topology, log);
 		case 'redis': {
 			const { RedisCarrier } = await import('./redis/carrier.ts');
 			return new RedisCarrier(broker.url, topology, log, { prefix, onDeadLetter });

@@ -26,6 +26,11 @@ export interface Delivery {
 	readonly deliverAt: Instant | null;
 	/** 1 for the first delivery; only failures count */
 	readonly attempt: number;
+	/**
+	 * Why this is none of our messages, or why no consumer survives it. Its `id` is the same at each delivery; the rest is
+	 * what is known of it.
+	 */
+	readonly unreadable?: string;
 }
 
 /** One message of several that did not go through, and why. */
@@ -47,8 +52,8 @@ export interface DeadLetter {
 }
 
 /**
- * Handles a group of messages and answers which of them failed; those come again with back-off and, in the end, go to
- * the dead letters. If it throws, nothing was handled, nobody is to blame, and all come again.
+ * Handles a group of messages and returns which of them failed; those come again after `retryDelay`, as often as they
+ * fail. If it throws, nothing was handled, nobody is to blame, and all come again. No message is acknowledged before.
  */
 export type BatchHandler = (deliveries: readonly Delivery[]) => Promise<readonly Failure[]>;
 
@@ -91,12 +96,14 @@ export interface Carrier {
 	publishIn?(tx: Transaction, messages: readonly CarrierMessage[]): Promise<readonly Failure[]>;
 	/** Delivers a group's messages at least once, until the subscription is closed. */
 	subscribe(group: string, handle: BatchHandler, options?: SubscribeOptions): Subscription;
-	/** The dead letters, the newest first. */
-	deadLetters(limit: number): Promise<readonly DeadLetter[]>;
-	/** Delivers dead letters again, all or those with these ids; answers how many. */
-	replayDeadLetters(ids?: readonly string[]): Promise<number>;
 	/** Finishes the work in hand. */
 	close(): Promise<void>;
+}
+
+/** What carriers had that kept dead letters of their own; no carrier needs it any more. */
+export interface OwnDeadLetters {
+	deadLetters(limit: number): Promise<readonly DeadLetter[]>;
+	replayDeadLetters(ids?: readonly string[]): Promise<number>;
 }
 
 /** After so many failures a message is set aside for a person: about a minute after the first. */

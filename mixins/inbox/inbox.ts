@@ -2,7 +2,7 @@ import { performance } from 'node:perf_hooks';
 import pg from 'pg';
 import type { Moment, Order } from '../../domain/order.ts';
 import { type Duration, MINUTE } from '../../domain/time.ts';
-import { type Delivery, type Failure, MOST_ATTEMPTS } from '../brokers/carrier.ts';
+import type { Delivery, Failure } from '../brokers/carrier.ts';
 import { traceOf } from '../brokers/envelope.ts';
 import { type Database, isTransient, type Transaction } from '../database/database.ts';
 import { IMPATIENT, isNobodysFault, isTimeOut, limited } from '../database/impatience.ts';
@@ -12,6 +12,7 @@ import { bisect } from '../runtime/bisect.ts';
 import type { TransactionName } from '../runtime/crash-points.ts';
 import { errorMessage, isNew } from '../runtime/errors.ts';
 import type { Log } from '../runtime/loop.ts';
+import { MOST_ATTEMPTS } from './dead-letters.ts';
 
 /** What one message asks of its order; may answer with something to do after the commit. */
 export type Decide<R> = (order: Order, delivery: Delivery, moment: Moment) => R | null;

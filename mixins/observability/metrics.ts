@@ -3,7 +3,6 @@ import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from 'prom
 import type { Raised } from '../../domain/events.ts';
 import type { PaymentOperation, ProviderOutcome } from '../../domain/payment.ts';
 import { type Duration, SECOND } from '../../domain/time.ts';
-import type { BatchHandler } from '../brokers/carrier.ts';
 import { withDeadline } from '../runtime/deadline.ts';
 import { errorMessage } from '../runtime/errors.ts';
 import type { Log } from '../runtime/loop.ts';
@@ -167,13 +166,13 @@ export class Metrics {
 		this.#notSwept.inc(failed);
 	}
 
-	/** A message of a consumer group was set aside, by its carrier. */
+	/** A message of a consumer group was set aside. */
 	setAside(group: string): void {
 		this.#dead.inc({ group });
 	}
 
 	/** Counts what a consumer group's handler does. */
-	counting(group: string, handle: BatchHandler): BatchHandler {
+	counting<Message, Failure>(group: string, handle: Handler<Message, Failure>): Handler<Message, Failure> {
 		for (const counter of [this.#handled, this.#failed, this.#dead]) counter.inc({ group }, 0);
 		return async (deliveries) => {
 			const failures = await handle(deliveries);
@@ -234,6 +233,9 @@ export class Metrics {
 		return { contentType: this.#registry.contentType, body: `${own}\n${process}` };
 	}
 }
+
+/** Handles messages, and returns those that failed. */
+type Handler<Message, Failure> = (messages: readonly Message[]) => Promise<readonly Failure[]>;
 
 const classOf = (status: number): string => (status === 0 ? 'none' : `${Math.floor(status / 100)}xx`);
 

@@ -4,7 +4,14 @@ import { performance } from 'node:perf_hooks';
 import { createInterface } from 'node:readline';
 import { setTimeout as pause } from 'node:timers/promises';
 import type { Duration, Instant } from '../../domain/time.ts';
-import type { BatchHandler, Carrier, CarrierMessage, Delivery, Topology } from '../../mixins/brokers/carrier.ts';
+import type {
+	BatchHandler,
+	Carrier,
+	CarrierMessage,
+	Delivery,
+	OwnDeadLetters,
+	Topology,
+} from '../../mixins/brokers/carrier.ts';
 import { newId } from '../../mixins/runtime/ids.ts';
 import { memoryLog } from '../support/database.ts';
 import { PATIENCE, until } from '../support/until.ts';
@@ -44,13 +51,13 @@ export class Bench {
 		this.#module = module;
 	}
 
-	/** A carrier of its own, as another process would have it. */
-	open(): Carrier {
+	/** A carrier of its own, as another process would have it. Some kept dead letters of their own. */
+	open(): Carrier & OwnDeadLetters {
 		const opened = this.#module.openCarrier(this.space.address, TOPOLOGY, this.log, (group, reason) =>
 			this.setAside.push({ group, reason }),
 		);
 		this.#opened.push(opened);
-		return opened.carrier;
+		return opened.carrier as Carrier & OwnDeadLetters;
 	}
 
 	/** A process that takes a group's messages and never gets done; answers with what it holds, once it holds some. */

@@ -58,10 +58,10 @@ function toSpace(server: TestDatabase): Space {
 	};
 }
 
-export const openCarrier: CarrierModule['openCarrier'] = (address, topology, log, onDeadLetter) => {
+export const openCarrier: CarrierModule['openCarrier'] = (address, topology, log) => {
 	const database = new Database(JSON.parse(address), log);
 	database.open();
-	const carrier = new PostgresCarrier(database, topology, log, onDeadLetter);
+	const carrier = new PostgresCarrier(database, topology, log);
 	return {
 		carrier,
 		release: async () => {

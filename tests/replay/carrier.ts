@@ -68,13 +68,5 @@ export class HeldCarrier implements Carrier {
 		return { sinceLastBeat: 0, close: async () => {} };
 	}
 
-	async deadLetters(): Promise<readonly []> {
-		return [];
-	}
-
-	async replayDeadLetters(): Promise<number> {
-		return 0;
-	}
-
 	async close(): Promise<void> {}
 }

@@ -1,4 +1,5 @@
 import type { Database } from '../../mixins/database/database.ts';
+import { DeadLetters } from '../../mixins/inbox/dead-letters.ts';
 import { Health } from '../../mixins/observability/health.ts';
 import type { Platform } from '../../mixins/platform.ts';
 import type { TransactionName } from '../../mixins/runtime/crash-points.ts';
@@ -23,7 +24,7 @@ type Hand = { readonly kind: 'intent'; readonly pause: Pause } | { readonly kind
 /** What every process of a replay shares. */
 export interface Surroundings {
 	readonly shared: Database;
-	readonly platform: Omit<Platform, 'database' | 'carrier' | 'health' | 'log'>;
+	readonly platform: Omit<Platform, 'database' | 'carrier' | 'deadLetters' | 'health' | 'log'>;
 	readonly log: Log;
 }
 
@@ -55,6 +56,7 @@ export class Slot {
 			parcels: heldParcels(platform.parcels, this.asks),
 			database: this.database,
 			carrier: this.#carrier,
+			deadLetters: new DeadLetters(this.database, this.#log),
 			health: new Health(),
 			log: () => this.#log,
 		};

@@ -8,6 +8,7 @@ import { type Duration, HOUR } from '../../domain/time.ts';
 import type { CarrierMessage } from '../../mixins/brokers/carrier.ts';
 import type { Database, Transaction } from '../../mixins/database/database.ts';
 import { defineModels, type Models } from '../../mixins/database/reading/models.ts';
+import { DeadLetters } from '../../mixins/inbox/dead-letters.ts';
 import { Health } from '../../mixins/observability/health.ts';
 import { Metrics } from '../../mixins/observability/metrics.ts';
 import { OutboxRelay } from '../../mixins/outbox/relay.ts';
@@ -94,7 +95,9 @@ export class World {
 	/** `shared` is the database as all processes have it: for tests that break it. */
 	static async create(server: TestDatabase, shared: Database = server.database): Promise<World> {
 		const world = new World(server, shared, await Clock.create(server));
-		const platform = { ...world.#common(), database: world.buyer, carrier: world.#carrier(), health: new Health() };
+		const deadLetters = new DeadLetters(world.buyer, world.log);
+		const own = { database: world.buyer, carrier: world.#carrier(), deadLetters, health: new Health() };
+		const platform = { ...world.#common(), ...own };
 		world.#broker.createService(ordersService({ ...platform, log: () => world.log }, world.#models));
 		await world.#broker.start();
 		world.clock.install();
@@ -207,7 +210,7 @@ export class World {
 		await new OutboxRelay(this.server.database, this.#carrier()).step();
 	}
 
-	#common(): Omit<Platform, 'database' | 'carrier' | 'health' | 'log'> {
+	#common(): Omit<Platform, 'database' | 'carrier' | 'deadLetters' | 'health' | 'log'> {
 		const provider = this.#provider ?? this.#bank({ keyLife: 0, authLife: 0 });
 		const parcels = new StandInParcels(this.server.database);
 		const stored: OnStored = (raised) => {

@@ -39,8 +39,6 @@ it('of a carrier, once, while its messages go again', async () => {
 		early: 0,
 		publish: async (messages) => (messages as unknown as { readonly x: { readonly y: [] } }).x.y,
 		subscribe: () => ({ sinceLastBeat: 0, close: async () => {} }),
-		deadLetters: async () => [],
-		replayDeadLetters: async () => 0,
 		close: async () => {},
 	};
 	await new OutboxRelay(database.database, carrier, log).step();

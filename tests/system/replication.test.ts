@@ -2,6 +2,7 @@
 import { afterAll, beforeAll, beforeEach, expect, it, jest } from '@jest/globals';
 import type { Carrier } from '../../mixins/brokers/carrier.ts';
 import { PostgresCarrier } from '../../mixins/brokers/postgres/carrier.ts';
+import { DeadLetters, MOST_ATTEMPTS } from '../../mixins/inbox/dead-letters.ts';
 import { OutboxRelay } from '../../mixins/outbox/relay.ts';
 import type { OrderDto } from '../../services/orders/order-dto.ts';
 import { META, startTestApplication } from '../support/application.ts';
@@ -93,24 +94,16 @@ it('a sequence that begins anew while messages wait loses none and marks none in
 });
 
 it('dead letters of before and after a sequence began anew stand beside each other, the newest first', async () => {
-	const [first, second] = [newEvent(), newEvent()];
-	const carrier = new PostgresCarrier(server.database, TOPOLOGY, server.log);
-	const subscription = carrier.subscribe('all', async (deliveries) =>
-		deliveries.map(({ id }) => ({ id, error: 'never' })),
-	);
-	try {
-		for (const [index, { id, type, orderId: key }] of [first, second].entries()) {
-			await carrier.publish([{ id, type, key, body: '{}', deliverAt: null, delay: 0 }]);
-			await until(async () => {
-				await server.query('UPDATE carrier_messages SET deliver_at = statement_timestamp()');
-				return (await carrier.deadLetters(10)).length > index;
-			});
-			await server.query('ALTER TABLE dead_letters ALTER position RESTART');
-		}
-	} finally {
-		await subscription.close();
+	const letters = new DeadLetters(server.database, server.log);
+	const events = [newEvent(), newEvent()];
+	await store(server.database, events);
+	const fail = letters.catching('all', async (deliveries) => deliveries.map(({ id }) => ({ id, error: 'never' })));
+	for (const { id, type, orderId: key } of events) {
+		await fail([{ id, type, key, body: '{}', deliverAt: null, attempt: MOST_ATTEMPTS }]);
+		await server.query('ALTER TABLE dead_letters ALTER position RESTART');
 	}
-	expect((await carrier.deadLetters(10)).map(({ id }) => id)).toEqual([second.id, first.id]);
-	expect(await carrier.replayDeadLetters([first.id])).toBe(1);
-	expect((await carrier.deadLetters(10)).map(({ id }) => id)).toEqual([second.id]);
+	const [first = '', second = ''] = events.map(({ id }) => id);
+	expect((await letters.list(10)).map(({ id }) => id)).toEqual([second, first]);
+	expect(await letters.replay([first])).toBe(1);
+	expect((await letters.list(10)).map(({ id }) => id)).toEqual([second]);
 });

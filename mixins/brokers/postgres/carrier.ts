@@ -1,6 +1,6 @@
 import { Buffer } from 'node:buffer';
 import { type Duration, type Instant, SECOND } from '../../../domain/time.ts';
-import { joinedTexts, plainArray, splitTexts, storable, textArray } from '../../database/arrays.ts';
+import { joinedTexts, plainArray, splitTexts, textArray } from '../../database/arrays.ts';
 import type { Database, Transaction } from '../../database/database.ts';
 import { instants } from '../../database/instants.ts';
 import type { Statement } from '../../database/statement.ts';
@@ -10,17 +10,14 @@ import {
 	type BatchHandler,
 	type Carrier,
 	type CarrierMessage,
-	type DeadLetter,
 	type Delivery,
 	type Failure,
 	LONGEST_BODY,
-	nextTry,
-	type OnDeadLetter,
+	retryDelay,
 	type SubscribeOptions,
 	type Subscription,
 	type Topology,
 } from '../carrier.ts';
-import { type SetAside, settingAside } from '../set-aside.ts';
 
 /** Looked for at least this often, whoever forgot to wake us. */
 const SLOW_POLL: Duration = SECOND;
@@ -50,15 +47,13 @@ export class PostgresCarrier implements Carrier {
 	readonly #database: Database;
 	readonly #topology: Topology;
 	readonly #log: Log;
-	readonly #setAside: SetAside;
 	readonly #loops = new Map<string, Set<Loop>>();
 	readonly #lookingBack = new Set<Loop>();
 
-	constructor(database: Database, topology: Topology, log: Log, onDeadLetter?: OnDeadLetter) {
+	constructor(database: Database, topology: Topology, log: Log) {
 		this.#database = database;
 		this.#topology = topology;
 		this.#log = log;
-		this.#setAside = settingAside(log, onDeadLetter);
 	}
 
 	publish(messages: readonly CarrierMessage[]): Promise<readonly Failure[]> {
@@ -114,32 +109,6 @@ export class PostgresCarrier implements Carrier {
 		};
 	}
 
-	async deadLetters(limit: number): Promise<readonly DeadLetter[]> {
-		const rows = await this.#database.query<
-			Omit<Row, 'deliver_at'> & { consumer: string; error: string; failed_at: Instant }
-		>({
-			name: 'dead-letters',
-			text: `SELECT id, consumer, type, key, body, attempts, error, failed_at FROM dead_letters
-				ORDER BY failed_at DESC, letter DESC LIMIT $1`,
-			values: [limit],
-		});
-		return rows.map(({ failed_at, ...row }) => ({ ...row, failedAt: failed_at }));
-	}
-
-	replayDeadLetters(ids?: readonly string[]): Promise<number> {
-		return this.#database.transaction('carrier.publish', async (tx) => {
-			const rows = await tx.query<{ consumer: string }>({
-				name: 'replay-dead-letters',
-				text: `WITH replayed AS (DELETE FROM dead_letters WHERE $1::uuid[] IS NULL OR id = ANY($1::uuid[]) RETURNING *)
-					INSERT INTO carrier_messages (consumer, deliver_at, id, type, key, due_at, body)
-					SELECT consumer, statement_timestamp(), id, type, key, due_at, body FROM replayed RETURNING consumer`,
-				values: [ids === undefined ? null : plainArray(ids)],
-			});
-			tx.afterCommit(() => this.#wake(new Set(rows.map(({ consumer }) => consumer))));
-			return rows.length;
-		});
-	}
-
 	async close(): Promise<void> {
 		const loops = [...this.#loops.values(), this.#lookingBack].flatMap((some) => [...some]);
 		await Promise.all(loops.map((loop) => loop.stop()));
@@ -193,22 +162,13 @@ export class PostgresCarrier implements Carrier {
 	}
 
 	#setBack(tx: Transaction, consumer: string, rows: readonly Row[], failures: readonly Failure[]): void {
-		const errors = new Map(failures.map(({ id, error }) => [id, storable(error)]));
-		const dead: FailedRow[] = [];
-		const again: (FailedRow & { readonly delay: Duration })[] = [];
-		for (const row of rows) {
-			const error = errors.get(row.id);
-			if (error === undefined) continue;
-			const failed = { ...row, error, attempts: row.attempts + 1 };
-			const delay = nextTry(failed.attempts);
-			if (delay === undefined) dead.push(failed);
-			else again.push({ ...failed, delay });
-		}
-		tx.afterCommit(() => {
-			for (const { id, type, error } of dead) this.#setAside(consumer, `${type} ${id}`, error);
-		});
-		if (dead.length > 0) tx.write(insertDeadLetters(consumer, dead));
-		if (again.length > 0) tx.write(retryMessages(consumer, again));
+		const failed = new Set(failures.map(({ id }) => id));
+		tx.write(
+			retryMessages(
+				consumer,
+				rows.filter(({ id }) => failed.has(id)),
+			),
+		);
 	}
 
 	/** What is due but locked is in somebody's hands; that must not keep us from what is due next. */
@@ -273,34 +233,20 @@ const insertMessages = (rows: readonly { consumer: string; message: CarrierMessa
 	],
 });
 
-interface FailedRow extends Row {
-	readonly error: string;
-}
-
-const failedColumns = (consumer: string, rows: readonly FailedRow[]): unknown[] => [
-	consumer,
-	plainArray(rows.map(({ id }) => id)),
-	textArray(rows.map(({ type }) => type)),
-	plainArray(rows.map(({ key }) => key)),
-	instants(rows.map(({ due_at }) => due_at)),
-	textArray(rows.map(({ body }) => body)),
-	plainArray(rows.map(({ attempts }) => attempts)),
-];
-
-const retryMessages = (consumer: string, rows: readonly (FailedRow & { readonly delay: Duration })[]): Statement => ({
+const retryMessages = (consumer: string, rows: readonly Row[]): Statement => ({
 	name: 'retry-messages',
 	text: `INSERT INTO carrier_messages (consumer, deliver_at, id, type, key, due_at, body, attempts)
 		SELECT $1, statement_timestamp() + delay * interval '1 millisecond', id, type, key, to_timestamp(due_at), body, attempts
 		FROM unnest($2::uuid[], $3::text[], $4::uuid[], $5::float8[], $6::text[], $7::int[], $8::float8[])
 			AS m (id, type, key, due_at, body, attempts, delay)`,
-	values: [...failedColumns(consumer, rows), plainArray(rows.map(({ delay }) => delay))],
-});
-
-const insertDeadLetters = (consumer: string, rows: readonly FailedRow[]): Statement => ({
-	name: 'insert-dead-letters',
-	text: `INSERT INTO dead_letters (consumer, id, type, key, due_at, body, attempts, error)
-		SELECT $1, id, type, key, to_timestamp(due_at), body, attempts, error
-		FROM unnest($2::uuid[], $3::text[], $4::uuid[], $5::float8[], $6::text[], $7::int[], $8::text[])
-			AS m (id, type, key, due_at, body, attempts, error)`,
-	values: [...failedColumns(consumer, rows), textArray(rows.map(({ error }) => error))],
+	values: [
+		consumer,
+		plainArray(rows.map(({ id }) => id)),
+		textArray(rows.map(({ type }) => type)),
+		plainArray(rows.map(({ key }) => key)),
+		instants(rows.map(({ due_at }) => due_at)),
+		textArray(rows.map(({ body }) => body)),
+		plainArray(rows.map(({ attempts }) => attempts + 1)),
+		plainArray(rows.map(({ attempts }) => retryDelay(attempts + 1))),
+	],
 });

@@ -18,6 +18,7 @@ import { migration as leanIndexes } from './0008-lean-indexes.ts';
 import { migration as anySequence } from './0009-any-sequence.ts';
 import { migration as pauses } from './0010-pauses.ts';
 import { migration as place } from './0011-place.ts';
+import { migration as deadLetters } from './0012-dead-letters.ts';
 import type { Migration } from './migration.ts';
 
 export const MIGRATIONS: readonly Migration[] = [
@@ -32,6 +33,7 @@ export const MIGRATIONS: readonly Migration[] = [
 	anySequence,
 	pauses,
 	place,
+	deadLetters,
 ];
 
 export interface MigrationStatus {

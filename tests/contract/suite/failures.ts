@@ -1,7 +1,9 @@
 import { setTimeout as pause } from 'node:timers/promises';
-import { expect, it } from '@jest/globals';
+import { afterAll, beforeAll, beforeEach, expect, it } from '@jest/globals';
 import type { Instant } from '../../../domain/time.ts';
-import { type BatchHandler, type Carrier, MOST_ATTEMPTS, retryDelay } from '../../../mixins/brokers/carrier.ts';
+import { type BatchHandler, type Carrier, retryDelay } from '../../../mixins/brokers/carrier.ts';
+import { type DeadLetter, DeadLetters, MOST_ATTEMPTS } from '../../../mixins/inbox/dead-letters.ts';
+import { startTestDatabase, type TestDatabase } from '../../support/database.ts';
 import { until } from '../../support/until.ts';
 import { Collector, idsOf, type Part, toMessage, toMessages } from '../carrier-bench.ts';
 
@@ -12,15 +14,30 @@ const failing =
 		deliveries.filter(({ id }) => ids().includes(id)).map(({ id }) => ({ id, error }));
 
 export function failureSuite({ harness, bench }: Part): void {
-	/** Lets the group's consumers fail with these messages until they are dead letters. */
-	async function untilDead(carrier: Carrier, ids: readonly string[]): Promise<void> {
-		await until(async () => {
-			const letters = idsOf(await carrier.deadLetters(100));
-			if (ids.every((id) => letters.includes(id))) return true;
+	let database: TestDatabase;
+	/** what was counted: the groups */
+	let counted: string[];
+	let letters: DeadLetters;
+
+	beforeAll(async () => {
+		database = await startTestDatabase();
+	});
+	afterAll(() => database?.stop());
+	beforeEach(async () => {
+		await database.reset();
+		counted = [];
+		letters = new DeadLetters(database.database, bench().log, (group) => counted.push(group));
+	});
+
+	/** Lets the group's consumers fail until there are so many dead letters. */
+	async function untilDead(carrier: Carrier, count: number): Promise<readonly DeadLetter[]> {
+		return until(async () => {
+			const found = await letters.list(100);
+			if (found.length >= count) return found;
 			await bench().skipBackOff(carrier);
 			await pause(50);
-			return false;
-		}, `dead letters of ${ids}`);
+			return undefined;
+		}, `${count} dead letters`);
 	}
 
 	it('gives the messages of a process that is killed in the middle to another one', async () => {
@@ -52,7 +69,6 @@ export function failureSuite({ harness, bench }: Part): void {
 		expect(collector.batches.length).toBeGreaterThanOrEqual(5);
 		expect(new Set(collector.received.map(({ attempt }) => attempt))).toEqual(new Set([1]));
 		await bench().drained('first');
-		expect(await carrier.deadLetters(10)).toEqual([]);
 	});
 
 	it('gives only the failed messages of a batch again, with their number of failures', async () => {
@@ -73,10 +89,9 @@ export function failureSuite({ harness, bench }: Part): void {
 			expect(deliveries.map(({ attempt }) => attempt)).toEqual(bad.includes(id) ? [1, 2, 3] : [1]);
 			for (const delivery of deliveries) expect(delivery).toMatchObject({ body, key, type, deliverAt: null });
 		}
-		expect(await carrier.deadLetters(10)).toEqual([]);
 	});
 
-	it('repeats with back-off, then sets the message aside with its error and count', async () => {
+	it('repeats with back-off, until the inbox sets the message aside with its error and count', async () => {
 		const { space } = bench();
 		const bad = toMessage({ body: '{"a":"\\"b\\""}', deliverAt: (await harness.clock()) - 1_000 });
 		const error = `it's "bad", {really}\n\\ ☃`;
@@ -86,7 +101,7 @@ export function failureSuite({ harness, bench }: Part): void {
 			return failing(() => [bad.id], error)(deliveries);
 		});
 		const carrier = bench().open();
-		carrier.subscribe('first', collector.handle);
+		carrier.subscribe('first', letters.catching('first', collector.handle));
 		await carrier.publish([bad]);
 		for (let attempt = 1; attempt < MOST_ATTEMPTS; attempt += 1) {
 			const planned = await until(async () => {
@@ -104,7 +119,7 @@ export function failureSuite({ harness, bench }: Part): void {
 			if (attempt > 3) await bench().skipBackOff(carrier);
 			await until(() => failedAt.length > attempt, `a delivery after failure ${attempt}`);
 		}
-		await until(async () => (await carrier.deadLetters(10)).length > 0, 'a dead letter');
+		const [letter, ...others] = await untilDead(carrier, 1);
 
 		const attempts = collector.received.filter(({ id }) => id === bad.id);
 		expect(attempts.map(({ attempt }) => attempt)).toEqual([1, 2, 3, 4, 5, 6, 7, 8]);
@@ -113,59 +128,24 @@ export function failureSuite({ harness, bench }: Part): void {
 			if (index === 0 || index > 3) continue; // the later ones were hastened
 			expect(at - (failedAt[index - 1] ?? 0)).toBeGreaterThanOrEqual(retryDelay(index) - harness.early - 1);
 		}
-		const [letter, ...others] = await carrier.deadLetters(10);
 		expect(others).toEqual([]);
 		const { id, type, key, body } = bad;
 		expect(letter).toMatchObject({ id, type, key, body, consumer: 'first', error, attempts: MOST_ATTEMPTS });
 		expect(Math.abs((letter?.failedAt ?? 0) - (failedAt.at(-1) ?? 0))).toBeLessThan(10_000);
-		await until(() => bench().setAside.length > 0, 'the carrier says so');
-		expect(bench().setAside).toEqual([{ group: 'first', reason: error }]);
+		expect(counted).toEqual(['first']);
 		await bench().drained('first');
 		expect(bench().log.lines.some((line) => line.startsWith('error') && line.includes(bad.id))).toBe(true);
 	});
 
-	it('sets a message aside whatever is in its error', async () => {
-		const bad = toMessage();
-		const good = toMessage();
+	it('keeps no message that the inbox has set aside, and gets on with the others', async () => {
+		const [bad, good] = [toMessage(), toMessage()];
 		const collector = new Collector(failing(() => [bad.id], `zero \u0000, half \ud800, long ${'x'.repeat(300_000)}`));
 		const carrier = bench().open();
-		carrier.subscribe('first', collector.handle);
+		carrier.subscribe('first', letters.catching('first', collector.handle));
 		await carrier.publish([bad, good]);
-		await untilDead(carrier, [bad.id]);
+		expect(await untilDead(carrier, 1)).toMatchObject([{ id: bad.id, error: expect.stringContaining('zero') }]);
 		await collector.hasHandled([good]);
-		expect((await carrier.deadLetters(10))[0]?.error).toContain('zero');
-	});
-
-	it('lists dead letters, the newest first, and delivers them again, some or all', async () => {
-		const bad = [toMessage({ type: 'Beta' }), toMessage(), toMessage({ type: 'Beta' }), toMessage({ type: 'Beta' })];
-		let ill = idsOf(bad);
-		const collector = new Collector((deliveries) => failing(() => ill)(deliveries));
-		const other = new Collector();
-		const carrier = bench().open();
-		carrier.subscribe('first', collector.handle);
-		carrier.subscribe('second', other.handle);
-		for (const message of bad) {
-			await carrier.publish([message]);
-			await untilDead(carrier, [message.id]);
-		}
-		const ids = idsOf(bad);
-		expect(idsOf(await bench().open().deadLetters(10))).toEqual(ids.toReversed());
-		expect(idsOf(await carrier.deadLetters(2))).toEqual(ids.toReversed().slice(0, 2));
-
-		ill = ids.slice(0, 1); // the others get well
-		const [first = '', second = '', third = '', fourth = ''] = ids;
-		expect(await carrier.replayDeadLetters([])).toBe(0);
-		expect(await carrier.replayDeadLetters([toMessage().id])).toBe(0);
-		expect(await carrier.replayDeadLetters([second, third])).toBe(2);
-		await collector.hasHandled([{ id: second }, { id: third }]);
-		expect(idsOf(await carrier.deadLetters(10))).toEqual([fourth, first]);
-		expect(collector.received.filter(({ id }) => id === second).at(-1)).toMatchObject({ attempt: 1, type: 'Alpha' });
-		expect(other.count(second)).toBe(1); // it had failed for the first group alone
-
-		expect(await bench().open().replayDeadLetters()).toBe(2);
-		await collector.hasHandled([{ id: fourth }]);
-		await untilDead(carrier, [first]);
-		expect(collector.count(first)).toBe(2 * MOST_ATTEMPTS);
-		expect(await carrier.deadLetters(10)).toMatchObject([{ id: first, attempts: MOST_ATTEMPTS }]);
+		await bench().drained('first');
+		expect(collector.count(bad.id)).toBe(MOST_ATTEMPTS);
 	});
 }

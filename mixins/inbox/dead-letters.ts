@@ -1,0 +1,159 @@
+import { WAKE_UP_TYPES } from '../../domain/events.ts';
+import type { Instant } from '../../domain/time.ts';
+import { type BatchHandler, type Delivery, LONGEST_BODY } from '../brokers/carrier.ts';
+import { plainArray, storable, textArray } from '../database/arrays.ts';
+import { type Database, isTransient } from '../database/database.ts';
+import { instants } from '../database/instants.ts';
+import type { Statement } from '../database/statement.ts';
+import { tell } from '../runtime/errors.ts';
+import { isUuid } from '../runtime/ids.ts';
+import type { Log } from '../runtime/loop.ts';
+
+/** After so many failures a message is set aside for a person: about a minute after the first. */
+export const MOST_ATTEMPTS = 8;
+
+/** A message that no consumer could handle. */
+export interface DeadLetter {
+	readonly id: string;
+	readonly consumer: string;
+	readonly type: string;
+	/** null where the message had none, or one that is no order's id */
+	readonly key: string | null;
+	readonly body: string;
+	readonly attempts: number;
+	readonly error: string;
+	readonly failedAt: Instant;
+}
+
+type Failed = Delivery & { readonly error: string };
+
+/** What is longer is cut: it is for reading. */
+const LONGEST_ERROR = 2_000;
+const LONGEST_TYPE = 200;
+const LONGEST_LINE = 1_000;
+/** The last moment that JavaScript knows; PostgreSQL knows it as well. */
+const LAST_MOMENT: Instant = 8.64e15;
+/** So many bodies, the longest ones, go into one statement. */
+const MOST_WRITTEN = 50;
+
+/**
+ * The messages that nobody can handle: a table, whichever broker they came over. Whoever looks at them does so when the
+ * broker is in trouble, and one that was changed is no reason to lose them.
+ */
+export class DeadLetters {
+	readonly #database: Database;
+	readonly #log: Log;
+	readonly #onWritten: (group: string) => void;
+
+	/** `onWritten` is called for each letter that was not there before, after its commit. */
+	constructor(database: Database, log: Log, onWritten: (group: string) => void = () => {}) {
+		this.#database = database;
+		this.#log = log;
+		this.#onWritten = onWritten;
+	}
+
+	/**
+	 * A handler that sets aside what cannot be read and what `handle` has failed with too often; both count as handled,
+	 * once they are stored. While that is impossible the one comes again like any failure, and of the other it throws.
+	 */
+	catching(group: string, handle: BatchHandler): BatchHandler {
+		return async (deliveries) => {
+			const readable: Delivery[] = [];
+			const unreadable: Failed[] = [];
+			for (const delivery of deliveries) {
+				if (delivery.unreadable === undefined) readable.push(delivery);
+				else unreadable.push({ ...delivery, error: delivery.unreadable });
+			}
+			await this.#write(group, unreadable);
+			if (readable.length === 0) return [];
+
+			const failures = await handle(readable);
+			if (failures.length === 0) return failures;
+			const errors = new Map(failures.map(({ id, error }) => [id, error]));
+			const dead = readable.flatMap((delivery) => {
+				const error = errors.get(delivery.id);
+				return error === undefined || delivery.attempt < MOST_ATTEMPTS ? [] : [{ ...delivery, error }];
+			});
+			try {
+				await this.#write(group, dead);
+			} catch (error) {
+				if (!isTransient(error)) tell(this.#log, 'error', `dead letters of ${group} cannot be stored`, error);
+				return failures;
+			}
+			const gone = new Set(dead.map(({ id }) => id));
+			return failures.filter(({ id }) => !gone.has(id));
+		};
+	}
+
+	/** The newest first. */
+	async list(limit: number): Promise<readonly DeadLetter[]> {
+		const rows = await this.#database.query<Omit<DeadLetter, 'failedAt'> & { failed_at: Instant }>({
+			name: 'dead-letters',
+			text: `SELECT id, consumer, type, key, body, attempts, error, failed_at FROM dead_letters
+				ORDER BY failed_at DESC, letter DESC LIMIT $1`,
+			values: [limit],
+		});
+		return rows.map(({ failed_at, ...row }) => ({ ...row, failedAt: failed_at }));
+	}
+
+	/**
+	 * Puts the messages of dead letters, all or those with these ids, into the outbox again; returns of how many letters.
+	 * What this system has never raised cannot be sent by it and stays.
+	 */
+	async replay(ids?: readonly string[]): Promise<number> {
+		const [row] = await this.#database.query<{ letters: number }>({
+			name: 'replay-dead-letters',
+			text: `WITH replayed AS (
+					DELETE FROM dead_letters d WHERE ($1::uuid[] IS NULL OR id = ANY ($1::uuid[])) AND key IS NOT NULL
+						AND CASE WHEN type = ANY ($2::text[]) THEN due_at IS NOT NULL ELSE EXISTS (
+							SELECT FROM order_events e WHERE e.order_id = d.key AND e.id = d.id AND e.type = d.type) END
+					RETURNING id, type, key, due_at),
+				again AS (
+					INSERT INTO outbox_messages (message_id, type, order_id, sequence, deliver_at)
+					SELECT DISTINCT r.id, r.type, r.key, e.sequence, CASE WHEN e.id IS NULL THEN r.due_at END
+					FROM replayed r LEFT JOIN order_events e ON e.order_id = r.key AND e.id = r.id)
+				SELECT count(*)::int AS letters FROM replayed`,
+			values: [ids === undefined ? null : plainArray(ids), plainArray(WAKE_UP_TYPES)],
+		});
+		return row?.letters ?? 0;
+	}
+
+	async #write(group: string, letters: readonly Failed[]): Promise<void> {
+		for (let from = 0; from < letters.length; from += MOST_WRITTEN) {
+			const some = letters.slice(from, from + MOST_WRITTEN);
+			const rows = await this.#database.query<{ id: string }>(insertDeadLetters(group, some));
+			const fresh = new Set(rows.map(({ id }) => id));
+			for (const { id, type, error } of some) {
+				if (!fresh.delete(id)) continue;
+				this.#log.error(`dead letter for ${group}: ${type} ${id}: ${error.slice(0, LONGEST_LINE)}`);
+				this.#onWritten(group);
+			}
+		}
+	}
+}
+
+/**
+ * Each once: a message that comes again, because its acknowledgement was lost, stands there already. The release before
+ * gives its letters a random name, so that it never meets this constraint.
+ */
+const insertDeadLetters = (consumer: string, letters: readonly Failed[]): Statement => ({
+	name: 'insert-dead-letters',
+	text: `INSERT INTO dead_letters (letter, consumer, id, type, key, due_at, body, attempts, error)
+		SELECT md5($1 || ' ' || id)::uuid, $1, id, type, key, to_timestamp(due_at), body, attempts, error
+		FROM unnest($2::uuid[], $3::text[], $4::uuid[], $5::float8[], $6::text[], $7::int[], $8::text[])
+			AS m (id, type, key, due_at, body, attempts, error)
+		ON CONFLICT (letter) DO NOTHING RETURNING id`,
+	values: [
+		consumer,
+		plainArray(letters.map(({ id }) => id)),
+		textArray(letters.map(({ type }) => readable(type, LONGEST_TYPE))),
+		plainArray(letters.map(({ key }) => (isUuid(key) ? key : null))),
+		instants(letters.map(({ deliverAt }) => (deliverAt !== null && isMoment(deliverAt) ? deliverAt : null))),
+		textArray(letters.map(({ body }) => readable(body, LONGEST_BODY))),
+		plainArray(letters.map(({ attempt }) => attempt)),
+		textArray(letters.map(({ error }) => readable(error, LONGEST_ERROR))),
+	],
+});
+
+const readable = (text: string, longest: number): string => storable(text.slice(0, longest));
+const isMoment = (value: Instant): boolean => value >= 0 && value <= LAST_MOMENT;
