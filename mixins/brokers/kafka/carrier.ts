@@ -26,8 +26,8 @@ import { createClient, hasNoLeader, isTooLarge, parseKafkaUrl } from './client.t
 import { DeadLetters } from './dead-letters.ts';
 import { Forwarder } from './forwarder.ts';
 import { GroupConsumer } from './group-consumer.ts';
+import { KafkaProducer } from './producer.ts';
 import { fresh, type Outgoing, toRecord } from './records.ts';
-import { Sender } from './sender.ts';
 import { TopicKeeper } from './topic-keeper.ts';
 import { Topics } from './topics.ts';
 
@@ -56,6 +56,7 @@ export interface KafkaOptions {
 export class KafkaCarrier implements Carrier {
 	/** The clocks of database and broker drift apart while a message waits; it is meant to come on time. */
 	readonly early: Duration = SECOND;
+	readonly publications = 3;
 	readonly #client: (heard?: (error: Error) => void) => Kafka;
 	readonly #topology: Topology;
 	/** for whatever fails because Kafka is away */
@@ -65,9 +66,9 @@ export class KafkaCarrier implements Carrier {
 	readonly #topics: Topics;
 	readonly #clock: BrokerClock;
 	readonly #keeper: TopicKeeper;
-	readonly #publishing: Sender;
+	readonly #publishing: KafkaProducer;
 	/** what consumers send on, and questions for the time; not behind a large publication */
-	readonly #forwarding: Sender;
+	readonly #forwarding: KafkaProducer;
 	readonly #asking: Loop;
 	readonly #deadLetters: DeadLetters;
 	readonly #consumers = new Set<GroupConsumer>();
@@ -87,8 +88,8 @@ export class KafkaCarrier implements Carrier {
 		this.#keeper = new TopicKeeper(this.#client, this.#topics, wanted, unlessRefused, this.#refusals);
 		this.#setAside = settingAside(log, options.onDeadLetter);
 		this.#quietly = quietLog(log, () => this.waitsFor !== undefined);
-		this.#publishing = new Sender(this.#client, this.#clock);
-		this.#forwarding = new Sender(this.#client, this.#clock);
+		this.#publishing = new KafkaProducer(this.#client, this.#clock);
+		this.#forwarding = new KafkaProducer(this.#client, this.#clock);
 		this.#asking = new Loop("Kafka's clock", this.#quietly, async () => {
 			await this.#refusals.watch('clock', () => this.#askClock(ASK_CLOCK));
 			return ASK_CLOCK;
@@ -204,14 +205,14 @@ export class KafkaCarrier implements Carrier {
 	}
 
 	/** Topics that are not there are made; a leader that is being chosen is waited for. */
-	async #send(sender: Sender, records: readonly Outgoing[]): Promise<void> {
+	async #send(producer: KafkaProducer, records: readonly Outgoing[]): Promise<void> {
 		if (records.length === 0) return;
 		const topics = new Set(records.map(({ topic }) => topic));
 		const deadline = performance.now() + LEADER_PATIENCE;
 		await this.#keeper.ready(topics);
 		for (;;) {
 			try {
-				return await sender.send(records);
+				return await producer.send(records);
 			} catch (error) {
 				if (!hasNoLeader(error) || performance.now() > deadline) {
 					this.#keeper.look();

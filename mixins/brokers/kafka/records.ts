@@ -1,4 +1,3 @@
-import { Buffer } from 'node:buffer';
 import type { IHeaders, KafkaMessage, Message } from 'kafkajs';
 import { v5, validate } from 'uuid';
 import type { Instant } from '../../../domain/time.ts';
@@ -40,8 +39,6 @@ const CONTENT = { 'content-type': 'application/cloudevents+json; charset=UTF-8' 
 const LONGEST_ERROR = 4_000;
 /** Ids for what came without one: made of topic, partition and offset. */
 const NAMELESS = '6f2f2b7c-5c1d-4d62-8f5e-6a3f0f3c9f5d';
-/** About what a record takes beside key, value and headers, in bytes. */
-const OVERHEAD = 64;
 
 export const fresh = ({ id, type, key, body, deliverAt }: CarrierMessage, due: Instant | null): Carried => ({
 	id,
@@ -129,13 +126,6 @@ export function toLetter(record: KafkaMessage): Letter | Pick<Letter, 'kept'> {
 		deliverAt: moment(headers, DELIVER_AT),
 		due: null,
 	};
-}
-
-/** About how many bytes a record takes. */
-export function sizeOf({ key, value, headers }: Message): number {
-	let size = OVERHEAD + Buffer.byteLength(key ?? '') + Buffer.byteLength(value ?? '');
-	for (const [name, content] of Object.entries(headers ?? {})) size += name.length + Buffer.byteLength(String(content));
-	return size;
 }
 
 function text(headers: IHeaders, name: string): string {
