@@ -11,6 +11,7 @@ import { OnceInTime } from './mixins/cluster/once-in-time.ts';
 import { OneDatabase } from './mixins/cluster/one-database.ts';
 import { TransporterLink } from './mixins/cluster/transporter-watchdog.ts';
 import { UnixSocketHub } from './mixins/cluster/unix-socket-transporter.ts';
+import { type Clock, DatabaseClock } from './mixins/database/clock.ts';
 import { Database } from './mixins/database/database.ts';
 import { startEmbeddedPostgres } from './mixins/database/embedded/index.ts';
 import { meterConnections } from './mixins/database/pool-metrics.ts';
@@ -155,6 +156,9 @@ export async function startApplication(settings: Settings, options: StartOptions
 		const address = await connect(start);
 		const database = new Database(address, log('database'));
 		made.defer(() => database.close());
+		const clock = new DatabaseClock(database, log('database'));
+		made.defer(() => clock.stop());
+		clock.start();
 		meterConnections(metrics, database);
 		const models = defineModels(address);
 		made.defer(() => models.close());
@@ -172,11 +176,11 @@ export async function startApplication(settings: Settings, options: StartOptions
 		const { broker } = node;
 		broker.middlewares.add(meteredActions(metrics));
 		const onDeadLetter = (group: string): void => metrics.setAside(group);
-		const place = { broker: settings.broker, database, prefix: node.prefix, onDeadLetter };
+		const place = { broker: settings.broker, database, clock, prefix: node.prefix, onDeadLetter };
 		const carrier = await carrierOf(place, TOPOLOGY, log('carrier'));
 		made.defer(() => carrier.close());
 		health.register('carrier', () => carrier.waitsFor, 'broker');
-		const platform = platformOf(start, database, carrier);
+		const platform = platformOf(start, { database, clock, carrier });
 		made.defer(() => broker.stop());
 		for (const name of settings.services) broker.createService(schemaOf(name, platform, models));
 		if (settings.broker !== undefined && !settings.services.includes('outbox-relay')) wakeRelays(broker, platform);
@@ -304,11 +308,15 @@ function wakeRelays(broker: ServiceBroker, { signals }: Platform): void {
 const serves = (broker: ServiceBroker, action: string): boolean =>
 	broker.registry.getActionEndpoints(action)?.hasAvailable() === true;
 
-function platformOf({ settings, health, log, metrics }: Start, database: Database, carrier: Carrier): Platform {
+function platformOf(
+	{ settings, health, log, metrics }: Start,
+	{ database, clock, carrier }: { readonly database: Database; readonly clock: Clock; readonly carrier: Carrier },
+): Platform {
 	const signals = new EventEmitter<Signals>();
 	return {
 		settings,
 		database,
+		clock,
 		log,
 		carrier,
 		deadLetters: new DeadLetters(database, log('inbox'), (group) => metrics.setAside(group)),

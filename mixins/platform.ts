@@ -1,6 +1,7 @@
 import type { EventEmitter } from 'node:events';
 import type { ParcelService, PaymentProvider } from '../domain/ports.ts';
 import type { Carrier } from './brokers/carrier.ts';
+import type { Clock } from './database/clock.ts';
 import type { Database } from './database/database.ts';
 import type { DeadLetters } from './inbox/dead-letters.ts';
 import type { Health } from './observability/health.ts';
@@ -19,6 +20,7 @@ export interface Signals {
 export interface Platform {
 	readonly settings: Settings;
 	readonly database: Database;
+	readonly clock: Clock;
 	readonly carrier: Carrier;
 	readonly deadLetters: DeadLetters;
 	readonly health: Health;

@@ -4,8 +4,7 @@ import { type Duration, SECOND } from '../domain/time.ts';
 import type { BatchHandler, SubscribeOptions, Subscription } from '../mixins/brokers/carrier.ts';
 import { STOP_PATIENCE } from '../mixins/calls/calls.ts';
 import { intentHandler } from '../mixins/calls/intent-handler.ts';
-import { readClock } from '../mixins/database/read-clock.ts';
-import { inDueTime } from '../mixins/delay/not-before.ts';
+import { notBefore } from '../mixins/delay/not-before.ts';
 import { Inbox } from '../mixins/inbox/inbox.ts';
 import type { Platform } from '../mixins/platform.ts';
 import { Loop } from '../mixins/runtime/loop.ts';
@@ -21,7 +20,7 @@ const BEHIND_FOR: Duration = 2 * SECOND;
 
 /** Authorises, confirms when due, captures or voids, and sweeps up what nobody woke. */
 export function settlementService(platform: Platform): ServiceSchema {
-	const { carrier, database, deadLetters, health, metrics, settings, stored } = platform;
+	const { carrier, clock, database, deadLetters, health, metrics, settings, stored } = platform;
 	const log = platform.log('settlement');
 	const inbox = new Inbox(database, stored, log);
 	const calls = paymentCalls(platform, log);
@@ -49,7 +48,7 @@ export function settlementService(platform: Platform): ServiceSchema {
 		return handled.failures;
 	};
 
-	const deadlines = inDueTime(carrier.early, () => readClock(database), handleDeadlines);
+	const deadlines = notBefore(carrier.early, clock, handleDeadlines);
 
 	const handlePayments = intentHandler(calls, {
 		inbox,

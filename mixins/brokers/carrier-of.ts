@@ -1,3 +1,4 @@
+import type { Clock } from '../database/clock.ts';
 import type { Database } from '../database/database.ts';
 import type { Log } from '../runtime/loop.ts';
 import type { BrokerUrl } from '../settings/broker-url.ts';
@@ -16,6 +17,8 @@ export interface CarrierPlace {
 	/** none: PostgreSQL carries */
 	readonly broker: BrokerUrl | undefined;
 	readonly database: Database;
+	/** the database's, carried on by this process */
+	readonly clock: Clock;
 	/** what everything that the carrier keeps on a broker begins with */
 	readonly prefix: string;
 	readonly onDeadLetter: OnDeadLetter;

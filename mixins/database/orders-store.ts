@@ -7,12 +7,6 @@ import type { Transaction } from './database.ts';
 import { instant, instants, NOW } from './instants.ts';
 import type { Statement } from './statement.ts';
 
-export const CLOCK: Statement = {
-	name: 'clock',
-	text: `SELECT ${NOW} AS now`,
-	values: [],
-};
-
 interface PaymentRow {
 	/** null in the row of a clock that no payment came with */
 	order_id: string | null;

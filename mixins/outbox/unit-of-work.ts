@@ -5,6 +5,7 @@ import type { Payment } from '../../domain/payment.ts';
 import { newPayment } from '../../domain/payment.ts';
 import type { Shipment } from '../../domain/shipment.ts';
 import type { Instant } from '../../domain/time.ts';
+import { CLOCK } from '../database/clock.ts';
 import type { Transaction } from '../database/database.ts';
 import {
 	existingOrders,
@@ -15,7 +16,6 @@ import {
 	type StoredOrder,
 } from '../database/orders-locking.ts';
 import {
-	CLOCK,
 	type ClockAndPayments,
 	insertOrders,
 	insertPayments,

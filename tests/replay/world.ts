@@ -219,7 +219,16 @@ export class World {
 				raised.map(({ orderId }) => orderId),
 			);
 		};
-		return { settings: this.#settings, signals: this.#signals, stored, metrics: new Metrics(), provider, parcels };
+		const clock = { isRead: true, now: () => this.now };
+		return {
+			settings: this.#settings,
+			clock,
+			signals: this.#signals,
+			stored,
+			metrics: new Metrics(),
+			provider,
+			parcels,
+		};
 	}
 
 	#bank(lives: { readonly keyLife: number; readonly authLife: number }): Bank {
