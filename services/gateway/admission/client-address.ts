@@ -1,6 +1,8 @@
 /** From where a request comes, past the proxies that are trusted, and below which path they show the gateway. */
 import type { IncomingMessage } from 'node:http';
 import { BlockList, isIP } from 'node:net';
+import parseForwarded from 'forwarded-parse';
+import ipaddr from 'ipaddr.js';
 import type { Subnet } from '../../../mixins/settings/access.ts';
 
 /**
@@ -30,12 +32,12 @@ export class ClientAddresses {
 	}
 
 	#clientOf({ headers }: IncomingMessage, peer: string): string {
-		const forwarded = headers.forwarded === undefined ? undefined : parseForwarded(headers.forwarded);
 		const addresses = [headers['x-forwarded-for'] ?? []].flat().join(',');
-		const xForwardedFor = addresses === '' ? undefined : addresses.split(',');
-		const [one, other] = [forwarded, xForwardedFor].map((hops) => hops && this.#walk(hops, peer));
+		const one = headers.forwarded === undefined ? undefined : this.#walk(hopsOf(headers.forwarded), peer);
+		const other = addresses === '' ? undefined : this.#walk(addresses.split(','), peer);
 		// A proxy writes one of the two and may hand on the other as the client sent it: where they differ, one is a lie.
-		return one === undefined || other === undefined || one === other ? (one ?? other ?? peer) : peer;
+		if (one !== undefined && other !== undefined && one !== other) return peer;
+		return one ?? other ?? peer;
 	}
 
 	#walk(hops: readonly string[], peer: string): string {
@@ -58,25 +60,12 @@ export class ClientAddresses {
 /** An absolute path, and nothing that could be another host's: `//host` has an empty first segment. */
 const PREFIX = /^(?:\/[\w.~-]+)+\/?$/;
 
-/** One parameter of a forwarded element, with the comma or semicolon behind it (RFC 7239, section 4). */
-const PARAMETER = /[ \t]*(?:([\w!#$%&'*+.^`|~-]+)=(?:([\w!#$%&'*+.^`|~-]+)|"((?:[^"\\]|\\.)*)"))?[ \t]*([,;]|$)/y;
-
 /** The `for` of each element, from left to right; an element without one is `unknown`. Empty if it is malformed. */
-export function parseForwarded(header: string): readonly string[] {
-	const hops: string[] = [];
-	let hop = 'unknown';
-	for (let at = 0; ; ) {
-		PARAMETER.lastIndex = at;
-		const match = PARAMETER.exec(header);
-		if (match === null) return [];
-		const [whole, name, token, quoted, end] = match;
-		if (name?.toLowerCase() === 'for') hop = token ?? quoted?.replaceAll(/\\(.)/g, '$1') ?? '';
-		if (end !== ';') {
-			hops.push(hop);
-			hop = 'unknown';
-		}
-		if (end === '') return hops;
-		at += whole.length;
+function hopsOf(forwarded: string): readonly string[] {
+	try {
+		return parseForwarded(forwarded).map((element) => element.for ?? 'unknown');
+	} catch {
+		return [];
 	}
 }
 
@@ -89,26 +78,12 @@ function nodeAddress(node: string): string | undefined {
 /** Without a zone, and as IPv4 what is IPv4 in IPv6's clothes (RFC 4291, section 2.5.5.2). */
 function plainAddress(text: string): string | undefined {
 	const [address = ''] = text.split('%', 1);
-	const family = isIP(address);
-	if (family !== 6) return family === 4 ? address : undefined;
-	const groups = groupsOf(address);
-	if (groups.slice(0, 6).join() !== '0,0,0,0,0,65535') return address;
-	return groups
-		.slice(6)
-		.flatMap((group) => [group >> 8, group & 255])
-		.join('.');
+	// `ipaddr` alone would take what is written another way: 127.1, or an octet in octal.
+	return isIP(address) === 0 || !ipaddr.isValid(address) ? undefined : ipaddr.process(address).toString();
 }
 
 function networkOf(address: string): string {
 	if (isIP(address) !== 6) return address;
-	const network = groupsOf(address).slice(0, 4);
+	const network = ipaddr.IPv6.parse(address).parts.slice(0, 4);
 	return `${network.map((group) => group.toString(16)).join(':')}::/64`;
-}
-
-/** The eight numbers of an IPv6 address; the URL standard knows all ways to write it. */
-function groupsOf(address: string): number[] {
-	const canonical = new URL(`http://[${address}]`).hostname.slice(1, -1);
-	const [head = [], tail = []] = canonical.split('::').map((part) => part.split(':').filter((group) => group !== ''));
-	const zeros = Array.from({ length: 8 - head.length - tail.length }, () => '0');
-	return [...head, ...zeros, ...tail].map((group) => Number.parseInt(group, 16));
 }
