@@ -2,7 +2,7 @@
  * W3C Trace Context: joins the trace that the caller began, or begins one.
  * https://www.w3.org/TR/trace-context/#traceparent-header
  */
-import { randomFillSync } from 'node:crypto';
+import { randomBytes } from '../runtime/ids.ts';
 
 export interface Trace {
 	/** 32 hexadecimal digits. */
@@ -32,16 +32,4 @@ function isZero(hex: string): boolean {
 	return hex === '0'.repeat(hex.length);
 }
 
-/** Ids are no secrets: one call of the system's generator is shared out over many of them. */
-const pool = Buffer.alloc(4096);
-let used = pool.length;
-
-function randomHex(bytes: number): string {
-	if (used + bytes > pool.length) {
-		randomFillSync(pool);
-		used = 0;
-	}
-	const hex = pool.toString('hex', used, used + bytes);
-	used += bytes;
-	return hex;
-}
+const randomHex = (bytes: number): string => randomBytes(bytes).toString('hex');

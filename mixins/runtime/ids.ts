@@ -6,30 +6,30 @@ import type { Instant } from '../../domain/time.ts';
 // Begins anywhere, so that two processes do not count alike.
 let counter = randomInt(0x3fff_ffff);
 
-const RANDOM_BYTES = 16;
 /** Random bytes are drawn for many ids at once: each draw costs more than an id. */
-const pool = new Uint8Array(256 * RANDOM_BYTES);
+const pool = Buffer.alloc(4_096);
 let drawn = pool.length;
 
-function random(): Uint8Array {
-	if (drawn === pool.length) {
+/** Random bytes for an id, which is no secret; good until the next call. */
+export function randomBytes(count: number): Buffer {
+	if (drawn + count > pool.length) {
 		randomFillSync(pool);
 		drawn = 0;
 	}
-	drawn += RANDOM_BYTES;
-	return pool.subarray(drawn - RANDOM_BYTES, drawn);
+	drawn += count;
+	return pool.subarray(drawn - count, drawn);
 }
 
 /** A UUID v7 (RFC 9562) for the given moment; ids made by one process for one moment sort in the order of their making. */
 export function newId(at: Instant): string {
 	counter = (counter + 1) % 0x7fff_ffff;
-	return v7({ msecs: at, seq: counter, random: random() });
+	return v7({ msecs: at, seq: counter, random: randomBytes(16) });
 }
 
 const UUID = /^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$/;
 
 /** True for an id as PostgreSQL and this system write it: lower case. */
-export const isUuid = (text: string): boolean => UUID.test(text);
+export const isUuid = (value: unknown): value is string => typeof value === 'string' && UUID.test(value);
 
 /** A cursor is opaque to clients: the id of the last order of the page before. */
 export const cursorOfId = (id: string): string => Buffer.from(id).toString('base64url');

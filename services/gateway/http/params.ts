@@ -4,6 +4,7 @@
  */
 import type { IncomingMessage } from 'node:http';
 import { type Fault, invalid, malformed, ProblemError, pointerTo } from '../../../mixins/http/problem.ts';
+import { isUuid } from '../../../mixins/runtime/ids.ts';
 import { type Check, compile, type ObjectSchema, type Schema } from '../../../mixins/validation/json-schema.ts';
 import { CREATE_BODY, HISTORY_QUERY, IDEMPOTENCY_KEY, LIST_PARAMS } from '../../orders/params.ts';
 import { readJson, readOptionalJson } from './body.ts';
@@ -12,7 +13,6 @@ import type { OrderAction } from './routes.ts';
 
 export type Params = Record<string, unknown>;
 
-const UUID = /^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$/i;
 interface Query {
 	readonly properties: Readonly<Record<string, Schema>>;
 	readonly check: Check;
@@ -84,8 +84,9 @@ function conditions(req: IncomingMessage): Params {
 }
 
 function uuid(id: string): string {
-	if (!UUID.test(id)) throw new ProblemError(malformed('The id in the path is not a UUID.'));
-	return id.toLowerCase();
+	const lower = id.toLowerCase();
+	if (isUuid(lower)) return lower;
+	throw new ProblemError(malformed('The id in the path is not a UUID.'));
 }
 
 /** The action checks the values; where a name is wrong as well, they are checked here, so that all is told at once. */
