@@ -16,7 +16,7 @@ import {
 } from './payment.ts';
 import { ok, type Result, refuse } from './result.ts';
 import { failedAttempt, type HandOverOutcome, nextAttempt, type Shipment } from './shipment.ts';
-import { firstLook, GRACE, laterLook, lookInstead, servesFor } from './sweeping.ts';
+import { firstLook, GRACE, laterLook, lookInstead } from './sweeping.ts';
 import { type Duration, type Instant, MINUTE, toIso } from './time.ts';
 
 /** A resumed order has at least this long left, or its whole window where that is shorter. */
@@ -364,14 +364,13 @@ export class Order {
 
 	#lookAgain(now: Instant): void {
 		const sweepAt = firstLook(this.#record, this.#payment, this.#shipment, now);
-		this.#record = { ...this.#record, sweepAt, sweeps: 0 };
+		this.#change({ sweepAt, sweeps: 0 });
 	}
 
 	#event({ now, newId }: Moment, type: EventType, data: Omit<EventData, 'version'>): void {
 		const sequence = this.#record.sequence + 1;
-		const look = firstLook(this.#record, this.#payment, this.#shipment, now);
-		const sweepAt = servesFor(this.#record, look, now) ? this.#record.sweepAt : look;
-		this.#record = { ...this.#record, sequence, sweepAt, sweeps: 0 };
+		this.#change({ sequence });
+		this.#lookAgain(now);
 		const event: OrderEvent = {
 			kind: 'event',
 			id: newId(now),

@@ -8,9 +8,6 @@ export const GRACE: Duration = 3 * SECOND;
 
 const LONGEST_LOOK: Duration = MINUTE;
 
-/** A look that is nearer than this may well come before a confirmed order has gone on. */
-const TOO_NEAR: Duration = SECOND;
-
 /** When the sweeper looks at an order that has just gone on; null once nothing more can happen to it. */
 export function firstLook(
 	order: Pick<OrderRecord, 'status' | 'pendingUntil' | 'holdExpiresAt'>,
@@ -39,40 +36,19 @@ function paymentLook(payment: Payment, now: Instant): Instant {
 	return payment.status === 'Unknown' ? payment.open.attemptUntil : payment.open.attemptUntil + GRACE;
 }
 
-/**
- * True if the look that is set for the due moment serves a confirmed order as well as the one it should have: the order
- * has mostly shipped before either comes, and what does not move costs no entry in an index.
- */
-export function servesFor(
-	{ status, sweepAt }: Pick<OrderRecord, 'status' | 'sweepAt'>,
-	look: Instant | null,
-	now: Instant,
-): boolean {
-	if (status !== 'Confirmed' || sweepAt === null || look === null) return false;
-	return sweepAt > now + TOO_NEAR && sweepAt <= look && look <= sweepAt + GRACE;
-}
-
-/** When the sweeper should look instead, where it has come too early; null where it has not. */
+/** When the sweeper should look instead, where it has come too early: nothing is overdue yet. Null where something is. */
 export function lookInstead(
 	order: Pick<OrderRecord, 'status' | 'pendingUntil' | 'holdExpiresAt' | 'confirmedAt' | 'sweeps'>,
 	payment: Payment,
 	shipment: Shipment | null,
 	now: Instant,
 ): Instant | null {
-	const look = isUnderWay(order, payment, shipment, now)
-		? firstLook(order, payment, shipment, now)
-		: afterConfirming(order, payment, shipment);
+	const { status, confirmedAt, sweeps } = order;
+	const isNew = status === 'Confirmed' && sweeps === 0 && payment.open === null && shipment === null;
+	let look: Instant | null = null;
+	if (isUnderWay(order, payment, shipment, now)) look = firstLook(order, payment, shipment, now);
+	else if (isNew && confirmedAt !== null) look = confirmedAt + GRACE;
 	return look !== null && look > now ? look : null;
-}
-
-/** For a confirmed order of which nothing is under way: its look may still be the one for the due moment. */
-function afterConfirming(
-	{ status, confirmedAt, sweeps }: Pick<OrderRecord, 'status' | 'confirmedAt' | 'sweeps'>,
-	payment: Payment,
-	shipment: Shipment | null,
-): Instant | null {
-	const waits = status === 'Confirmed' && sweeps === 0 && payment.open === null && shipment === null;
-	return waits && confirmedAt !== null ? confirmedAt + GRACE : null;
 }
 
 /**

@@ -17,17 +17,5 @@ export const LONGEST_WINDOW: Duration = 7 * DAY;
 export const backOff = (attempt: number, first: Duration, cap: Duration): Duration =>
 	Math.min(cap, first * 2 ** Math.min(Math.max(attempt, 1) - 1, 30));
 
-/** Texts of the last moments: what is stored together shares its moments, and to make a text is dear. */
-const known = new Map<Instant, string>();
-const MOST_KNOWN = 64;
-
 /** A moment as RFC 3339 has it, in UTC and with milliseconds. */
-export function toIso(at: Instant): string {
-	let text = known.get(at);
-	if (text === undefined) {
-		text = new Date(at).toISOString();
-		if (known.size === MOST_KNOWN) known.clear();
-		known.set(at, text);
-	}
-	return text;
-}
+export const toIso = (at: Instant): string => new Date(at).toISOString();

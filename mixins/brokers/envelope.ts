@@ -1,4 +1,5 @@
-import { type Instant, toIso } from '../../domain/time.ts';
+import type { Instant } from '../../domain/time.ts';
+import { isoText } from '../runtime/iso-text.ts';
 
 /** What an envelope is made of. */
 export interface Envelope {
@@ -24,10 +25,10 @@ export function toEnvelope(message: Envelope): string {
 	const { id, type, order_id: subject, sequence, occurred_at, data, traceparent, deliver_at } = message;
 	let text = `{"specversion":"1.0","id":"${id}","source":"${SOURCE}","type":"${type}","subject":"${subject}"`;
 	text += ',"datacontenttype":"application/json"';
-	if (occurred_at !== null) text += `,"time":"${toIso(occurred_at)}"`;
+	if (occurred_at !== null) text += `,"time":"${isoText(occurred_at)}"`;
 	if (sequence !== null) text += `,"sequence":${sequence}`;
 	if (traceparent !== null) text += `,"traceparent":${JSON.stringify(traceparent)}`;
-	return `${text},"data":${data ?? JSON.stringify({ version: 1, at: toIso(deliver_at ?? 0) })}}`;
+	return `${text},"data":${data ?? JSON.stringify({ version: 1, at: isoText(deliver_at ?? 0) })}}`;
 }
 
 /** The trace that a message belongs to, or null. A body that is not an envelope throws. */

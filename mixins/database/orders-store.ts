@@ -1,7 +1,9 @@
 import type { Order } from '../../domain/order.ts';
+import type { OrderRecord } from '../../domain/order-record.ts';
 import type { OpenOperation, Payment, PaymentOperation, PaymentStatus } from '../../domain/payment.ts';
 import type { Shipment } from '../../domain/shipment.ts';
-import type { Instant } from '../../domain/time.ts';
+import { GRACE } from '../../domain/sweeping.ts';
+import { type Instant, SECOND } from '../../domain/time.ts';
 import { plainArray, textArray } from './arrays.ts';
 import type { Transaction } from './database.ts';
 import { instant, instants, NOW } from './instants.ts';
@@ -96,8 +98,25 @@ export function insertOrders(orders: readonly Order[], traces: ReadonlyMap<strin
 	};
 }
 
-export function updateOrders(orders: readonly Order[]): Statement {
-	const records = orders.map(({ record }) => record);
+/**
+ * When the sweeper looks at an order, as it is to be stored. A confirmed order has mostly shipped before that: where the
+ * look that is stored comes a little too early, it stays, which saves an entry in an index. `Order.found` puts it off.
+ */
+export function lookToStore(stored: Instant | null, { status, sweepAt }: Looked, now: Instant): Instant | null {
+	if (status !== 'Confirmed' || stored === null || sweepAt === null) return sweepAt;
+	return stored > now + SECOND && stored <= sweepAt && sweepAt <= stored + GRACE ? stored : sweepAt;
+}
+
+type Looked = Pick<OrderRecord, 'status' | 'sweepAt'>;
+
+/** An order and its record as it is stored. */
+export interface Changed {
+	readonly order: Order;
+	readonly record: Looked | undefined;
+}
+
+export function updateOrders(changed: readonly Changed[], now: Instant): Statement {
+	const records = changed.map(({ order }) => order.record);
 	return {
 		name: 'update-orders',
 		text: `UPDATE orders o SET status = c.status, pending_until = to_timestamp(c.pending_until),
@@ -123,7 +142,7 @@ export function updateOrders(orders: readonly Order[]): Statement {
 			instants(records.map(({ failedAt }) => failedAt)),
 			textArray(records.map(({ failureReason }) => failureReason)),
 			plainArray(records.map(({ sequence }) => sequence)),
-			instants(records.map(({ sweepAt }) => sweepAt)),
+			instants(changed.map(({ order, record }) => lookToStore(record?.sweepAt ?? null, order.record, now))),
 			plainArray(records.map(({ sweeps }) => sweeps)),
 			plainArray(records.map(({ pauses }) => pauses)),
 		],

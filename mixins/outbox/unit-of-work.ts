@@ -150,7 +150,7 @@ export class UnitOfWork {
 		const tx = this.#tx;
 		const stored = (loaded: readonly Loaded[]): Order[] => loaded.map(({ order }) => order);
 		if (created.length > 0) tx.write(insertOrders(created, this.#traces));
-		if (changed.length > 0) tx.write(updateOrders(stored(changed)));
+		if (changed.length > 0) tx.write(updateOrders(changed, this.#now));
 		if (begun.length > 0) tx.write(insertPayments(stored(begun)));
 		if (paying.length > 0) tx.write(updatePayments(stored(paying)));
 		if (shipments.length > 0) tx.write(storeShipments(stored(shipments)));

@@ -1,6 +1,7 @@
 /** Who may come in (`AUTH…`), how often (`RATE_LIMIT`), and whose word on addresses is taken (`TRUST_PROXY`). */
 import { Buffer } from 'node:buffer';
 import { isIP } from 'node:net';
+import { MINUTE, SECOND } from '../../domain/time.ts';
 import {
 	type Environment,
 	get,
@@ -12,7 +13,6 @@ import {
 	refused,
 	SettingsError,
 	show,
-	UNIT_MS,
 } from './reading.ts';
 
 /** What proves that a token is genuine: one of a set of public keys, or a secret that is shared with its issuer. */
@@ -119,7 +119,7 @@ function readAuth(env: Environment, { host, isDoor }: Place, readFile: ReadFile)
 function readRules(env: Environment, readFile: ReadFile): TokenRules | undefined {
 	const issuer = get(env, 'AUTH_ISSUER');
 	const audience = get(env, 'AUTH_AUDIENCE');
-	const clockTolerance = readDuration(env, 'AUTH_CLOCK_TOLERANCE', '30s', { min: 0, max: 5 * UNIT_MS.m });
+	const clockTolerance = readDuration(env, 'AUTH_CLOCK_TOLERANCE', '30s', { min: 0, max: 5 * MINUTE });
 	const keys = readKeys(env, readFile);
 	const algorithms = readAlgorithms(env, keys?.kind);
 	if (keys === undefined) return undefined;
@@ -177,7 +177,7 @@ function readRateLimit(env: Environment, { host, isDoor }: Place): RateLimit | u
 	if (count === undefined || Number(count) > MOST_REQUESTS) {
 		throw refused('RATE_LIMIT', show(value), `off, or 1 to ${MOST_REQUESTS} requests, written like 100/s or 3000/m`);
 	}
-	return Object.freeze({ requests: Number(count), per: unit === 's' ? UNIT_MS.s : UNIT_MS.m });
+	return Object.freeze({ requests: Number(count), per: unit === 's' ? SECOND : MINUTE });
 }
 
 function readSubnets(env: Environment): readonly Subnet[] {

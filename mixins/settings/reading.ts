@@ -1,5 +1,6 @@
 /** How a setting is read, and how it is refused: one line that never shows a secret. */
 import { BlockList, isIP } from 'node:net';
+import { DAY, HOUR, MINUTE, SECOND } from '../../domain/time.ts';
 
 export type Environment = Readonly<Record<string, string | undefined>>;
 
@@ -14,7 +15,7 @@ export class SettingsError extends Error {
 	override readonly name = 'SettingsError';
 }
 
-export const UNIT_MS = { d: 86_400_000, h: 3_600_000, m: 60_000, s: 1000, ms: 1 } as const;
+const UNIT_MS = { d: DAY, h: HOUR, m: MINUTE, s: SECOND, ms: 1 } as const;
 
 /**
  * Milliseconds of a duration such as `250ms`, `90s`, `10m`, `1.5h` or `7d`: one number, one unit, nothing else.

@@ -2,6 +2,7 @@
 import { readFileSync } from 'node:fs';
 import { isIP } from 'node:net';
 import { resolve } from 'node:path';
+import { DAY, LONGEST_WINDOW, MINUTE, SECOND, SHORTEST_WINDOW } from '../../domain/time.ts';
 import { minorUnits } from '../validation/currencies.ts';
 import { type Access, readAccess } from './access.ts';
 import { BROKER_URL_FORMS, type BrokerUrl, parseBrokerUrl } from './broker-url.ts';
@@ -18,7 +19,6 @@ import {
 	refused,
 	SettingsError,
 	show,
-	UNIT_MS,
 	unsupported,
 } from './reading.ts';
 
@@ -73,7 +73,7 @@ export interface Settings {
 }
 
 /** What `CANCELLATION_WINDOW`, and an order's own `cancellationWindow`, may be: 1 s to 7 d. */
-export const CANCELLATION_WINDOW_RANGE: DurationRange = Object.freeze({ min: UNIT_MS.s, max: 7 * UNIT_MS.d });
+export const CANCELLATION_WINDOW_RANGE: DurationRange = Object.freeze({ min: SHORTEST_WINDOW, max: LONGEST_WINDOW });
 
 const POSTGRES_URL = 'a URL postgres://… or postgresql://…';
 
@@ -108,17 +108,17 @@ export function parseSettings(env: Environment, readFile: ReadFile = (path) => r
 		migrate: readOneOf(env, 'MIGRATE', ['on', 'off'], services.length === SERVICE_NAMES.length ? 'on' : 'off') === 'on',
 		broker,
 		cancellationWindow: readDuration(env, 'CANCELLATION_WINDOW', '10m', CANCELLATION_WINDOW_RANGE),
-		holdLimit: readDuration(env, 'HOLD_LIMIT', '24h', { min: UNIT_MS.s, max: 7 * UNIT_MS.d }),
+		holdLimit: readDuration(env, 'HOLD_LIMIT', '24h', { min: SHORTEST_WINDOW, max: LONGEST_WINDOW }),
 		http: Object.freeze({ host, port: readPort(env, 'PORT') ?? 5300 }),
 		metricsPort: readPort(env, 'METRICS_PORT'),
-		shutdownDelay: readDuration(env, 'SHUTDOWN_DELAY', '0s', { min: 0, max: UNIT_MS.m }),
+		shutdownDelay: readDuration(env, 'SHUTDOWN_DELAY', '0s', { min: 0, max: MINUTE }),
 		access: readAccess(env, { host, isDoor: services.includes('gateway') }, readFile),
 		defaultCurrency: readCurrency(env),
-		retention: readDuration(env, 'RETENTION', '7d', { min: UNIT_MS.s, max: 3650 * UNIT_MS.d }),
+		retention: readDuration(env, 'RETENTION', '7d', { min: SECOND, max: 3650 * DAY }),
 		logLevel: readOneOf(env, 'LOG_LEVEL', LOG_LEVELS, 'info'),
 		paymentProvider: readPaymentProvider(env),
-		providerTimeout: readDuration(env, 'PROVIDER_TIMEOUT', '5s', { min: 100, max: UNIT_MS.m }),
-		sandboxLatency: readDuration(env, 'SANDBOX_LATENCY', '0ms', { min: 0, max: UNIT_MS.m }),
+		providerTimeout: readDuration(env, 'PROVIDER_TIMEOUT', '5s', { min: 100, max: MINUTE }),
+		sandboxLatency: readDuration(env, 'SANDBOX_LATENCY', '0ms', { min: 0, max: MINUTE }),
 	});
 }
 

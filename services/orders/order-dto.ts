@@ -2,10 +2,10 @@ import { formatAmount } from '../../domain/money.ts';
 import type { Order } from '../../domain/order.ts';
 import type { OrderRecord, OrderStatus } from '../../domain/order-record.ts';
 import type { PaymentStatus } from '../../domain/payment.ts';
-import { toIso } from '../../domain/time.ts';
 import type { OrderView } from '../../mixins/database/reading/changed-orders.ts';
 import type { OrderRow } from '../../mixins/database/reading/models.ts';
 import { orderNumber } from '../../mixins/runtime/ids.ts';
+import { isoText } from '../../mixins/runtime/iso-text.ts';
 import { storedUnits } from '../../mixins/validation/currencies.ts';
 
 /** An order as actions answer with it. Times are RFC 3339; what has not happened is null. */
@@ -60,7 +60,7 @@ function toDto(order: Fields, times: Times<number | Date>, paymentStatus: Paymen
 	};
 }
 
-const iso = (time: number | Date): string => toIso(Number(time));
+const iso = (time: number | Date): string => isoText(Number(time));
 const isoOrNull = (time: number | Date | null): string | null => (time === null ? null : iso(time));
 
 /** From the aggregate, as it will be once it is stored. */

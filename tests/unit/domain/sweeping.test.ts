@@ -2,6 +2,7 @@ import { describe, expect, it } from '@jest/globals';
 import type { Order } from '../../../domain/order.ts';
 import { firstLook, GRACE, laterLook } from '../../../domain/sweeping.ts';
 import { DAY, SECOND } from '../../../domain/time.ts';
+import { lookToStore } from '../../../mixins/database/orders-store.ts';
 import { at, call, DUE, FIXTURES, LIMIT, LIMIT_AT, outcome, PAUSED, place, START, TIMEOUT } from './order.fixtures.ts';
 
 /** Late enough for the sweeper to have come. */
@@ -61,20 +62,29 @@ describe('the sweeper’s look', () => {
 		expect(order().record.sweepAt).toBe(look);
 	});
 
-	it('stays where it is while a confirmed order goes on in time, and moves where that took too long', () => {
-		for (const [late, look] of [
-			[0, DUE + GRACE],
-			[SECOND, DUE + GRACE],
-			[2 * SECOND - 1, DUE + GRACE],
-			[2 * SECOND, DUE + 2 * SECOND + GRACE],
-			[DAY, DUE + DAY + GRACE],
-		] as const) {
+	it('comes 3 s after an order was confirmed, however late that was', () => {
+		for (const late of [0, SECOND, 2 * SECOND, DAY]) {
 			const order = fixture('Pending / Authorized');
 			order.wakeAtDue(DUE, at(DUE + late));
-			expect(order.record.sweepAt).toBe(look);
+			expect(order.record.sweepAt).toBe(DUE + late + GRACE);
 			call(order, DUE + late, 'succeeded');
-			expect(order.record).toMatchObject({ status: 'Confirmed', sweepAt: look });
+			expect(order.record).toMatchObject({ status: 'Confirmed', sweepAt: DUE + late + GRACE });
 		}
+	});
+
+	it.each([
+		['of a confirmed order that comes a little too early stays', 'Confirmed', 0, 0, 0],
+		['that comes as long before', 'Confirmed', SECOND, SECOND, 0],
+		['that comes before it has gone on moves', 'Confirmed', 2 * SECOND, 2 * SECOND, 2 * SECOND],
+		['that is over moves', 'Confirmed', DAY, DAY, DAY],
+		['that comes too late moves', 'Confirmed', 0, -SECOND, -SECOND],
+		['that comes much too early moves', 'Confirmed', 0, GRACE + 1, GRACE + 1],
+		['of any other order moves', 'Pending', 0, SECOND, SECOND],
+	] as const)('as it is stored, %s', (_what, status, passed, moved, expected) => {
+		const stored = START + GRACE;
+		expect(lookToStore(stored, { status, sweepAt: stored + moved }, START + passed)).toBe(stored + expected);
+		expect(lookToStore(null, { status, sweepAt: stored }, START)).toBe(stored);
+		expect(lookToStore(stored, { status: 'Shipped', sweepAt: null }, START)).toBeNull();
 	});
 
 	it('is no find where it comes to a confirmed order sooner than 3 s after that', () => {
