@@ -19,6 +19,7 @@ import type { BrokerUrl } from '../../mixins/settings/broker-url.ts';
 import type { DatabaseAddress } from '../../mixins/settings/database-address.ts';
 import type { Settings } from '../../mixins/settings/settings.ts';
 import { ADMIN_SCOPE, type Caller } from '../../services/orders/caller.ts';
+import { replCommands } from '../../services/repl-commands.ts';
 
 /** How long what has failed may take to be there after all. */
 const PATIENCE: Duration = 10 * SECOND;
@@ -47,21 +48,16 @@ const optionsOf = ({ logLevel }: Settings): BrokerOptions => ({
 	requestTimeout: REQUEST_TIMEOUT,
 	...CALL_POLICIES,
 	internalServices: false,
+	replOptions: { customCommands: replCommands },
 	skipProcessEventRegistration: true,
 });
 
-/** A node among the others, and the way out. */
-export interface Membership {
-	readonly broker: ServiceBroker;
-	leave(): Promise<void>;
-}
-
-/** Joins the system of these settings. Rejects with one line; `onGone` is called if the system ends while we are in. */
+/** A broker that is a node of the system of these settings; its stop leaves it. Rejects with one line; `onGone` is called if the system ends while we are in. */
 export async function join(
 	settings: Settings,
 	onGone: () => void,
 	middlewares: Middleware[] = [],
-): Promise<Membership> {
+): Promise<ServiceBroker> {
 	const { broker: url, database, dataDir } = settings;
 	const options = { ...optionsOf(settings), middlewares: [new OnceInTime().middleware, AsOperator, ...middlewares] };
 	if (url === undefined) return joinAlone(options, dataDir, onGone);
@@ -70,7 +66,7 @@ export async function join(
 }
 
 /** Through the socket of the one process that runs on this folder. */
-async function joinAlone(options: BrokerOptions, dataDir: string, onGone: () => void): Promise<Membership> {
+async function joinAlone(options: BrokerOptions, dataDir: string, onGone: () => void): Promise<ServiceBroker> {
 	const leaf = new UnixSocketLeaf(dataDir, onGone);
 	const broker = new ServiceBroker({
 		...options,
@@ -82,7 +78,7 @@ async function joinAlone(options: BrokerOptions, dataDir: string, onGone: () => 
 	});
 	await broker.start();
 	await discover(broker);
-	return { broker, leave: () => broker.stop() };
+	return broker;
 }
 
 /** Over the broker, under a name that nobody else has. */
@@ -90,7 +86,7 @@ async function joinLinked(
 	options: BrokerOptions & { readonly middlewares: Middleware[] },
 	url: BrokerUrl,
 	address: DatabaseAddress,
-): Promise<Membership> {
+): Promise<ServiceBroker> {
 	const said: { database?: string; broker?: string } = {};
 	const slotLog = logOf((line) => Object.assign(said, { database: line }));
 	const slot = new NodeSlot({ connection: address, name: 'repl', log: slotLog, onLost: () => {} });
@@ -107,18 +103,17 @@ async function joinLinked(
 		...HEARTBEAT,
 		...place,
 		transporter,
-		middlewares: [...options.middlewares, link.middleware, only.middleware],
+		middlewares: [
+			...options.middlewares,
+			link.middleware,
+			only.middleware,
+			{ name: 'Place', stopped: () => slot.stop() },
+		],
 	});
 	const failure = (): string | undefined => (said.broker === undefined ? undefined : (link.trouble ?? said.broker));
 	await inTime(broker.start(), failure, (why) => `The system cannot be joined: ${why}`);
 	await discover(broker, await placesTaken(address));
-	return {
-		broker,
-		leave: async () => {
-			await broker.stop();
-			await slot.stop();
-		},
-	};
+	return broker;
 }
 
 const logOf = (hear: (line: string) => void): Log => ({ debug: hear, info: () => {}, warn: hear, error: hear });

@@ -3,8 +3,9 @@ import { once } from 'node:events';
 import { type AddressInfo, connect, createServer } from 'node:net';
 import { setTimeout as pause } from 'node:timers/promises';
 import { afterAll, beforeAll, expect, it } from '@jest/globals';
+import type { ServiceBroker } from 'moleculer';
 import { redis } from '../../bin/brokers/redis.ts';
-import { join, type Membership } from '../../bin/repl/join.ts';
+import { join } from '../../bin/repl/join.ts';
 import { parseSettings } from '../../mixins/settings/settings.ts';
 import { BROKER_KINDS, type TestBroker, testBroker } from '../support/broker-kinds.ts';
 import { describeBroker } from '../support/brokers.ts';
@@ -28,7 +29,7 @@ for (const kind of BROKER_KINDS) {
 		let database: TestDatabase;
 		let cluster: Cluster;
 		let client: Client;
-		let observer: Membership;
+		let observer: ServiceBroker;
 
 		const nodes = (): string[] => cluster.running.flatMap(({ nodeID, exit }) => (exit ? [] : (nodeID ?? '?'))).sort();
 		const ended = (): Promise<unknown> => until(async () => (await unfinished(cluster)) === 0, 'every order has ended');
@@ -46,7 +47,7 @@ for (const kind of BROKER_KINDS) {
 
 		afterAll(async () => {
 			client?.giveUp();
-			await observer?.leave();
+			await observer?.stop();
 			await cluster?.dispose();
 			await Promise.all([database?.stop(), broker?.dispose()]);
 		}, 60_000);
@@ -54,7 +55,7 @@ for (const kind of BROKER_KINDS) {
 		it('find each other, under names of their own', async () => {
 			expect(nodes()).toEqual(NODES);
 			await until(() => {
-				const known = observer.broker.registry.getNodeList({ onlyAvailable: true }).map(({ id }) => id);
+				const known = observer.registry.getNodeList({ onlyAvailable: true }).map(({ id }) => id);
 				return known.sort().join() === [...NODES, 'repl-0'].sort().join();
 			});
 		});
@@ -72,7 +73,7 @@ for (const kind of BROKER_KINDS) {
 		it('share the calls', async () => {
 			const served: (string | null)[] = [];
 			for (let call = 0; call < 20; call += 1) {
-				const listing = observer.broker.call('orders.list', { limit: 1 });
+				const listing = observer.call('orders.list', { limit: 1 });
 				await listing;
 				served.push((listing as typeof listing & { ctx: { nodeID: string | null } }).ctx.nodeID);
 			}
@@ -107,12 +108,23 @@ for (const kind of BROKER_KINDS) {
 
 		it('are joined by a REPL, which calls as the operator', async () => {
 			const { orderId } = await client.create({ productName: 'tea', amount: 1, cancellationWindow: '10m' }, 'by-repl');
-			const session = await runRepl(env(), 'nodes', `call orders.cancel '{"id":"${orderId}"}'`, 'call outbox.stats');
+			const session = await runRepl(
+				env(),
+				'nodes',
+				`call orders.cancel '{"id":"${orderId}"}'`,
+				'call outbox.stats',
+				`pp order ${orderId}`,
+				'pp outbox',
+				'pp dead',
+			);
 			expect(session.errors).toBe('');
 			expect(session.code).toBe(0);
 			expect(session.output).toMatch(/repl-1 \(\*\)/); // the test itself is repl-0
 			expect(session.output).toMatch(/status: 'CancelRequested'/);
 			expect(session.output).toMatch(/unsent: \d+/);
+			expect(session.output).toMatch(/^\S+Z {2}\+00:00:0\S+ {2}OrderCancelRequested {2}requestedBy=buyer$/m);
+			expect(session.output).toMatch(/^unsent +\d+$/m);
+			expect(session.output).toMatch(/^no dead letters$/m);
 			await until(async () => (await client.get(orderId ?? '')).status === 'Cancelled');
 		}, 60_000);
 
@@ -121,9 +133,7 @@ for (const kind of BROKER_KINDS) {
 			slow.signal('SIGSTOP');
 			const session = runRepl(env(), 'call outbox.stats');
 			try {
-				await until(() =>
-					observer.broker.registry.getNodeList({ onlyAvailable: true }).some(({ id }) => id === 'repl-1'),
-				);
+				await until(() => observer.registry.getNodeList({ onlyAvailable: true }).some(({ id }) => id === 'repl-1'));
 				await pause(500); // a REPL that does not wait has called by then
 			} finally {
 				slow.signal('SIGCONT');
@@ -156,7 +166,7 @@ for (const kind of BROKER_KINDS) {
 			const begin = performance.now();
 			await cluster.node('orders-0').kill();
 			await until(() => {
-				const node = observer.broker.registry.getNodeList({}).find(({ id }) => id === 'orders-0');
+				const node = observer.registry.getNodeList({}).find(({ id }) => id === 'orders-0');
 				return node?.available === false;
 			}, 'the death is noticed');
 			const noticed = performance.now() - begin;

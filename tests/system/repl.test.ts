@@ -76,7 +76,14 @@ async function start({ folder = dataDir, open = true } = {}): Promise<System> {
 		actions: {
 			get: (ctx: Context<{ id: string }>) => record(ctx, 'get'),
 			create: {
-				params: { type: 'object', properties: { productName: { type: 'string' }, amount: { type: 'number' } } },
+				params: {
+					type: 'object',
+					properties: {
+						productName: { type: 'string' },
+						amount: { type: ['string', 'number'] },
+						quantity: { type: 'integer' },
+					},
+				},
 				handler: ({ params }: Context<object>) => void called.push(JSON.stringify(params)),
 			},
 			slow: async (ctx: Context<{ id: string }>) => {
@@ -177,12 +184,28 @@ describe('npm run repl', () => {
 
 	it('passes options on as they were typed where the action takes a text', async () => {
 		await start();
-		const names = ['1e5', 'true', '"two words"', "'0.50'", '0033', '--amount'];
+		const digits = '12345678901234567890';
+		const names = ['1e5', 'true', '"two words"', "'0.50'", '0033', digits, '--amount'];
 		const session = repl(names.map((name) => `call orders.create --productName ${name} --amount 1.50`).join('\n'));
 		expect(await session.ended).toBe(0);
 		const made = called.map((params) => (JSON.parse(params) as { productName: unknown }).productName);
-		expect(made).toEqual(['1e5', 'true', 'two words', '0.50', '0033', true]);
-		expect(called[0]).toBe('{"productName":"1e5","amount":1.5}');
+		expect(made).toEqual(['1e5', 'true', 'two words', '0.50', '0033', digits, true]);
+		expect(called[0]).toBe('{"productName":"1e5","amount":"1.50"}');
+	});
+
+	it('passes amounts on with the digits that were given, and other numbers as numbers', async () => {
+		await start();
+		const session = repl(`call orders.create --amount=19.90 --quantity 2.0
+			call orders.create --amount 1e2
+			call orders.create '{"amount":10.500,"quantity":1e1,"more":{"amount":3}}'
+			call orders.create '{"amount":"7.00"}'\n`);
+		expect(await session.ended).toBe(0);
+		expect(called).toEqual([
+			'{"amount":"19.90","quantity":2}',
+			'{"amount":"1e2"}',
+			'{"amount":"10.500","quantity":10,"more":{"amount":3}}',
+			'{"amount":"7.00"}',
+		]);
 	});
 
 	it('goes on after a call that fails, keeps the commands of moleculer-repl, and ends with 1', async () => {
