@@ -283,7 +283,7 @@ async function connect({ settings, log, made, signal, onLost }: Start): Promise<
 	const postgres = await startEmbeddedPostgres({
 		dataDir,
 		...(signal === undefined ? {} : { signal }),
-		log: (level, message) => log('postgres')[level](message),
+		log: log('postgres'),
 		onLost: () => onLost(`another process has taken ${dataDir}`),
 	});
 	made.defer(() => postgres.stop());

@@ -55,7 +55,7 @@ try {
 	const { signal } = giveUp;
 	if (database.kind === 'url') await abortable(reasoned(run(command, database.address)), signal);
 	else {
-		const postgres = await startEmbeddedPostgres({ dataDir, log: (level, message) => log[level](message), signal });
+		const postgres = await startEmbeddedPostgres({ dataDir, log, signal });
 		try {
 			await abortable(reasoned(run(command, postgres.connection)), signal);
 		} finally {

@@ -64,7 +64,6 @@ export class TestDatabase {
 	#connection: EmbeddedPostgres['connection'] | undefined;
 	#database: Database | undefined;
 	#pool: pg.Pool | undefined;
-	#ups = 0;
 
 	/** Use `startTestDatabase`. */
 	constructor(dataDir: string, settings: Readonly<Record<string, string>>) {
@@ -129,10 +128,15 @@ export class TestDatabase {
 
 	/** Ends the server hard; resolves when its supervisor has brought it back. SIGQUIT is the restart in `immediate` mode. */
 	async kill(signal: 'SIGKILL' | 'SIGQUIT' = 'SIGKILL'): Promise<void> {
-		const before = this.#ups;
+		const before = this.#ups();
 		process.kill(await this.pid(), signal);
-		await until(() => this.#ups > before, 'PostgreSQL is back after it was killed');
+		await until(() => this.#ups() > before, 'PostgreSQL is back after it was killed');
 		await eventually(() => this.query('SELECT 1'));
+	}
+
+	/** How often its supervisor has brought the server back. */
+	#ups(): number {
+		return this.log.lines.filter((line) => line.includes('PostgreSQL is back')).length;
 	}
 
 	/** Stops the server in good order; it stays away until `bringUp`. */
@@ -146,10 +150,7 @@ export class TestDatabase {
 		const server = await startEmbeddedPostgres({
 			dataDir: this.dataDir,
 			settings: this.#settings,
-			log: (level, message) => this.log[level](message),
-		});
-		server.onUp(() => {
-			this.#ups += 1;
+			log: this.log,
 		});
 		this.#server = server;
 		this.#connection = server.connection;

@@ -1,12 +1,12 @@
 /** The real system as a child process, on a data folder of its own below the temporary folder. */
 import { type ChildProcess, spawn, spawnSync } from 'node:child_process';
 import { rmSync } from 'node:fs';
-import { mkdir, mkdtemp, readFile, realpath } from 'node:fs/promises';
+import { mkdir, mkdtemp, realpath } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { createInterface } from 'node:readline';
 import pg from 'pg';
-import { chooseSocketDir, isPostgresOf, PORT, signalTo } from '../../mixins/database/embedded/host.ts';
+import { chooseSocketDir, PORT, send, serverOf } from '../../mixins/database/embedded/host.ts';
 import { until } from './until.ts';
 
 export const ROOT = resolve(import.meta.dirname, '../..');
@@ -152,10 +152,7 @@ export class System {
 
 	/** The process id of this folder's PostgreSQL, whoever started it. */
 	async postgresPid(): Promise<number | undefined> {
-		const cluster = join(this.dataDir, 'postgres');
-		const text = await readFile(join(cluster, 'postmaster.pid'), 'utf8').catch(() => '');
-		const pid = Number.parseInt(text, 10);
-		return pid > 0 && isPostgresOf(pid, cluster) ? pid : undefined;
+		return serverOf(join(this.dataDir, 'postgres'));
 	}
 
 	/** kill -9 of the process and of PostgreSQL with all its children. */
@@ -163,14 +160,14 @@ export class System {
 		const postgres = await this.postgresPid();
 		const family = postgres === undefined ? [] : [postgres, ...childrenOf(postgres)];
 		this.#current?.signal('SIGKILL');
-		for (const pid of family) signalTo(pid, 'SIGKILL');
+		for (const pid of family) send(pid, 'SIGKILL');
 		await this.#current?.exited;
 	}
 
 	/** Restarts PostgreSQL in immediate mode: it ends at once, and whoever looks after it has to start it again. */
 	async crashPostgres(): Promise<void> {
 		const postgres = await this.postgresPid();
-		if (postgres !== undefined) signalTo(postgres, 'SIGQUIT');
+		if (postgres !== undefined) send(postgres, 'SIGQUIT');
 	}
 
 	/** One statement through PostgreSQL's own socket, past the system. */
@@ -189,7 +186,7 @@ export class System {
 		await this.#pool?.end();
 		const postgres = await this.postgresPid();
 		if (postgres !== undefined) {
-			signalTo(postgres, 'SIGQUIT');
+			send(postgres, 'SIGQUIT');
 			await until(() => !isAlive(postgres));
 		}
 		rmSync(this.#root, { recursive: true, force: true, maxRetries: 10, retryDelay: 50 });

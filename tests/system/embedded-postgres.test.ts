@@ -13,6 +13,7 @@ import {
 	type EmbeddedPostgresOptions,
 	startEmbeddedPostgres,
 } from '../../mixins/database/embedded/index.ts';
+import { type MemoryLog, memoryLog } from '../support/database.ts';
 import { PATIENCE, until } from '../support/until.ts';
 
 const FIXTURE = join(import.meta.dirname, 'fixtures/embedded-postgres-process.ts');
@@ -25,13 +26,13 @@ interface Report {
 let backup: string;
 let root: string;
 let dataDir: string;
-let logged: string[];
+let log: MemoryLog;
 let started: EmbeddedPostgres[];
 let children: ChildProcess[];
 
 beforeAll(async () => {
 	backup = await mkdtemp(join(tmpdir(), 'embedded-postgres-backup-'));
-	await (await startEmbeddedPostgres({ dataDir: backup, log: () => {} })).stop();
+	await (await startEmbeddedPostgres({ dataDir: backup, log: memoryLog() })).stop();
 });
 
 afterAll(() => rmSync(backup, { recursive: true, force: true }));
@@ -39,7 +40,7 @@ afterAll(() => rmSync(backup, { recursive: true, force: true }));
 beforeEach(async () => {
 	root = await mkdtemp(join(tmpdir(), 'embedded-postgres-')); // mode 0700: closed to the user that root runs PostgreSQL as
 	dataDir = join(root, 'project/.data');
-	logged = [];
+	log = memoryLog();
 	started = [];
 	children = [];
 });
@@ -56,7 +57,6 @@ afterEach(async () => {
 });
 
 async function start(options: Partial<EmbeddedPostgresOptions> = {}): Promise<EmbeddedPostgres> {
-	const log = (level: string, message: string) => void logged.push(`${level} ${message}`);
 	const postgres = await startEmbeddedPostgres({ dataDir, log, ...options });
 	started.push(postgres);
 	return postgres;
@@ -218,7 +218,7 @@ describe('processes that are killed', () => {
 		const postgres = await start();
 		console.log(`takeover: ${Math.round(performance.now() - begin)} ms`);
 		expect(await serverPid()).toBe(pid);
-		expect(logged.join()).toContain('taken over');
+		expect(log.lines.join()).toContain('taken over');
 		expect(await query(postgres, 'SELECT 1')).toEqual([1]);
 		await postgres.stop();
 		expect(alive(pid)).toBe(false);
@@ -273,39 +273,35 @@ describe('one process at a time', () => {
 describe('a server that ends unasked', () => {
 	beforeEach(() => restore());
 
-	async function watched(): Promise<{ postgres: EmbeddedPostgres; events: string[] }> {
-		const postgres = await start();
-		const events: string[] = [];
-		postgres.onDown(() => events.push('down'));
-		postgres.onUp(() => events.push('up'));
-		return { postgres, events };
-	}
+	/** How it went down and up, as the log says it. */
+	const events = (): string[] =>
+		log.lines.flatMap((line) => /PostgreSQL (ended unasked|is back)/.exec(line)?.[1]?.replace('is ', '') ?? []);
 
 	it.each(['SIGKILL', 'SIGINT'] as const)('by %s is started again', async (signal) => {
-		const { postgres, events } = await watched();
+		const postgres = await start();
 		const first = await serverPid();
 		process.kill(first, signal);
-		await until(() => events.length === 2);
-		expect(events).toEqual(['down', 'up']);
+		await until(() => events().length === 2);
+		expect(events()).toEqual(['ended unasked', 'back']);
 		expect(await serverPid()).not.toBe(first);
 		expect(await query(postgres, 'SELECT 1')).toEqual([1]);
 		await expect(start()).rejects.toThrow(DataDirInUse);
 		await postgres.stop();
-		expect(events).toEqual(['down', 'up']);
+		expect(events()).toEqual(['ended unasked', 'back']);
 	});
 
 	it('is started again after a takeover, too', async () => {
 		const { child, report } = startProcess();
 		await report;
 		await end(child, 'SIGKILL');
-		const { postgres, events } = await watched();
+		const postgres = await start();
 		process.kill(await serverPid(), 'SIGKILL');
-		await until(() => events.length === 2);
+		await until(() => events().length === 2);
 		expect(await query(postgres, 'SELECT 1')).toEqual([1]);
 	});
 
 	it('does not count when only the session of the lock did', async () => {
-		const { postgres, events } = await watched();
+		const postgres = await start();
 		const holder = "SELECT pid FROM pg_locks WHERE locktype = 'advisory'";
 		const [before] = await query(postgres, holder);
 		await query(postgres, `SELECT pg_terminate_backend(${before})`);
@@ -313,7 +309,7 @@ describe('a server that ends unasked', () => {
 			const [now] = await query(postgres, holder);
 			return now !== undefined && now !== before;
 		});
-		expect(events).toEqual([]);
+		expect(events()).toEqual([]);
 		await expect(start()).rejects.toThrow(DataDirInUse);
 	});
 
@@ -344,12 +340,35 @@ describe('a server that ends unasked', () => {
 		expect(lost).toBe(1);
 	});
 
+	it('again and again is started again after ever longer pauses', async () => {
+		const postgres = await start();
+		let lastedFor = 0;
+		for (const times of [1, 2, 3, 4]) {
+			const begin = performance.now();
+			process.kill(await serverPid(), 'SIGINT');
+			await until(() => events().length === 2 * times);
+			lastedFor = performance.now() - begin;
+		}
+		expect(lastedFor).toBeGreaterThanOrEqual(800); // 100 ms, doubled three times
+		expect(await query(postgres, 'SELECT 1')).toEqual([1]);
+	});
+
+	it('can be stopped while it is suspended, in less than 10 s', async () => {
+		const postgres = await start();
+		const pid = await serverPid();
+		process.kill(pid, 'SIGSTOP');
+		const begin = performance.now();
+		await postgres.stop();
+		expect(performance.now() - begin).toBeLessThan(10_000);
+		expect(alive(pid)).toBe(false);
+	});
+
 	it('can be stopped while it is down', async () => {
-		const { postgres, events } = await watched();
+		const postgres = await start();
 		process.kill(await serverPid(), 'SIGKILL');
-		await until(() => events.includes('down'));
+		await until(() => events().includes('ended unasked'));
 		await postgres.stop();
 		expect(await serverPid().then(alive, () => false)).toBe(false);
-		expect(events).toEqual(['down']);
+		expect(events()).toEqual(['ended unasked']);
 	});
 });

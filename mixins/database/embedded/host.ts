@@ -5,7 +5,7 @@ import { existsSync, readFileSync, readlinkSync } from 'node:fs';
 import { chmod, chown, copyFile, mkdir, mkdtemp, open, readdir, readFile, rm, stat, symlink } from 'node:fs/promises';
 import { createRequire } from 'node:module';
 import { tmpdir, userInfo } from 'node:os';
-import { basename, join, resolve } from 'node:path';
+import { basename, isAbsolute, join, resolve } from 'node:path';
 
 export const PORT = 5432; // no TCP port is opened: it is only a part of the socket's name
 const SOCKET_NAME = `/.s.PGSQL.${PORT}`;
@@ -40,7 +40,7 @@ export function requireLinks(folder: string): void {
  * Calls `use` with a folder to run initdb from. It starts its `postgres` through a shell, with no more than double quotes
  * around the path, so where that means something to a shell initdb is copied to a folder with a plain name.
  */
-export async function fromPlainFolder(binaries: string, use: (folder: string) => Promise<void>): Promise<void> {
+export async function fromPlainFolder<T>(binaries: string, use: (folder: string) => Promise<T>): Promise<T> {
 	if (!/["$`\\]/.test(binaries)) return use(binaries);
 	const folder = await mkdtemp(join(tmpdir(), 'protected-payment-initdb-'));
 	try {
@@ -49,7 +49,7 @@ export async function fromPlainFolder(binaries: string, use: (folder: string) =>
 		await copyFile(join(binaries, 'initdb'), join(folder, 'bin/initdb'));
 		await symlink(join(binaries, 'postgres'), join(folder, 'bin/postgres'));
 		for (const name of ['lib', 'share']) await symlink(join(binaries, '..', name), join(folder, name));
-		await use(join(folder, 'bin'));
+		return await use(join(folder, 'bin'));
 	} finally {
 		await rm(folder, { recursive: true });
 	}
@@ -61,11 +61,10 @@ export interface Account {
 	readonly gid: number;
 }
 
-/** How to run a binary: as ourselves, or, from root, as somebody else. */
+/** How to run a binary: as ourselves, or, from root, as somebody else, by a command before it or by Node. */
 export interface Launcher {
 	readonly account?: Account;
 	readonly prefix: readonly string[];
-	readonly options: Partial<Account>;
 }
 
 /**
@@ -77,35 +76,30 @@ export async function chooseLauncher(clusterDir: string): Promise<Launcher> {
 	const owner = await stat(clusterDir).catch(() => undefined);
 	if (self !== 0) {
 		if (owner && owner.uid !== self) throw new Error(`${clusterDir} belongs to another user (uid ${owner.uid})`);
-		if (attempt(() => userInfo()) === undefined) {
-			throw new Error(
-				`PostgreSQL does not run as a user without a name (uid ${self} is not in /etc/passwd): set DATABASE_URL, or run as another user`,
-			);
-		}
-		return { prefix: [], options: {} };
+		if (attempt(() => userInfo())) return { prefix: [] };
+		throw new Error(
+			`PostgreSQL does not run as a user without a name (uid ${self} is not in /etc/passwd): set DATABASE_URL, or run as another user`,
+		);
 	}
 	const account = owner && owner.uid !== 0 ? { uid: owner.uid, gid: owner.gid } : await unprivileged();
 	const identity = [`--reuid=${account.uid}`, `--regid=${account.gid}`, '--clear-groups'];
 	// Without no_setuid_fixup access(2) ignores the capability, and initdb does not find its own folder.
 	const passage = ['--securebits=+no_setuid_fixup', '--inh-caps=+dac_override', '--ambient-caps=+dac_override'];
-	const prefix = ['setpriv', ...identity, ...passage];
-	const works = process.platform === 'linux' && spawnSync('setpriv', [...prefix.slice(1), 'true']).status === 0;
-	return works ? { account, prefix, options: {} } : { account, prefix: [], options: account };
+	const works = process.platform === 'linux' && spawnSync('setpriv', [...identity, ...passage, 'true']).status === 0;
+	return { account, prefix: works ? ['setpriv', ...identity, ...passage] : [] };
 }
 
 async function unprivileged(): Promise<Account> {
 	const users = (await readFile('/etc/passwd', 'utf8')).split('\n').map((line) => line.split(':'));
 	const user = users.find(([name]) => name === 'postgres') ?? users.find(([name]) => name === 'nobody');
-	if (!user)
-		throw new Error('PostgreSQL does not run as root, and there is no user postgres or nobody: set DATABASE_URL');
-	return { uid: Number(user[2]), gid: Number(user[3]) };
+	if (user) return { uid: Number(user[2]), gid: Number(user[3]) };
+	throw new Error('PostgreSQL does not run as root, and there is no user postgres or nobody: set DATABASE_URL');
 }
 
-/** Gives a folder and all in it to `account`, where root copied or restored it. */
-export async function giveTo(account: Account, folder: string): Promise<void> {
-	for (const entry of await readdir(folder, { recursive: true }))
-		await chown(join(folder, entry), account.uid, account.gid);
-	await chown(folder, account.uid, account.gid);
+/** Gives a folder and all in it to `account`, where root made, copied or restored it. */
+export async function giveTo({ uid, gid }: Account, folder: string): Promise<void> {
+	for (const entry of await readdir(folder, { recursive: true })) await chown(join(folder, entry), uid, gid);
+	await chown(folder, uid, gid);
 }
 
 /** A folder whose socket's path fits into the kernel's address: in the data folder, or else one derived from its path. */
@@ -116,8 +110,31 @@ export function chooseSocketDir(dataDir: string): string {
 	return fits ?? join('/tmp', name);
 }
 
+/** The folder of the server's socket. One that runs says where that is: TMPDIR may have been another one when it started. */
+export function socketDirOf(dataDir: string): string {
+	const clusterDir = join(dataDir, 'postgres');
+	const named = serverOf(clusterDir) === undefined ? '' : (linesOf(join(clusterDir, 'postmaster.pid'))[4] ?? '');
+	return isAbsolute(named) ? named : chooseSocketDir(dataDir);
+}
+
+/** The process id of the server that runs on a data folder, whoever started it. */
+export function serverOf(clusterDir: string): number | undefined {
+	const pid = processIn(join(clusterDir, 'postmaster.pid'));
+	return pid > 0 && isPostgresOf(pid, clusterDir) ? pid : undefined;
+}
+
+/** Whether a lock file is from before a reboot and its process id a stranger's now: PostgreSQL would not start. */
+export function isStale(lockFile: string, clusterDir: string): boolean {
+	const pid = Math.abs(processIn(lockFile)); // negative: of a single-user postgres
+	return pid > 0 && send(pid, 0) && !isPostgresOf(pid, clusterDir);
+}
+
+/** Sends a signal to a process, or, by its negative id, to its group; false if there is none that may be signalled. */
+export const send = (pid: number, signal: NodeJS.Signals | 0): boolean =>
+	attempt(() => process.kill(pid, signal)) === true;
+
 /** Whether a process is a postgres started on this data folder: a process id alone may be another's after a reboot. */
-export function isPostgresOf(pid: number, clusterDir: string): boolean {
+function isPostgresOf(pid: number, clusterDir: string): boolean {
 	if (process.platform !== 'linux') {
 		const command = spawnSync('ps', ['-ww', '-o', 'command=', '-p', String(pid)], { encoding: 'utf8' }).stdout ?? '';
 		return command.includes('postgres') && command.includes(clusterDir);
@@ -127,28 +144,10 @@ export function isPostgresOf(pid: number, clusterDir: string): boolean {
 	return args.includes(clusterDir) || attempt(() => readlinkSync(`/proc/${pid}/cwd`)) === clusterDir;
 }
 
-/** Whether there is any process of that id, as PostgreSQL's own lock files ask it. */
-export function exists(pid: number): boolean {
-	try {
-		return process.kill(pid, 0);
-	} catch (error) {
-		return (error as NodeJS.ErrnoException).code === 'EPERM';
-	}
-}
-
-/** Sends a signal to a process, or, by its negative id, to its group; one that is gone already is all right. */
-export function signalTo(pid: number, signal: NodeJS.Signals): void {
-	try {
-		process.kill(pid, signal);
-	} catch (error) {
-		if ((error as NodeJS.ErrnoException).code !== 'ESRCH') throw error;
-	}
-}
+const processIn = (lockFile: string): number => Number.parseInt(linesOf(lockFile)[0] ?? '', 10);
 
 /** The lines of a small file, none if it is not there. */
-export function linesOf(file: string): string[] {
-	return attempt(() => readFileSync(file, 'utf8'))?.split('\n') ?? [];
-}
+const linesOf = (file: string): string[] => attempt(() => readFileSync(file, 'utf8'))?.split('\n') ?? [];
 
 /** Makes a folder's entries durable. */
 export async function syncFolder(folder: string): Promise<void> {

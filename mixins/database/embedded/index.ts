@@ -1,20 +1,24 @@
-import { readFile, realpath } from 'node:fs/promises';
-import { isAbsolute, join } from 'node:path';
+import { realpath } from 'node:fs/promises';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { chooseSocketDir, PORT } from './host.ts';
+import type { Log } from '../../runtime/loop.ts';
+import type { DatabaseClient } from '../client.ts';
+import { PORT, socketDirOf } from './host.ts';
 import { PostgresServer, SUPERUSER } from './server.ts';
-import { DATABASE, judge, knock, prepareDatabase, type Session, tryLock } from './session.ts';
+import { DATABASE, ensureDatabase, judge, knock, tryLock } from './session.ts';
 
 const LOCK_PATIENCE = 1000; // ms; the holder may have been killed a moment ago, and its session be vanishing
 const ANSWER_PATIENCE = 5000; // ms that a running server may leave connections without any answer before it is killed
 const BACK_OFF = { first: 100, longest: 5000 }; // ms
 const HEALTHY_AFTER = 10_000; // ms of life after which a server's next end counts as its first
-const START_TRIES = 8;
+const START_TRIES = 7;
+/** Another start that is faster, children of a server that was killed, one that goes away as it is taken over. */
+const passes = (error: Error): boolean =>
+	/lock file .*(already exists|is empty)|pre-existing shared memory/.test(error.message) || judge(error) !== undefined;
 
 export interface EmbeddedPostgresOptions {
 	/** the folder for everything: `postgres` (the data), `postgres.log`, `run` (the socket); made where it is missing */
 	dataDir: string;
-	log: (level: 'info' | 'warn' | 'error', message: string) => void;
+	log: Log;
 	/** PostgreSQL settings, beside and above the built-in ones; a server that is taken over keeps those it runs with */
 	settings?: Readonly<Record<string, string>>;
 	/** gives up a start that has not finished, and leaves nothing running; later it has no effect */
@@ -23,14 +27,12 @@ export interface EmbeddedPostgresOptions {
 	onLost?: () => void;
 }
 
+/** what `pg` needs: host is the directory of the Unix socket */
+type Connection = Readonly<{ host: string; port: number; user: string; database: string }>;
+
 export interface EmbeddedPostgres {
-	/** what `pg` needs: host is the directory of the Unix socket */
-	readonly connection: Readonly<{ host: string; port: number; user: string; database: string }>;
-	/** called each time the server ended though nobody asked for it */
-	onDown(listener: () => void): void;
-	/** called each time the server accepts connections anew after that */
-	onUp(listener: () => void): void;
-	/** stops the server (fast shutdown, then immediate after 5 s), frees the data folder; idempotent */
+	readonly connection: Connection;
+	/** stops the server and frees the data folder; idempotent */
 	stop(): Promise<void>;
 }
 
@@ -50,65 +52,49 @@ export async function startEmbeddedPostgres(options: EmbeddedPostgresOptions): P
 }
 
 /** How another process of this user reaches the PostgreSQL that runs on `dataDir`. Starts nothing. */
-export async function embeddedConnection(dataDir: string): Promise<EmbeddedPostgres['connection']> {
-	const folder = await realpath(dataDir).catch(() => dataDir);
-	const lines = await readFile(join(folder, 'postgres', 'postmaster.pid'), 'utf8').catch(() => '');
-	const running = lines.split('\n')[4] ?? ''; // the server says where its socket is: TMPDIR may have been another one then
-	const host = isAbsolute(running) ? running : chooseSocketDir(folder);
-	return { host, port: PORT, user: SUPERUSER, database: DATABASE };
+export async function embeddedConnection(dataDir: string): Promise<Connection> {
+	return connectionTo(socketDirOf(await realpath(dataDir).catch(() => dataDir)));
 }
 
-/** How eagerly to bring the server up: how often to start it, and whom to tell that it was not there. */
-interface Attempt {
-	readonly signal: AbortSignal;
-	readonly tries: number;
-	readonly onRefused: () => void;
-}
+const connectionTo = (host: string): Connection => ({ host, port: PORT, user: SUPERUSER, database: DATABASE });
 
 /** Keeps one server running and its data folder to itself. */
 class Keeper implements EmbeddedPostgres {
-	readonly connection: EmbeddedPostgres['connection'];
+	readonly connection: Connection;
 	readonly #server: PostgresServer;
-	readonly #options: EmbeddedPostgresOptions;
+	readonly #log: Log;
+	readonly #onLost: () => void;
 	readonly #ending = new AbortController();
-	readonly #downListeners: (() => void)[] = [];
-	readonly #upListeners: (() => void)[] = [];
-	#session: Session | undefined;
-	#serverStart = '';
-	#upSince = 0;
-	#delay = 0;
+	/** holds the lock, and lives as long as the server */
+	#session: DatabaseClient | undefined;
+	/** undefined while it is down */
+	#upSince: number | undefined;
+	#delay = BACK_OFF.first;
 	#recovery: Promise<void> = Promise.resolve();
 	#stopping: Promise<void> | undefined;
-	#lost = false;
 
-	constructor(server: PostgresServer, options: EmbeddedPostgresOptions) {
+	constructor(server: PostgresServer, { log, onLost = () => {} }: EmbeddedPostgresOptions) {
 		this.#server = server;
-		this.#options = options;
-		this.connection = { host: server.socketDir, port: PORT, user: SUPERUSER, database: DATABASE };
+		this.#log = log;
+		this.#onLost = onLost;
+		this.connection = connectionTo(server.socketDir);
 	}
 
 	async start(signal: AbortSignal): Promise<void> {
-		const { log } = this.#options;
 		const begin = performance.now();
+		let tries = 1;
 		try {
-			if (await this.#server.initialise(signal)) log('info', `new database in ${this.#server.dataDir}`);
-			await this.#acquire({ signal, tries: START_TRIES, onRefused: () => {} });
-			await this.#server.removeDrafts().catch((error: Error) => log('warn', error.message));
+			if (await this.#server.initialise(signal)) this.#log.info(`new database in ${this.#server.dataDir}`);
+			await this.#acquire(signal, (error) => passes(error) && tries++ < START_TRIES);
+			this.#upSince = performance.now();
+			await this.#server.removeDrafts().catch((error: Error) => this.#log.warn(error.message));
 			signal.throwIfAborted();
 		} catch (error) {
 			if (!(error instanceof DataDirInUse)) await this.stop();
 			throw error;
 		}
 		const how = this.#server.isChild ? 'started' : 'taken over';
-		log('info', `PostgreSQL ${how} after ${Math.round(performance.now() - begin)} ms (pid ${this.#server.pid})`);
-	}
-
-	onDown(listener: () => void): void {
-		this.#downListeners.push(listener);
-	}
-
-	onUp(listener: () => void): void {
-		this.#upListeners.push(listener);
+		this.#log.info(`PostgreSQL ${how} after ${Math.round(performance.now() - begin)} ms (pid ${this.#server.pid})`);
 	}
 
 	stop(): Promise<void> {
@@ -119,9 +105,9 @@ class Keeper implements EmbeddedPostgres {
 	async #stop(): Promise<void> {
 		this.#ending.abort();
 		await this.#recovery;
-		if (this.#lost || !(await this.#mayStop())) return;
+		if (!(await this.#mayStop())) return;
 		await this.#server.stop(); // ends the session, so that the lock is held to the last
-		this.#session?.drop();
+		this.#session?.destroy();
 	}
 
 	/** Never end a server that another process holds. One that accepts no connections yet is held by nobody. */
@@ -129,145 +115,93 @@ class Keeper implements EmbeddedPostgres {
 		if (this.#session) return true;
 		const answer = await knock(this.connection).catch((): 'absent' => 'absent');
 		if (typeof answer === 'string') return this.#server.isChild;
-		const held = await this.#lock(answer, new AbortController().signal).catch(() => false);
-		if (!held) answer.drop();
-		return held;
+		return this.#lock(answer, new AbortController().signal).catch(() => false);
 	}
 
-	/** Has the server running, by whatever way, and the lock. */
-	async #acquire(attempt: Attempt): Promise<void> {
+	/** Has the server running, by whatever way, and the lock. What fails is tried again as long as `mayPass` says so. */
+	async #acquire(signal: AbortSignal, mayPass: (error: Error) => boolean): Promise<void> {
 		for (;;) {
-			const session = await this.#bringUp(attempt);
 			try {
-				if (await this.#lock(session, attempt.signal)) return;
+				if (await this.#lock(await this.#bringUp(signal), signal)) return;
+				throw new DataDirInUse(`${this.#server.dataDir} is in use by another process`);
 			} catch (error) {
-				session.drop();
-				attempt.signal.throwIfAborted();
-				judge(error);
-				continue; // the server went away in the meantime
+				signal.throwIfAborted();
+				if (error instanceof DataDirInUse || !mayPass(error as Error)) throw error;
+				this.#log.warn(`PostgreSQL is not up yet, trying again: ${(error as Error).message}`);
+				await this.#backOff(signal);
 			}
-			session.drop();
-			throw new DataDirInUse(`${this.#server.dataDir} is in use by another process`);
 		}
 	}
 
-	/** Takes the lock, waiting a little for a dead holder's session to vanish; then this is the session to live by. */
-	async #lock(session: Session, signal: AbortSignal): Promise<boolean> {
-		const begin = performance.now();
-		while (!(await tryLock(session.client))) {
-			if (performance.now() - begin > LOCK_PATIENCE) return false;
-			await sleep(50, undefined, { signal });
-		}
-		this.#serverStart = await prepareDatabase(session.client);
-		this.#upSince = performance.now();
-		this.#session = session;
-		void session.ended.then(() => {
-			if (this.#session !== session) return;
-			this.#session = undefined;
-			if (!this.#ending.signal.aborted) this.#recovery = this.#recover(this.#ending.signal);
-		});
-		return true;
-	}
-
-	/** Connects; where that fails starts the server, waits for it, or kills it, until it works. */
-	async #bringUp({ signal, tries, onRefused }: Attempt): Promise<Session> {
+	/** Connects; a server that is not there is started, and one that does not answer is ended first. */
+	async #bringUp(signal: AbortSignal): Promise<DatabaseClient> {
 		let quietSince = performance.now();
-		let spawned = 0;
+		let hasSpawned = false;
 		for (let poll = 10; ; poll = Math.min(poll * 1.5, 250)) {
 			signal.throwIfAborted();
 			const answer = await knock(this.connection);
 			if (typeof answer === 'object') return answer;
-			onRefused();
-			if (answer === 'busy') {
+			if (this.#upSince !== undefined) {
+				this.#upSince = undefined;
+				this.#log.warn('PostgreSQL ended unasked, starting it again');
+				await this.#backOff(signal);
+				quietSince = performance.now();
+			} else if (answer === 'busy') {
 				quietSince = performance.now();
 			} else if (answer === 'absent' && this.#server.pid === undefined) {
-				if (spawned > 0) await this.#explainEnd(spawned, tries);
-				await this.#backOff(signal);
-				if (this.#server.pid !== undefined) continue; // somebody else started it
+				if (hasSpawned) throw new Error(`PostgreSQL does not start: ${await this.#server.failure()}`);
 				await this.#server.spawn();
-				spawned += 1;
-				poll = 10;
+				hasSpawned = true;
 				quietSince = performance.now();
 			} else if (performance.now() - quietSince > ANSWER_PATIENCE) {
-				await this.#endSilent();
+				const { pid } = this.#server;
+				if (pid === undefined) throw new Error(`whatever listens in ${this.connection.host} does not answer`);
+				this.#log.warn(`PostgreSQL (pid ${pid}) does not answer, ending it`);
+				await this.#server.stop({ hard: true });
 				quietSince = performance.now();
 			}
 			await sleep(poll, undefined, { signal });
 		}
 	}
 
-	/** Throws if there is no use in another try. Another start that is faster, or children of a killed server, pass. */
-	async #explainEnd(spawned: number, tries: number): Promise<void> {
-		const reason = await this.#server.failure();
-		const passes = /lock file .*(already exists|is empty)|pre-existing shared memory/.test(reason);
-		if (spawned >= tries || (!passes && tries !== Number.POSITIVE_INFINITY)) {
-			throw new Error(`PostgreSQL does not start: ${reason}`);
+	/** Takes the lock, waiting a little for a dead holder's session to vanish; then this is the session to live by. */
+	async #lock(session: DatabaseClient, signal: AbortSignal): Promise<boolean> {
+		try {
+			const begin = performance.now();
+			while (!(await tryLock(session))) {
+				if (performance.now() - begin > LOCK_PATIENCE) return false;
+				await sleep(50, undefined, { signal });
+			}
+			await ensureDatabase(session);
+			this.#session = session;
+		} finally {
+			if (this.#session !== session) session.destroy();
 		}
-		this.#options.log('warn', `PostgreSQL did not start, trying again: ${reason}`);
-	}
-
-	async #endSilent(): Promise<void> {
-		const { pid } = this.#server;
-		if (pid === undefined) throw new Error(`whatever listens in ${this.connection.host} does not answer`);
-		this.#options.log('warn', `PostgreSQL (pid ${pid}) does not answer, ending it`);
-		await this.#server.kill();
-	}
-
-	async #backOff(signal: AbortSignal): Promise<void> {
-		const delay = this.#delay;
-		this.#delay = Math.min(Math.max(delay * 2, BACK_OFF.first), BACK_OFF.longest);
-		if (delay > 0) await sleep(delay, undefined, { signal });
+		session.once('end', () => {
+			this.#session = undefined;
+			if (!this.#ending.signal.aborted) this.#recovery = this.#recover(this.#ending.signal);
+		});
+		return true;
 	}
 
 	/** After the session has ended: the server may have ended, been restarted by somebody, or just closed this session. */
 	async #recover(signal: AbortSignal): Promise<void> {
-		const { log, onLost } = this.#options;
-		const serverStart = this.#serverStart;
-		if (performance.now() - this.#upSince > HEALTHY_AFTER) this.#delay = BACK_OFF.first;
-		let down = false;
-		const goDown = () => {
-			if (down) return;
-			down = true;
-			log('warn', 'PostgreSQL ended unasked, starting it again');
-			this.#tell(this.#downListeners);
-		};
+		const lived = performance.now() - (this.#upSince ?? Number.NaN);
+		if (lived > HEALTHY_AFTER) this.#delay = BACK_OFF.first;
 		try {
-			while (!(await this.#tryAgain({ signal, tries: Number.POSITIVE_INFINITY, onRefused: goDown }))) {}
+			await this.#acquire(signal, () => true);
+			if (this.#upSince === undefined) this.#log.info(`PostgreSQL is back (pid ${this.#server.pid})`);
+			this.#upSince = performance.now();
 		} catch (error) {
 			if (!(error instanceof DataDirInUse)) return; // stopped
-			this.#lost = true;
-			log('error', `${error.message}: it took over while PostgreSQL was down`);
-			if (onLost) this.#tell([onLost]);
-			return;
-		}
-		if (this.#serverStart !== serverStart) goDown();
-		if (!down || signal.aborted) return;
-		log('info', `PostgreSQL is back (pid ${this.#server.pid})`);
-		this.#tell(this.#upListeners);
-	}
-
-	/** Like `#acquire`, but whatever may pass one day (a full disk, a closed folder) is logged and waited for. */
-	async #tryAgain(attempt: Attempt): Promise<boolean> {
-		try {
-			await this.#acquire(attempt);
-			return true;
-		} catch (error) {
-			attempt.signal.throwIfAborted();
-			if (error instanceof DataDirInUse) throw error;
-			attempt.onRefused();
-			this.#options.log('error', `PostgreSQL cannot be started: ${(error as Error).message}`);
-			await this.#backOff(attempt.signal);
-			return false;
+			this.#log.error(`${error.message}: it took over while PostgreSQL was down`);
+			this.#onLost();
 		}
 	}
 
-	#tell(listeners: readonly (() => void)[]): void {
-		for (const listener of listeners) {
-			try {
-				listener();
-			} catch (error) {
-				this.#options.log('error', `a listener of the embedded PostgreSQL failed: ${error}`);
-			}
-		}
+	async #backOff(signal: AbortSignal): Promise<void> {
+		const delay = this.#delay;
+		this.#delay = Math.min(delay * 2, BACK_OFF.longest);
+		await sleep(delay, undefined, { signal });
 	}
 }

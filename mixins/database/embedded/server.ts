@@ -1,21 +1,21 @@
-import { type ChildProcess, type StdioOptions, spawn } from 'node:child_process';
-import { rmSync } from 'node:fs';
-import { chmod, chown, lstat, mkdir, mkdtemp, open, readdir, realpath, rename, rm, rmdir } from 'node:fs/promises';
-import { dirname, isAbsolute, join } from 'node:path';
+import { type ChildProcess, spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { appendFileSync, closeSync, fstatSync, ftruncateSync, openSync } from 'node:fs';
+import { chmod, chown, lstat, mkdir, mkdtemp, readdir, readFile, realpath, rename, rm, rmdir } from 'node:fs/promises';
+import { dirname, join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { makeFolder } from '../../runtime/folders.ts';
 import {
 	chooseLauncher,
-	chooseSocketDir,
-	exists,
 	findBinaries,
 	fromPlainFolder,
 	giveTo,
-	isPostgresOf,
+	isStale,
 	type Launcher,
-	linesOf,
 	PORT,
-	signalTo,
+	send,
+	serverOf,
+	socketDirOf,
 	syncFolder,
 } from './host.ts';
 
@@ -24,6 +24,12 @@ const DRAFT = '.initdb-'; // a data folder in the making: becomes `postgres` by 
 const LONGEST_PATH = 900; // bytes: PostgreSQL has room for 1,023 with the names of its own files, and does not check it
 const LOG_LIMIT = 16 * 1024 * 1024;
 const UNTIL_REMOVED = { recursive: true, force: true, maxRetries: 10, retryDelay: 50 } as const; // initdb may still write
+/** Fast shutdown, immediate shutdown, the last resort; how many ms each may take, so that a stop is over in 10 s. */
+const ENDING = [
+	['SIGINT', 5000],
+	['SIGQUIT', 2000],
+	['SIGKILL', 2000],
+] as const;
 
 const SETTINGS: Readonly<Record<string, string>> = {
 	fsync: 'on', // an answered order is on the disk
@@ -40,42 +46,32 @@ const SETTINGS: Readonly<Record<string, string>> = {
 	log_checkpoints: 'off',
 };
 
-type Environment = Readonly<Record<string, string>>;
-
-/** A signal, and how long in ms the server may take to end after it. */
-type Step = readonly [signal: NodeJS.Signals, patience: number];
-
 /** The files and the process of one PostgreSQL data folder. Knows nothing of connections. */
 export class PostgresServer {
 	readonly dataDir: string;
 	/** the directory of the Unix socket */
 	readonly socketDir: string;
 	readonly #clusterDir: string;
-	readonly #pidFile: string;
 	readonly #logFile: string;
-	readonly #settings: Environment;
+	readonly #settings: Readonly<Record<string, string>>;
 	readonly #launcher: Launcher;
 	readonly #binaries = findBinaries();
 	#child: ChildProcess | undefined;
-	#spawnError: Error | undefined;
 	#logStart = 0;
 
-	private constructor(dataDir: string, settings: Environment, launcher: Launcher) {
+	private constructor(dataDir: string, settings: Readonly<Record<string, string>>, launcher: Launcher) {
 		this.dataDir = dataDir;
 		this.#clusterDir = join(dataDir, 'postgres');
-		this.#pidFile = join(this.#clusterDir, 'postmaster.pid');
 		this.#logFile = join(dataDir, 'postgres.log');
 		this.#launcher = launcher;
-		// A server that runs says where its socket is: TMPDIR may have been another one then.
-		const running = this.pid === undefined ? undefined : linesOf(this.#pidFile)[4];
-		this.socketDir = running && isAbsolute(running) ? running : chooseSocketDir(dataDir);
+		this.socketDir = socketDirOf(dataDir);
 		const socketDir = `"${this.socketDir.replaceAll('"', '""')}"`; // an element of a comma-separated list
 		const unixOnly = { listen_addresses: '', unix_socket_directories: socketDir, unix_socket_permissions: '0700' };
 		this.#settings = { ...SETTINGS, ...settings, port: String(PORT), ...unixOnly };
 	}
 
 	/** Creates `dataDir` where it is missing and finds out how PostgreSQL can be run here. Starts nothing yet. */
-	static async open(dataDir: string, settings: Environment = {}): Promise<PostgresServer> {
+	static async open(dataDir: string, settings: Readonly<Record<string, string>> = {}): Promise<PostgresServer> {
 		findBinaries(); // before a folder is made on a platform that has none
 		await makeFolder(dataDir);
 		const real = await realpath(dataDir);
@@ -85,9 +81,7 @@ export class PostgresServer {
 
 	/** The process id of this data folder's server, whoever started it. */
 	get pid(): number | undefined {
-		if (this.isChild) return this.#child?.pid;
-		const pid = Number.parseInt(linesOf(this.#pidFile)[0] ?? '', 10);
-		return pid > 0 && isPostgresOf(pid, this.#clusterDir) ? pid : undefined;
+		return this.isChild ? this.#child?.pid : serverOf(this.#clusterDir);
 	}
 
 	/** Whether the server that runs is one that this process started. */
@@ -105,7 +99,6 @@ export class PostgresServer {
 		const draft = await mkdtemp(join(this.dataDir, DRAFT));
 		try {
 			if (this.#launcher.account) await giveTo(this.#launcher.account, draft);
-			signal.throwIfAborted();
 			await fromPlainFolder(this.#binaries, (binaries) => this.#initdb(binaries, draft, signal));
 			await rename(draft, this.#clusterDir);
 		} catch (error) {
@@ -128,58 +121,30 @@ export class PostgresServer {
 	/** Starts the server in a session of its own. Resolves before it accepts connections, or fails to: see `failure`. */
 	async spawn(): Promise<void> {
 		await this.#prepareFolders();
-		const log = await open(this.#logFile, 'a', 0o600);
-		try {
-			if ((await log.stat()).size > LOG_LIMIT) await log.truncate();
-			this.#logStart = (await log.stat()).size;
-			const settings = Object.entries(this.#settings).flatMap(([name, value]) => ['-c', `${name}=${value}`]);
-			const child = this.#launch(
-				join(this.#binaries, 'postgres'),
-				['-D', this.#clusterDir, ...settings],
-				['ignore', log.fd, log.fd],
-			);
-			this.#spawnError = undefined;
-			child.on('error', (error) => {
-				this.#spawnError = error;
-			});
-			child.unref();
-			this.#child = child;
-		} finally {
-			await log.close();
-		}
+		const settings = Object.entries(this.#settings).flatMap(([name, value]) => ['-c', `${name}=${value}`]);
+		this.#child = this.#launch(join(this.#binaries, 'postgres'), ['-D', this.#clusterDir, ...settings]);
+		this.#child.unref();
 	}
 
-	/** Why the server that `spawn` started ended, in one line. */
+	/** Why what was launched last ended: the reason that it printed, as one line. */
 	async failure(): Promise<string> {
-		if (this.#spawnError) return this.#spawnError.message;
-		const log = await open(this.#logFile);
-		try {
-			const { bytesRead, buffer } = await log.read(Buffer.alloc(65_536), 0, 65_536, this.#logStart);
-			return telling(buffer.toString('utf8', 0, bytesRead));
-		} finally {
-			await log.close();
-		}
+		const printed = (await readFile(this.#logFile)).subarray(this.#logStart).toString().trim().split('\n');
+		const fatal = printed.findIndex((line) => /(FATAL|PANIC|initdb: error): /.test(line));
+		const telling = fatal < 0 ? printed.slice(-1) : printed.slice(fatal, fatal + 2);
+		const reason = telling.map((line) => line.replace(/^\S+ \S+ \S+ \[\d+\] /, '').trim()).join('; ');
+		return reason || 'it gave no reason; is the disk full?';
 	}
 
-	/** Ends the server: fast shutdown, after 5 s an immediate one. Resolves when it is gone. */
-	async stop(): Promise<void> {
-		await this.#end(['SIGINT', 5000], ['SIGQUIT', 7000], ['SIGKILL', 5000]); // SIGQUIT: up to 5 s for its children
-		if (dirname(this.socketDir) !== this.dataDir) await rmdir(this.socketDir).catch(() => undefined);
-	}
-
-	/** Ends a server that does not answer; its next start recovers. */
-	async kill(): Promise<void> {
-		await this.#end(['SIGQUIT', 2000], ['SIGKILL', 5000]);
-	}
-
-	async #end(...steps: readonly Step[]): Promise<void> {
-		const pid = this.pid;
-		for (const [signal, patience] of steps) {
-			if (pid === undefined || this.pid !== pid) return;
-			signalTo(pid, signal);
-			if (signal === 'SIGQUIT') signalTo(pid, 'SIGCONT'); // a suspended server has to wake up to end
+	/** Ends the server, or at once, without a shutdown, one that does not answer: its next start recovers. */
+	async stop({ hard = false } = {}): Promise<void> {
+		const { pid } = this;
+		for (const [signal, patience] of hard ? ENDING.slice(1) : ENDING) {
+			if (pid === undefined || this.pid !== pid) break;
+			send(pid, signal);
+			send(pid, 'SIGCONT'); // a suspended server has to wake up to end
 			for (let waited = 0; this.pid === pid && waited < patience; waited += 10) await sleep(10);
 		}
+		if (dirname(this.socketDir) !== this.dataDir) await rmdir(this.socketDir).catch(() => undefined);
 	}
 
 	async #isInitialised(): Promise<boolean> {
@@ -198,60 +163,50 @@ export class PostgresServer {
 		const access = ['--auth-local=trust', '--auth-host=reject', '--no-instructions'];
 		// syncfs makes the same durable in an eighth of the time that an fsync of a thousand files takes.
 		const sync = process.platform === 'linux' ? ['--sync-method=syncfs'] : [];
-		const child = this.#launch(join(binaries, 'initdb'), [...format, ...access, ...sync], ['ignore', 'ignore', 'pipe']);
-		const killAll = () => child.pid !== undefined && signalTo(-child.pid, 'SIGKILL');
+		signal.throwIfAborted();
+		const child = this.#launch(join(binaries, 'initdb'), [...format, ...access, ...sync]);
+		const killAll = () => child.pid !== undefined && send(-child.pid, 'SIGKILL');
 		signal.addEventListener('abort', killAll, { once: true });
-		try {
-			await new Promise<void>((done, failed) => {
-				let complaint = '';
-				child.stderr?.on('data', (chunk: Buffer) => {
-					complaint += chunk;
-				});
-				child.on('error', failed);
-				child.on('close', (code) => (code === 0 ? done() : failed(new Error(`initdb failed: ${telling(complaint)}`))));
-			});
-		} finally {
-			signal.removeEventListener('abort', killAll);
-		}
+		const [code] = await once(child, 'close');
+		signal.removeEventListener('abort', killAll);
+		if (code !== 0) throw new Error(`initdb failed: ${await this.failure()}`);
 	}
 
-	/** Detached: neither ctrl-C in the terminal nor this process's death reaches the child. Free of the caller's PG* variables. */
-	#launch(binary: string, args: readonly string[], stdio: StdioOptions): ChildProcess {
-		const [file = '', ...rest] = [...this.#launcher.prefix, binary, ...args];
-		const env = { PATH: process.env.PATH, LC_ALL: 'C', TZ: 'UTC' };
-		return spawn(file, rest, { ...this.#launcher.options, cwd: '/', detached: true, env, stdio });
+	/**
+	 * Starts a binary that prints into the log. Detached: neither ctrl-C in the terminal nor this process's death reaches it.
+	 * Free of the caller's PG* variables.
+	 */
+	#launch(binary: string, args: readonly string[]): ChildProcess {
+		const { account, prefix } = this.#launcher;
+		const [file = '', ...rest] = [...prefix, binary, ...args];
+		const log = openSync(this.#logFile, 'a', 0o600);
+		try {
+			if (fstatSync(log).size > LOG_LIMIT) ftruncateSync(log);
+			this.#logStart = fstatSync(log).size;
+			const child = spawn(file, rest, {
+				...(prefix.length > 0 ? {} : account),
+				cwd: '/',
+				detached: true,
+				env: { PATH: process.env.PATH, LC_ALL: 'C', TZ: 'UTC' },
+				stdio: ['ignore', log, log],
+			});
+			return child.on('error', ({ message }) => appendFileSync(this.#logFile, `FATAL: ${message}\n`));
+		} finally {
+			closeSync(log);
+		}
 	}
 
 	async #prepareFolders(): Promise<void> {
 		const { account } = this.#launcher;
 		if (account && (await lstat(this.#clusterDir)).uid !== account.uid) await giveTo(account, this.#clusterDir);
 		await chmod(this.#clusterDir, 0o700); // a copy may have lost it, and PostgreSQL insists
-		await mkdir(this.socketDir, { mode: 0o700 }).catch((error: NodeJS.ErrnoException) => {
-			if (error.code !== 'EEXIST') throw error;
-		});
+		await mkdir(this.socketDir, { mode: 0o700, recursive: true });
 		const folder = await lstat(this.socketDir); // below a shared /tmp somebody else may have been there first
 		const trusted = [process.getuid?.(), account?.uid].includes(folder.uid);
 		if (!folder.isDirectory() || !trusted) throw new Error(`${this.socketDir} is not a folder of our own`);
 		await chmod(this.socketDir, 0o700);
 		if (account) await chown(this.socketDir, account.uid, account.gid);
-		this.#dropStale(this.#pidFile);
-		this.#dropStale(join(this.socketDir, `.s.PGSQL.${PORT}.lock`));
+		for (const lock of [join(this.#clusterDir, 'postmaster.pid'), join(this.socketDir, `.s.PGSQL.${PORT}.lock`)])
+			if (isStale(lock, this.#clusterDir)) await rm(lock, { force: true });
 	}
-
-	/** A lock file from before a reboot whose process id is a stranger's now would keep PostgreSQL from starting. */
-	#dropStale(lockFile: string): void {
-		const pid = Math.abs(Number.parseInt(linesOf(lockFile)[0] ?? '', 10)); // negative: of a single-user postgres
-		if (pid > 0 && exists(pid) && !isPostgresOf(pid, this.#clusterDir)) rmSync(lockFile, { force: true });
-	}
-}
-
-/** The reason in what a program of PostgreSQL printed, as one line. */
-function telling(printed: string): string {
-	const lines = printed.trim().split('\n');
-	const fatal = lines.findIndex((line) => /(FATAL|PANIC|initdb: error): /.test(line));
-	const last = fatal < 0 ? lines.slice(-1) : lines.slice(fatal, fatal + 2);
-	return (
-		last.map((line) => line.replace(/^\S+ \S+ \S+ \[\d+\] /, '').trim()).join('; ') ||
-		'it gave no reason; is the disk full?'
-	);
 }

@@ -1,70 +1,52 @@
 /** Sessions with the embedded PostgreSQL that find out how it is and hold its data folder. */
-import { Socket } from 'node:net';
-import type pg from 'pg';
 import { clientConfig, DatabaseClient } from '../client.ts';
-import type { Session as Kind } from '../session.ts';
+import type { Session } from '../session.ts';
 
 export const DATABASE = 'protected_payment';
 const LOCK_KEY = '7166194832750551409'; // any number: who holds this advisory lock holds the data folder
 
 /** A server that has just recovered may take its time. */
-const KEEPING: Kind = {
+const KEEPING: Session = {
 	application: 'protected-payment data folder lock',
 	settings: { idle_session_timeout: '0', statement_timeout: '0' },
 	answer: 30_000,
 };
 
-/** The session that tries for the lock, and then holds it as long as it lives. */
-export interface Session {
-	readonly client: pg.Client;
-	readonly ended: Promise<void>;
-	/** closes the connection at once, whatever state the server is in */
-	drop(): void;
-}
-
 /** `absent`: nobody listens; `busy`: it starts, recovers, ends or is full; `silent`: it listens and does not answer. */
 export type Refusal = 'absent' | 'busy' | 'silent';
 
-/** Tries to open a session in the maintenance database. */
-export async function knock(connection: { host: string; port: number; user: string }): Promise<Session | Refusal> {
-	const socket = new Socket();
-	const client = new DatabaseClient({
-		...clientConfig({ ...connection, database: 'postgres' }, KEEPING), // nobody drops it, or closes all its sessions to do so
-		connectionTimeoutMillis: 2000,
-		stream: () => socket,
-	});
-	const ended = new Promise<void>((resolve) => client.once('end', () => resolve()));
+/** Tries to open a session in the maintenance database: nobody drops that, or closes all its sessions to do so. */
+export async function knock(server: { host: string; port: number; user: string }): Promise<DatabaseClient | Refusal> {
+	const config = clientConfig({ ...server, database: 'postgres' }, KEEPING);
+	const client = new DatabaseClient({ ...config, connectionTimeoutMillis: 2000 });
 	try {
 		await client.connect();
-		return { client, ended, drop: () => socket.destroy() };
+		return client;
 	} catch (error) {
-		socket.destroy();
-		return judge(error);
+		client.destroy();
+		const refusal = judge(error);
+		if (refusal === undefined) throw error;
+		return refusal;
 	}
 }
 
-/** What a failed connection tells of the server; throws what is no sign of a server that is away for a while. */
-export function judge(error: unknown): Refusal {
+/** What an error tells of the server; undefined if it is no sign of one that is away for a while. */
+export function judge(error: unknown): Refusal | undefined {
 	const { code = '', message } = error as Error & { code?: string };
 	if (['ENOENT', 'ECONNREFUSED'].includes(code)) return 'absent';
 	// 57P01 to 57P03: shut down, crashed, starting; 53300: too many connections
 	if (['57P01', '57P02', '57P03', '53300', 'ECONNRESET', 'EPIPE'].includes(code)) return 'busy';
-	if (code === 'EAGAIN' || /timeout/.test(message)) return 'silent';
-	if (/^(Connection terminated|Client has encountered)/.test(message)) return 'busy';
-	throw error;
+	if (code === 'EAGAIN' || /timeout( expired)?$/.test(message)) return 'silent';
+	return /^(Connection terminated|Client has encountered)/.test(message) ? 'busy' : undefined;
 }
 
-export async function tryLock(client: pg.Client): Promise<boolean> {
+export async function tryLock(client: DatabaseClient): Promise<boolean> {
 	const { rows } = await client.query<{ held: boolean }>('SELECT pg_try_advisory_lock($1) AS held', [LOCK_KEY]);
 	return rows[0]?.held === true;
 }
 
-/** Creates the database where it is missing (a start may have died before), and tells when the server was started. */
-export async function prepareDatabase(client: pg.Client): Promise<string> {
-	const { rows } = await client.query<{ started: string; found: boolean }>(
-		`SELECT pg_postmaster_start_time()::text AS started, EXISTS (SELECT FROM pg_database WHERE datname = $1) AS found`,
-		[DATABASE],
-	);
-	if (!rows[0]?.found) await client.query(`CREATE DATABASE ${DATABASE}`);
-	return rows[0]?.started ?? '';
+/** Creates the database where it is missing: a start may have died before. */
+export async function ensureDatabase(client: DatabaseClient): Promise<void> {
+	const { rowCount } = await client.query('SELECT FROM pg_database WHERE datname = $1', [DATABASE]);
+	if (rowCount === 0) await client.query(`CREATE DATABASE ${DATABASE}`);
 }
