@@ -21,9 +21,9 @@ import { SchemaGate } from './mixins/database/schema-gate.ts';
 import { DeadLetters } from './mixins/inbox/dead-letters.ts';
 import { meteredActions } from './mixins/observability/action-metrics.ts';
 import { Health, type Readiness } from './mixins/observability/health.ts';
-import { type Exposition, Metrics } from './mixins/observability/metrics.ts';
-import { type ProbeAnswer, type ProbeRoute, ProbeServer } from './mixins/observability/probe-server.ts';
-import { ALIVE, type HealthAnswer, readinessAnswer } from './mixins/observability/readiness.ts';
+import { Metrics } from './mixins/observability/metrics.ts';
+import { type ProbeRoute, ProbeServer } from './mixins/observability/probe-server.ts';
+import { ALIVE, readinessAnswer } from './mixins/observability/readiness.ts';
 import type { Platform, Signals } from './mixins/platform.ts';
 import { StandInParcels } from './mixins/providers/parcel-sandbox.ts';
 import { SandboxProvider } from './mixins/providers/payment-sandbox.ts';
@@ -265,12 +265,10 @@ async function amongOthers(start: Start, url: BrokerUrl, address: DatabaseAddres
 }
 
 async function openProbes({ settings, health, metrics, log, made }: Start, port: number): Promise<string> {
-	const json = ({ status, body }: HealthAnswer): ProbeAnswer => ({ status, type: 'application/json', body });
-	const text = ({ contentType, body }: Exposition): ProbeAnswer => ({ status: 200, type: contentType, body });
 	const routes = new Map<string, ProbeRoute>([
-		['/health/live', () => json(ALIVE)],
-		['/health/ready', async () => json(readinessAnswer(await health.readiness()))],
-		['/metrics', async () => text(await metrics.expose())],
+		['/health/live', () => ALIVE],
+		['/health/ready', async () => readinessAnswer(await health.readiness())],
+		['/metrics', () => metrics.expose()],
 	]);
 	const probes = new ProbeServer(routes, log('probes'));
 	made.defer(() => probes.close());

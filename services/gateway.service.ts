@@ -12,14 +12,15 @@ import ApiGateway from 'moleculer-web';
 import { NO_POLICY } from '../mixins/cluster/call-policies.ts';
 import { overloaded, ProblemError, unavailable } from '../mixins/http/problem.ts';
 import type { ProblemCode } from '../mixins/http/problem-codes.ts';
+import { send, sendAnswer, sendProblem } from '../mixins/http/send.ts';
 import { traceOf } from '../mixins/http/trace.ts';
 import type { Refusal } from '../mixins/observability/metrics.ts';
-import { ALIVE, gatewayNotReady, type HealthAnswer, readinessAnswer } from '../mixins/observability/readiness.ts';
+import { ALIVE, gatewayNotReady, readinessAnswer } from '../mixins/observability/readiness.ts';
 import type { Admission } from './gateway/admission/admission.ts';
 import { forbidden } from './gateway/admission/authenticate.ts';
 import { LoadLimiter } from './gateway/admission/load-limiter.ts';
 import { refuseOtherSites } from './gateway/admission/origin.ts';
-import { encodeResult, SUCCESS, send, sendProblem } from './gateway/http/answer.ts';
+import { encodeResult, SUCCESS } from './gateway/http/answer.ts';
 import { waitOf } from './gateway/http/conditions.ts';
 import { toProblem } from './gateway/http/errors.ts';
 import { paramsOf } from './gateway/http/params.ts';
@@ -155,11 +156,11 @@ export function gatewayService(deps: GatewayDeps): ServiceSchema {
 					req.$target = splitTarget(req.url ?? '');
 					const { destination, id } = matchRoute(req.method ?? '', req.$target.path);
 					route = PATHS[destination];
-					if (destination === 'health/live') return this.answerHealth(res, ALIVE);
+					if (destination === 'health/live') return sendAnswer(res, ALIVE);
 					const phase = this.phase();
 					if (destination === 'health/ready') {
 						const readiness = phase === 'running' ? await deps.health() : gatewayNotReady(phase);
-						return this.answerHealth(res, readinessAnswer(readiness));
+						return sendAnswer(res, readinessAnswer(readiness));
 					}
 					deps.admission.checkHost(req, destination);
 					if (destination === 'metrics') return await this.answerMetrics(req, res);
@@ -187,13 +188,7 @@ export function gatewayService(deps: GatewayDeps): ServiceSchema {
 			/** For whoever may see everything. */
 			async answerMetrics(this: Gateway, req: Request, res: ServerResponse) {
 				if (!isAdmin(await deps.admission.admit(req))) throw new ProblemError(forbidden(ADMIN_SCOPE));
-				const { contentType, body } = await deps.metrics.expose();
-				send(res, 200, { 'Content-Type': contentType }, body);
-			},
-
-			answerHealth(this: Gateway, res: ServerResponse, { status, body }: HealthAnswer) {
-				const headers = { 'Content-Type': 'application/json' };
-				send(res, status, status === 503 ? { ...headers, 'Retry-After': '1' } : headers, body);
+				sendAnswer(res, await deps.metrics.expose());
 			},
 
 			parseQueryString(req: Request) {

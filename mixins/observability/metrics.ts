@@ -3,16 +3,11 @@ import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from 'prom
 import type { Raised } from '../../domain/events.ts';
 import type { PaymentOperation, ProviderOutcome } from '../../domain/payment.ts';
 import { type Duration, SECOND } from '../../domain/time.ts';
+import type { Answer } from '../http/send.ts';
 import { withDeadline } from '../runtime/deadline.ts';
 import { errorMessage } from '../runtime/errors.ts';
 import type { Log } from '../runtime/loop.ts';
 import { WaitLog } from './wait-log.ts';
-
-/** The text of one scrape. */
-export interface Exposition {
-	readonly contentType: string;
-	readonly body: string;
-}
 
 /** A figure that takes longer to find than this is left out of the scrape. */
 const PATIENCE: Duration = SECOND;
@@ -227,10 +222,10 @@ export class Metrics {
 	}
 
 	/** For `/metrics`: the figures of this process as Prometheus reads them. */
-	async expose(): Promise<Exposition> {
+	async expose(): Promise<Answer> {
 		await Promise.all(Array.from(this.#readers.values(), (read) => read()));
 		const [own, process] = await Promise.all([this.#registry.metrics(), ofThisProcess().metrics()]);
-		return { contentType: this.#registry.contentType, body: `${own}\n${process}` };
+		return { status: 200, type: this.#registry.contentType, body: `${own}\n${process}` };
 	}
 }
 

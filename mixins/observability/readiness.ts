@@ -1,12 +1,14 @@
 /** The answers of `/health/live` and `/health/ready`. Neither calls an action. */
+import type { Answer } from '../http/send.ts';
 import type { Readiness } from './health.ts';
 
-export interface HealthAnswer {
-	readonly status: number;
-	readonly body: string;
-}
+const json = (status: number, value: object): Answer => ({
+	status,
+	type: 'application/json',
+	body: JSON.stringify(value),
+});
 
-export const ALIVE: HealthAnswer = { status: 200, body: JSON.stringify({ status: 'ok' }) };
+export const ALIVE: Answer = json(200, { status: 'ok' });
 
 /** Why a gateway that starts or stops is not ready, whatever else is. */
 export const gatewayNotReady = (reason: 'starting' | 'stopping'): Readiness => ({
@@ -15,7 +17,7 @@ export const gatewayNotReady = (reason: 'starting' | 'stopping'): Readiness => (
 	degraded: [],
 });
 
-export function readinessAnswer({ ready, failing, degraded }: Readiness): HealthAnswer {
+export function readinessAnswer({ ready, failing, degraded }: Readiness): Answer {
 	const status = !ready ? 'unavailable' : degraded.length > 0 ? 'degraded' : 'ok';
-	return { status: ready ? 200 : 503, body: JSON.stringify({ status, failing, degraded }) };
+	return json(ready ? 200 : 503, { status, failing, degraded });
 }

@@ -5,7 +5,6 @@ import type { Context, Service } from 'moleculer';
 import type { Trace } from '../../mixins/http/trace.ts';
 import type { Readiness } from '../../mixins/observability/health.ts';
 import type { Metrics } from '../../mixins/observability/metrics.ts';
-import type { HealthAnswer } from '../../mixins/observability/readiness.ts';
 import type { Meta } from '../orders/caller.ts';
 import type { Admission } from './admission/admission.ts';
 import type { LoadLimiter, LoadLimits } from './admission/load-limiter.ts';
@@ -70,7 +69,6 @@ export interface Gateway extends Service {
 	regenerateAllAutoAliases: () => void;
 	httpHandler(req: IncomingMessage, res: ServerResponse): Promise<void>;
 	dispatch(req: Request, res: ServerResponse): Promise<void>;
-	answerHealth(res: ServerResponse, answer: HealthAnswer): void;
 	answerMetrics(req: Request, res: ServerResponse): Promise<void>;
 	listen(): Promise<void>;
 	drain(): Promise<void>;

@@ -1,8 +1,4 @@
-/** Writes answers: exact JSON for what actions return, problem details for errors. */
-import type { OutgoingHttpHeaders, ServerResponse } from 'node:http';
-import { SECURITY_HEADERS } from '../../../mixins/http/headers.ts';
-import { encodeProblem, PROBLEM_TYPE, type Problem } from '../../../mixins/http/problem.ts';
-import { traceOf } from '../../../mixins/http/trace.ts';
+/** What actions return, as exact JSON. */
 import type { OrderAction } from './routes.ts';
 
 /** TypeScript's library does not know `JSON.rawJSON` (ECMAScript 2026) yet; Node 24 does. */
@@ -30,31 +26,4 @@ export function encodeResult(action: string, result: unknown): string {
 function exact(order: unknown): unknown {
 	const dto = order as { readonly amount: string };
 	return { ...dto, amount: rawJSON(dto.amount) };
-}
-
-/**
- * Ends a response, once. A body for HEAD is measured and not sent (RFC 9110, section 9.3.2); 304 has none at all. What
- * `headers` say overrides the security headers.
- */
-export function send(
-	res: ServerResponse,
-	status: number,
-	headers: OutgoingHttpHeaders,
-	body: string | Uint8Array | null,
-): void {
-	if (res.headersSent || res.destroyed) return;
-	const length = body === null ? {} : { 'Content-Length': Buffer.byteLength(body) };
-	res.writeHead(status, { ...SECURITY_HEADERS, ...headers, ...length });
-	if (body === null || res.req.method === 'HEAD') res.end();
-	else res.end(body);
-}
-
-export function sendProblem(
-	res: ServerResponse,
-	problem: Problem,
-	traceId = traceOf(res.req.headers.traceparent).id,
-	prefix = '',
-): void {
-	const headers = { 'X-Request-Id': traceId, ...problem.headers, 'Content-Type': PROBLEM_TYPE };
-	send(res, problem.status, headers, encodeProblem(problem, traceId, prefix));
 }

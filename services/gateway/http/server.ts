@@ -5,9 +5,10 @@
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import type { Duplex } from 'node:stream';
+import { listen } from '../../../mixins/http/listen.ts';
 import { malformed, overloaded, type Problem, problem, rawAnswer } from '../../../mixins/http/problem.ts';
+import { sendProblem } from '../../../mixins/http/send.ts';
 import { traceOf } from '../../../mixins/http/trace.ts';
-import { sendProblem } from './answer.ts';
 import { hasBody } from './body.ts';
 import { framingFault } from './framing.ts';
 
@@ -92,14 +93,7 @@ export class GatewayServer {
 
 	/** Rejects with a message of one line. */
 	listen(host: string, port: number): Promise<void> {
-		return new Promise((resolve, reject) => {
-			const failed = (err: NodeJS.ErrnoException) => reject(cannotListen(host, port, err));
-			this.#server.once('error', failed);
-			this.#server.listen({ port, host, backlog: BACKLOG }, () => {
-				this.#server.removeListener('error', failed);
-				resolve();
-			});
-		});
+		return listen(this.#server, { port, host, backlog: BACKLOG }, 'The gateway cannot listen on');
 	}
 
 	/** Where it listens, for `port: 0` above all. */
@@ -248,12 +242,4 @@ function unreadable(code: string | undefined): Problem {
 		default:
 			return malformed('This is not a valid HTTP request.');
 	}
-}
-
-function cannotListen(host: string, port: number, err: NodeJS.ErrnoException): Error {
-	const why = err.code === 'EADDRINUSE' ? 'the port is in use' : (err.code ?? err.message);
-	const error = new Error(`The gateway cannot listen on ${host}:${port}: ${why}`);
-	// A setting to change, not a bug to find: whoever logs it logs one line.
-	error.stack = error.message;
-	return error;
 }

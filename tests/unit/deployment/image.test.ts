@@ -7,6 +7,7 @@ import { dirname, join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import { freePort } from '../../../bin/brokers/ports.ts';
 import { ProbeServer } from '../../../mixins/observability/probe-server.ts';
+import { memoryLog } from '../../support/database.ts';
 import { ROOT } from '../../support/process.ts';
 
 interface Locked {
@@ -119,6 +120,7 @@ describe('the health check', () => {
 	): Promise<{ readonly code: number | null; readonly said: string }> {
 		const probes = new ProbeServer(
 			new Map([['/health/ready', () => ({ status, type: 'application/json', body: `{"status":${status}}` })]]),
+			memoryLog(),
 		);
 		const url = await probes.listen(host, 0);
 		try {

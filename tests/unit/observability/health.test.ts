@@ -119,6 +119,7 @@ describe('the probe server', () => {
 		const [found, text, headers] = await get(path, init);
 		expect([found, text]).toEqual([status, body]);
 		expect(headers.get('cache-control')).toBe('no-store');
+		expect(headers.get('x-content-type-options')).toBe('nosniff');
 		expect(headers.get('retry-after')).toBe(status === 503 ? '1' : null);
 	});
 
@@ -144,9 +145,9 @@ describe('the probe server', () => {
 	});
 
 	it('says in one line that it cannot listen', async () => {
-		server = new ProbeServer(routes);
+		server = new ProbeServer(routes, log);
 		const { port } = new URL(await server.listen('127.0.0.1', 0));
-		const second = new ProbeServer(routes);
+		const second = new ProbeServer(routes, log);
 		await expect(second.listen('127.0.0.1', Number(port))).rejects.toThrow(
 			`METRICS_PORT cannot be listened on at 127.0.0.1:${port}: the port is in use`,
 		);

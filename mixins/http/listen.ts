@@ -1,0 +1,19 @@
+import { once } from 'node:events';
+import type { Server } from 'node:http';
+import type { ListenOptions } from 'node:net';
+
+/** Resolves once the server listens; rejects with one line that begins with `failure`. */
+export async function listen(server: Server, options: ListenOptions, failure: string): Promise<void> {
+	try {
+		const listening = once(server, 'listening');
+		server.listen(options);
+		await listening;
+	} catch (error) {
+		const { code, message } = error as NodeJS.ErrnoException;
+		const why = code === 'EADDRINUSE' ? 'the port is in use' : (code ?? message);
+		const refusal = new Error(`${failure} ${options.host}:${options.port}: ${why}`);
+		// A setting to change, not a bug to find: whoever logs it logs one line.
+		refusal.stack = refusal.message;
+		throw refusal;
+	}
+}
