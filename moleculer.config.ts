@@ -28,7 +28,7 @@ import type { Platform, Signals } from './mixins/platform.ts';
 import { StandInParcels } from './mixins/providers/parcel-sandbox.ts';
 import { SandboxProvider } from './mixins/providers/payment-sandbox.ts';
 import { abortable } from './mixins/runtime/deadline.ts';
-import type { Log } from './mixins/runtime/loop.ts';
+import type { Log } from './mixins/runtime/log.ts';
 import { throttle } from './mixins/runtime/throttle.ts';
 import type { BrokerUrl } from './mixins/settings/broker-url.ts';
 import type { DatabaseAddress } from './mixins/settings/database-address.ts';

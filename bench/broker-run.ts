@@ -9,7 +9,7 @@ import { runInNewContext } from 'node:vm';
 import type { BrokerKind } from '../bin/brokers/local-broker.ts';
 import type { CarrierMessage } from '../mixins/brokers/carrier.ts';
 import { toEnvelope } from '../mixins/brokers/envelope.ts';
-import { newId } from '../mixins/runtime/ids.ts';
+import { newId } from '../mixins/runtime/uuid.ts';
 import { BROKER_KINDS, type TestBroker, testBroker } from '../tests/support/broker-kinds.ts';
 import { BARE } from './bare.ts';
 import { PENDING_DATA } from './floor.ts';

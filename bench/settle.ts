@@ -1,5 +1,5 @@
 import { setTimeout as pause } from 'node:timers/promises';
-import { newId } from '../mixins/runtime/ids.ts';
+import { newId } from '../mixins/runtime/uuid.ts';
 import type { Application } from '../moleculer.config.ts';
 import { accept, place } from './orders.ts';
 import type { Stage } from './stage.ts';

@@ -5,7 +5,7 @@ import { MIGRATING } from '../mixins/database/session.ts';
 import { reasonOf } from '../mixins/database/trouble.ts';
 import { abortable } from '../mixins/runtime/deadline.ts';
 import { errorMessage } from '../mixins/runtime/errors.ts';
-import type { Log } from '../mixins/runtime/loop.ts';
+import type { Log } from '../mixins/runtime/log.ts';
 import type { DatabaseAddress } from '../mixins/settings/database-address.ts';
 import { parseSettings } from '../mixins/settings/settings.ts';
 

@@ -7,7 +7,7 @@ import type { DeadLetters } from './inbox/dead-letters.ts';
 import type { Health } from './observability/health.ts';
 import type { Metrics } from './observability/metrics.ts';
 import type { OnStored } from './outbox/unit-of-work.ts';
-import type { Log } from './runtime/loop.ts';
+import type { Log } from './runtime/log.ts';
 import type { Settings } from './settings/settings.ts';
 
 /** Said within the process; for speed only, a slow poll stands beside each. */

@@ -13,8 +13,8 @@ import { type Reads, reading, readMixin } from '../mixins/database/reading/adapt
 import type { Models, OrderRow } from '../mixins/database/reading/models.ts';
 import { UnitOfWork } from '../mixins/outbox/unit-of-work.ts';
 import type { Platform } from '../mixins/platform.ts';
-import { cursorOfId, cursorOfSequence, idOfCursor, sequenceOfCursor } from '../mixins/runtime/ids.ts';
 import { callerOf, isAdmin, type Meta, maySee } from './orders/caller.ts';
+import { cursorOfId, cursorOfSequence, idOfCursor, sequenceOfCursor } from './orders/cursor.ts';
 import { dateOf, etagOf, isKnown, WAITS_OVER, waitForChange } from './orders/long-poll.ts';
 import { readNewOrder } from './orders/new-order.ts';
 import { type OrderDto, orderToDto, rowToDto, viewToDto } from './orders/order-dto.ts';

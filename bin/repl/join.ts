@@ -14,7 +14,7 @@ import { UnixSocketLeaf } from '../../mixins/cluster/unix-socket-transporter.ts'
 import { openClient } from '../../mixins/database/client.ts';
 import { embeddedConnection } from '../../mixins/database/embedded/index.ts';
 import { holding } from '../../mixins/database/session.ts';
-import type { Log } from '../../mixins/runtime/loop.ts';
+import type { Log } from '../../mixins/runtime/log.ts';
 import type { BrokerUrl } from '../../mixins/settings/broker-url.ts';
 import type { DatabaseAddress } from '../../mixins/settings/database-address.ts';
 import type { Settings } from '../../mixins/settings/settings.ts';

@@ -1,6 +1,6 @@
 import type { Clock } from '../database/clock.ts';
 import type { Database } from '../database/database.ts';
-import type { Log } from '../runtime/loop.ts';
+import type { Log } from '../runtime/log.ts';
 import type { BrokerUrl } from '../settings/broker-url.ts';
 import type { Carrier, OnDeadLetter, Topology } from './carrier.ts';
 import { PostgresCarrier } from './postgres/carrier.ts';

@@ -1,4 +1,4 @@
-import type { Log } from '../runtime/loop.ts';
+import type { Log } from '../runtime/log.ts';
 import type { OnDeadLetter } from './carrier.ts';
 
 /** So much of a reason goes into a line of the log. */

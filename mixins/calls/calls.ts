@@ -2,7 +2,7 @@ import { setTimeout as pause } from 'node:timers/promises';
 import type { Duration } from '../../domain/time.ts';
 import { Batcher } from '../runtime/batcher.ts';
 import { errorMessage, tell } from '../runtime/errors.ts';
-import type { Log } from '../runtime/loop.ts';
+import type { Log } from '../runtime/log.ts';
 import { Semaphore } from '../runtime/semaphore.ts';
 
 /**

@@ -4,9 +4,10 @@ import { type Linkable, NotSent, type TransporterError } from '../brokers/linkab
 import { Refusals } from '../brokers/refusals.ts';
 import { ANSWER_WITHIN } from '../brokers/transporter-options.ts';
 import { brokerReason, brokerTrouble } from '../brokers/trouble.ts';
-import { WaitLog } from '../observability/wait-log.ts';
 import { endedWithin } from '../runtime/deadline.ts';
-import { type Log, Loop } from '../runtime/loop.ts';
+import type { Log } from '../runtime/log.ts';
+import { Loop } from '../runtime/loop.ts';
+import { WaitLog } from '../runtime/wait-log.ts';
 import { isRead } from './call-policies.ts';
 import { insist } from './insist.ts';
 import { dropExpired, keepUnanswered } from './pending-calls.ts';

@@ -1,9 +1,9 @@
 import { setTimeout as pause } from 'node:timers/promises';
 import pg from 'pg';
 import { type Duration, SECOND } from '../../domain/time.ts';
-import { WaitLog } from '../observability/wait-log.ts';
 import { crashPoint, type TransactionName } from '../runtime/crash-points.ts';
-import type { Log } from '../runtime/loop.ts';
+import type { Log } from '../runtime/log.ts';
+import { WaitLog } from '../runtime/wait-log.ts';
 import type { DatabaseAddress } from '../settings/database-address.ts';
 import { CONNECT, clientConfig, verify } from './client.ts';
 import { Clients } from './clients.ts';

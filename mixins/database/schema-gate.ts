@@ -1,7 +1,8 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { type Duration, SECOND } from '../../domain/time.ts';
-import { WaitLog } from '../observability/wait-log.ts';
-import { type Log, Loop } from '../runtime/loop.ts';
+import type { Log } from '../runtime/log.ts';
+import { Loop } from '../runtime/loop.ts';
+import { WaitLog } from '../runtime/wait-log.ts';
 import type { DatabaseAddress } from '../settings/database-address.ts';
 import type { Database } from './database.ts';
 import { MigrationFailed, migrate, migrationStatus } from './migrations/index.ts';

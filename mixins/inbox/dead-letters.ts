@@ -6,8 +6,8 @@ import { type Database, isTransient } from '../database/database.ts';
 import { instants } from '../database/instants.ts';
 import type { Statement } from '../database/statement.ts';
 import { tell } from '../runtime/errors.ts';
-import { isUuid } from '../runtime/ids.ts';
-import type { Log } from '../runtime/loop.ts';
+import type { Log } from '../runtime/log.ts';
+import { isUuid } from '../runtime/uuid.ts';
 
 /** After so many failures a message is set aside for a person: about a minute after the first. */
 export const MOST_ATTEMPTS = 8;

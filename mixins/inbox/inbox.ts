@@ -11,7 +11,7 @@ import { type Free, type OnStored, UnitOfWork } from '../outbox/unit-of-work.ts'
 import { bisect } from '../runtime/bisect.ts';
 import type { TransactionName } from '../runtime/crash-points.ts';
 import { errorMessage, isNew } from '../runtime/errors.ts';
-import type { Log } from '../runtime/loop.ts';
+import type { Log } from '../runtime/log.ts';
 import { MOST_ATTEMPTS } from './dead-letters.ts';
 
 /** What one message asks of its order; may answer with something to do after the commit. */

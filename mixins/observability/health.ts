@@ -1,8 +1,8 @@
 import { type Duration, SECOND } from '../../domain/time.ts';
 import { withFallback } from '../runtime/deadline.ts';
 import { discreet, tell } from '../runtime/errors.ts';
-import type { Log } from '../runtime/loop.ts';
-import { WaitLog } from './wait-log.ts';
+import type { Log } from '../runtime/log.ts';
+import { WaitLog } from '../runtime/wait-log.ts';
 
 export interface Finding {
 	readonly name: string;

@@ -6,8 +6,8 @@ import { type Duration, SECOND } from '../../domain/time.ts';
 import type { Answer } from '../http/send.ts';
 import { withDeadline } from '../runtime/deadline.ts';
 import { errorMessage } from '../runtime/errors.ts';
-import type { Log } from '../runtime/loop.ts';
-import { WaitLog } from './wait-log.ts';
+import type { Log } from '../runtime/log.ts';
+import { WaitLog } from '../runtime/wait-log.ts';
 
 /** A figure that takes longer to find than this is left out of the scrape. */
 const PATIENCE: Duration = SECOND;

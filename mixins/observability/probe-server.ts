@@ -6,8 +6,8 @@ import { listen } from '../http/listen.ts';
 import { internal, methodNotAllowed, routeNotFound } from '../http/problem.ts';
 import { type Answer, sendAnswer, sendProblem } from '../http/send.ts';
 import { errorMessage } from '../runtime/errors.ts';
-import type { Log } from '../runtime/loop.ts';
-import { WaitLog } from './wait-log.ts';
+import type { Log } from '../runtime/log.ts';
+import { WaitLog } from '../runtime/wait-log.ts';
 
 /** Answers a GET; a throw is answered 500, its reason is for the log alone. */
 export type ProbeRoute = () => Promise<Answer> | Answer;

@@ -7,7 +7,7 @@ import type { Statement } from '../database/statement.ts';
 import { bisect } from '../runtime/bisect.ts';
 import { crashPoint } from '../runtime/crash-points.ts';
 import { errorMessage, tell } from '../runtime/errors.ts';
-import type { Log } from '../runtime/loop.ts';
+import type { Log } from '../runtime/log.ts';
 import { LowWater } from '../runtime/low-water.ts';
 import {
 	END,

@@ -24,7 +24,7 @@ import {
 	updateOrders,
 	updatePayments,
 } from '../database/orders-store.ts';
-import { newId } from '../runtime/ids.ts';
+import { newId } from '../runtime/uuid.ts';
 import { insertEvents, insertOutbox, type Traced } from './messages-store.ts';
 
 interface Loaded {

@@ -3,7 +3,7 @@ import type { HandOverOutcome } from '../../domain/shipment.ts';
 import { plainArray, textArray } from '../database/arrays.ts';
 import type { Database, Transaction } from '../database/database.ts';
 import { Batcher } from '../runtime/batcher.ts';
-import { newId } from '../runtime/ids.ts';
+import { newId } from '../runtime/uuid.ts';
 
 type Asked = Parameters<ParcelService['handOver']>[0];
 

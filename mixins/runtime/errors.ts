@@ -1,5 +1,5 @@
 /** How errors are told: to operators with their stack where it helps, to strangers without hosts and paths. */
-import type { Log } from './loop.ts';
+import type { Log } from './log.ts';
 
 /** What the language throws for a mistake in a program. A `fetch` that failed throws one too, and names its cause. */
 const LANGUAGE = /^(?:Type|Reference|Range|Syntax|Assertion)Error$/;

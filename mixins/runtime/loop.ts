@@ -1,15 +1,8 @@
 import { performance } from 'node:perf_hooks';
 import { backOff, type Duration } from '../../domain/time.ts';
-import { WaitLog } from '../observability/wait-log.ts';
 import { errorMessage, isMistake, isNew } from './errors.ts';
-
-/** What a loop, a pool or a supervisor tells the operator; an `error` is shown with its stack. */
-export interface Log {
-	debug(message: string, error?: unknown): void;
-	info(message: string, error?: unknown): void;
-	warn(message: string, error?: unknown): void;
-	error(message: string, error?: unknown): void;
-}
+import type { Log } from './log.ts';
+import { WaitLog } from './wait-log.ts';
 
 /** After a step that failed, the next one waits this long, doubling. */
 const FIRST_PAUSE: Duration = 100;

@@ -1,6 +1,7 @@
 import { performance } from 'node:perf_hooks';
 import { type Duration, MINUTE, SECOND } from '../../domain/time.ts';
-import { type Log, Loop } from './loop.ts';
+import type { Log } from './log.ts';
+import { Loop } from './loop.ts';
 
 /** How long a place is known before looks begin there; longer than any loop sleeps between two looks. */
 const LAG: Duration = 2 * SECOND;

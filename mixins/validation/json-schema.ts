@@ -4,7 +4,7 @@
  */
 import { Ajv2020, type AnySchemaObject, type ErrorObject } from 'ajv/dist/2020.js';
 import type { DataValidationCxt } from 'ajv/dist/types/index.js';
-import { FORMATS } from './formats.ts';
+import { FORMATS, type Format } from './formats.ts';
 
 type TypeName = 'string' | 'number' | 'integer' | 'boolean' | 'array' | 'object' | 'null';
 
@@ -18,7 +18,7 @@ export interface Schema {
 	readonly type?: TypeName | readonly TypeName[];
 	readonly enum?: readonly unknown[];
 	readonly const?: unknown;
-	/** one of `FORMATS` where Ajv is to check it */
+	/** one that `addFormats` knows, where Ajv is to check it */
 	readonly format?: string;
 	readonly pattern?: string;
 	readonly minLength?: number;
@@ -56,7 +56,8 @@ export interface Fault {
 export type Check = (value: unknown) => true | Fault[];
 
 const ajv = new Ajv2020({ allErrors: true, allowUnionTypes: true, useDefaults: true, verbose: true });
-for (const [name, { check }] of Object.entries(FORMATS)) ajv.addFormat(name, check);
+const formats = new Map<string, Format>();
+addFormats(FORMATS);
 // Only for those who read numbers: a client that takes an amount for a float32 loses cents.
 ajv.addFormat('double', true);
 ajv.addKeyword({
@@ -71,6 +72,14 @@ ajv.addKeyword({
 		return true;
 	},
 });
+
+/** Lets schemas use these formats too; before one that does is compiled. */
+export function addFormats(more: Readonly<Record<string, Format>>): void {
+	for (const [name, format] of Object.entries(more)) {
+		formats.set(name, format);
+		ajv.addFormat(name, format.check);
+	}
+}
 
 /** Makes the check of a schema; throws if the schema is not one. */
 export function compile(schema: Schema): Check {
@@ -118,7 +127,7 @@ function complaint({ keyword, params, parentSchema }: ErrorObject): string {
 		case 'maximum':
 			return `Must be at most ${limit}.`;
 		case 'format':
-			return FORMATS[schema.format ?? '']?.complaint ?? 'Has the wrong form.';
+			return formats.get(schema.format ?? '')?.complaint ?? 'Has the wrong form.';
 		case 'pattern':
 			return 'Has characters, or an order of them, that are not accepted.';
 		default:

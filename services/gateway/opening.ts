@@ -2,8 +2,8 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { type Duration, SECOND } from '../../domain/time.ts';
 import type { Readiness } from '../../mixins/observability/health.ts';
-import { WaitLog } from '../../mixins/observability/wait-log.ts';
-import type { Log } from '../../mixins/runtime/loop.ts';
+import type { Log } from '../../mixins/runtime/log.ts';
+import { WaitLog } from '../../mixins/runtime/wait-log.ts';
 
 const LOOK_EVERY: Duration = SECOND / 20;
 /** Who is not ready after so long listens all the same, to answer what is missing. */

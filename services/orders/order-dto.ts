@@ -4,9 +4,9 @@ import type { OrderRecord, OrderStatus } from '../../domain/order-record.ts';
 import type { PaymentStatus } from '../../domain/payment.ts';
 import type { OrderView } from '../../mixins/database/reading/changed-orders.ts';
 import type { OrderRow } from '../../mixins/database/reading/models.ts';
-import { orderNumber } from '../../mixins/runtime/ids.ts';
 import { isoText } from '../../mixins/runtime/iso-text.ts';
 import { storedUnits } from '../../mixins/validation/currencies.ts';
+import { orderNumber } from './order-number.ts';
 
 /** An order as actions answer with it. Times are RFC 3339; what has not happened is null. */
 export interface OrderDto {

@@ -6,7 +6,10 @@ import { LARGEST_AMOUNT } from '../../domain/money.ts';
 import { ORDER_STATUSES, type OrderStatus } from '../../domain/order-record.ts';
 import { CANCELLATION_WINDOW_RANGE, formatDuration } from '../../mixins/settings/settings.ts';
 import { CURRENCIES } from '../../mixins/validation/currencies.ts';
-import type { ObjectSchema, Schema } from '../../mixins/validation/json-schema.ts';
+import { addFormats, type ObjectSchema, type Schema } from '../../mixins/validation/json-schema.ts';
+import { ORDER_FORMATS } from './formats.ts';
+
+addFormats(ORDER_FORMATS);
 
 /** The parameters of `orders.create`, as the schema below lets them through. */
 export interface CreateParams {

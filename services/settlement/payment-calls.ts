@@ -8,7 +8,7 @@ import type { Platform } from '../../mixins/platform.ts';
 import { bisect } from '../../mixins/runtime/bisect.ts';
 import { crashPoint } from '../../mixins/runtime/crash-points.ts';
 import { tell } from '../../mixins/runtime/errors.ts';
-import type { Log } from '../../mixins/runtime/loop.ts';
+import type { Log } from '../../mixins/runtime/log.ts';
 
 /** The most provider calls at once in one process. */
 const SLOTS = 500;

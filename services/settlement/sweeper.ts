@@ -8,7 +8,7 @@ import { UnitOfWork } from '../../mixins/outbox/unit-of-work.ts';
 import type { Platform } from '../../mixins/platform.ts';
 import { bisect } from '../../mixins/runtime/bisect.ts';
 import { errorMessage, tell } from '../../mixins/runtime/errors.ts';
-import type { Log } from '../../mixins/runtime/loop.ts';
+import type { Log } from '../../mixins/runtime/log.ts';
 import { LowWater } from '../../mixins/runtime/low-water.ts';
 import { Avoided } from './avoided.ts';
 import type { PaymentCalls } from './payment-calls.ts';

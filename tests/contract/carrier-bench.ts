@@ -12,7 +12,7 @@ import type {
 	OwnDeadLetters,
 	Topology,
 } from '../../mixins/brokers/carrier.ts';
-import { newId } from '../../mixins/runtime/ids.ts';
+import { newId } from '../../mixins/runtime/uuid.ts';
 import { memoryLog } from '../support/database.ts';
 import { PATIENCE, until } from '../support/until.ts';
 import type { BrokerHarness, CarrierModule, OpenCarrier, Space } from './carrier-harness.ts';

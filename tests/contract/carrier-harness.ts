@@ -1,7 +1,7 @@
 import type { Duration, Instant } from '../../domain/time.ts';
 import type { Carrier, OnDeadLetter, Topology } from '../../mixins/brokers/carrier.ts';
 import type { Transaction } from '../../mixins/database/database.ts';
-import type { Log } from '../../mixins/runtime/loop.ts';
+import type { Log } from '../../mixins/runtime/log.ts';
 
 /** A carrier with connections of its own, as a process would have it. */
 export interface OpenCarrier {

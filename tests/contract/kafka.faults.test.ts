@@ -6,7 +6,7 @@ import { kafka } from '../../bin/brokers/kafka.ts';
 import { HOUR, SECOND } from '../../domain/time.ts';
 import type { CarrierMessage } from '../../mixins/brokers/carrier.ts';
 import type { KafkaCarrier } from '../../mixins/brokers/kafka/carrier.ts';
-import { newId } from '../../mixins/runtime/ids.ts';
+import { newId } from '../../mixins/runtime/uuid.ts';
 import { describeBroker } from '../support/brokers.ts';
 import { PATIENCE, until } from '../support/until.ts';
 import { Bench, Collector, idsOf, TOPOLOGY, toMessage, toMessages } from './carrier-bench.ts';

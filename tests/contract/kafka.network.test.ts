@@ -1,7 +1,7 @@
 import { afterAll, afterEach, beforeAll, beforeEach, expect, it, jest } from '@jest/globals';
 import { kafka } from '../../bin/brokers/kafka.ts';
 import { SECOND } from '../../domain/time.ts';
-import { newId } from '../../mixins/runtime/ids.ts';
+import { newId } from '../../mixins/runtime/uuid.ts';
 import { describeBroker } from '../support/brokers.ts';
 import { TcpProxy } from '../support/tcp-proxy.ts';
 import { PATIENCE, until } from '../support/until.ts';

@@ -3,7 +3,7 @@ import { DeadLetters } from '../../mixins/inbox/dead-letters.ts';
 import { Health } from '../../mixins/observability/health.ts';
 import type { Platform } from '../../mixins/platform.ts';
 import type { TransactionName } from '../../mixins/runtime/crash-points.ts';
-import type { Log } from '../../mixins/runtime/loop.ts';
+import type { Log } from '../../mixins/runtime/log.ts';
 import { paymentCalls } from '../../services/settlement/payment-calls.ts';
 import { Sweeper } from '../../services/settlement/sweeper.ts';
 import { settlementService } from '../../services/settlement.service.ts';

@@ -8,7 +8,7 @@ import { Database } from '../../mixins/database/database.ts';
 import { type EmbeddedPostgres, startEmbeddedPostgres } from '../../mixins/database/embedded/index.ts';
 import { migrate } from '../../mixins/database/migrations/index.ts';
 import { parseTypes } from '../../mixins/database/session.ts';
-import type { Log } from '../../mixins/runtime/loop.ts';
+import type { Log } from '../../mixins/runtime/log.ts';
 import { eventually, until } from './until.ts';
 
 /** A log that keeps its lines, `level message`, for a test to look at. */

@@ -6,7 +6,7 @@ import { LONGEST_BODY } from '../../mixins/brokers/carrier.ts';
 import { PostgresCarrier } from '../../mixins/brokers/postgres/carrier.ts';
 import { DeadLetters, MOST_ATTEMPTS } from '../../mixins/inbox/dead-letters.ts';
 import { OutboxRelay } from '../../mixins/outbox/relay.ts';
-import { newId } from '../../mixins/runtime/ids.ts';
+import { newId } from '../../mixins/runtime/uuid.ts';
 import { type MemoryLog, memoryLog, startTestDatabase, type TestDatabase } from '../support/database.ts';
 import { newEvent, newWakeUp, store, TOPOLOGY, withoutPublishIn } from './fixtures/outbox.ts';
 

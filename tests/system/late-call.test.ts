@@ -6,7 +6,7 @@ import type { ProviderOutcome } from '../../domain/payment.ts';
 import type { PaymentProvider } from '../../domain/ports.ts';
 import { stamp } from '../../mixins/calls/calls.ts';
 import { SandboxProvider } from '../../mixins/providers/payment-sandbox.ts';
-import { newId } from '../../mixins/runtime/ids.ts';
+import { newId } from '../../mixins/runtime/uuid.ts';
 import { parseSettings } from '../../mixins/settings/settings.ts';
 import { paymentCalls } from '../../services/settlement/payment-calls.ts';
 import { startTestDatabase, type TestDatabase } from '../support/database.ts';

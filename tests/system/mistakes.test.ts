@@ -3,7 +3,7 @@ import { afterAll, beforeAll, expect, it } from '@jest/globals';
 import type { Carrier } from '../../mixins/brokers/carrier.ts';
 import { Inbox } from '../../mixins/inbox/inbox.ts';
 import { OutboxRelay } from '../../mixins/outbox/relay.ts';
-import { newId } from '../../mixins/runtime/ids.ts';
+import { newId } from '../../mixins/runtime/uuid.ts';
 import { memoryLog, startTestDatabase, type TestDatabase } from '../support/database.ts';
 
 const ENVELOPE = JSON.stringify({ specversion: '1.0', id: 'x', source: 'x', type: 'x' });

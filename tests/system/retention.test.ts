@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, beforeEach, expect, it, jest } from '@jest/globals';
 import { DAY, HOUR } from '../../domain/time.ts';
 import { purge } from '../../mixins/outbox/retention.ts';
-import { newId } from '../../mixins/runtime/ids.ts';
+import { newId } from '../../mixins/runtime/uuid.ts';
 import { startTestDatabase, type TestDatabase } from '../support/database.ts';
 import { PATIENCE } from '../support/until.ts';
 

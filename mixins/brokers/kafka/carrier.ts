@@ -4,8 +4,9 @@ import { setTimeout as pause } from 'node:timers/promises';
 import type { Kafka } from 'kafkajs';
 import { type Duration, MINUTE, SECOND } from '../../../domain/time.ts';
 import { bisect } from '../../runtime/bisect.ts';
-import { type Log, Loop } from '../../runtime/loop.ts';
-import { quietLog } from '../../runtime/quiet-log.ts';
+import type { Log } from '../../runtime/log.ts';
+import { quietLog } from '../../runtime/log.ts';
+import { Loop } from '../../runtime/loop.ts';
 import {
 	type BatchHandler,
 	type Carrier,

@@ -1,7 +1,7 @@
 import { createRequire } from 'node:module';
 import { Kafka, type KafkaConfig, logLevel, type SASLOptions } from 'kafkajs';
 import { type Duration, SECOND } from '../../../domain/time.ts';
-import type { Log } from '../../runtime/loop.ts';
+import type { Log } from '../../runtime/log.ts';
 import { type BrokerUrl, parseBrokerUrl } from '../../settings/broker-url.ts';
 
 const CONNECTION_PATIENCE: Duration = 3 * SECOND;

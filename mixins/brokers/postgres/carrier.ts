@@ -4,7 +4,8 @@ import { joinedTexts, plainArray, splitTexts, textArray } from '../../database/a
 import type { Database, Transaction } from '../../database/database.ts';
 import { instants } from '../../database/instants.ts';
 import type { Statement } from '../../database/statement.ts';
-import { type Log, Loop } from '../../runtime/loop.ts';
+import type { Log } from '../../runtime/log.ts';
+import { Loop } from '../../runtime/loop.ts';
 import { LowWater, lookingBack } from '../../runtime/low-water.ts';
 import {
 	type BatchHandler,

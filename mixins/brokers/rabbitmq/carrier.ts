@@ -2,8 +2,8 @@ import { Buffer } from 'node:buffer';
 import { performance } from 'node:perf_hooks';
 import type { ChannelModel } from 'amqplib';
 import { type Duration, MINUTE, SECOND } from '../../../domain/time.ts';
-import type { Log } from '../../runtime/loop.ts';
-import { quietLog } from '../../runtime/quiet-log.ts';
+import type { Log } from '../../runtime/log.ts';
+import { quietLog } from '../../runtime/log.ts';
 import {
 	type BatchHandler,
 	type Carrier,

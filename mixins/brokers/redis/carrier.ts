@@ -1,8 +1,9 @@
 import { Buffer } from 'node:buffer';
 import type { Redis } from 'ioredis';
 import { type Duration, SECOND } from '../../../domain/time.ts';
-import { type Log, Loop } from '../../runtime/loop.ts';
-import { quietLog } from '../../runtime/quiet-log.ts';
+import type { Log } from '../../runtime/log.ts';
+import { quietLog } from '../../runtime/log.ts';
+import { Loop } from '../../runtime/loop.ts';
 import {
 	type BatchHandler,
 	type Carrier,

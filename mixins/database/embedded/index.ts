@@ -1,6 +1,6 @@
 import { realpath } from 'node:fs/promises';
 import { setTimeout as sleep } from 'node:timers/promises';
-import type { Log } from '../../runtime/loop.ts';
+import type { Log } from '../../runtime/log.ts';
 import type { DatabaseClient } from '../client.ts';
 import { PORT, socketDirOf } from './host.ts';
 import { PostgresServer, SUPERUSER } from './server.ts';

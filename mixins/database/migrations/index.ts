@@ -1,6 +1,6 @@
 import pg from 'pg';
 import { type Duration, MINUTE } from '../../../domain/time.ts';
-import type { Log } from '../../runtime/loop.ts';
+import type { Log } from '../../runtime/log.ts';
 import type { DatabaseAddress } from '../../settings/database-address.ts';
 import { type DatabaseClient, openClient } from '../client.ts';
 import { LOCKED_OUT, LockTurns } from '../lock-turns.ts';

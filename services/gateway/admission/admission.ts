@@ -3,7 +3,7 @@ import type { IncomingMessage } from 'node:http';
 import { type Duration, SECOND } from '../../../domain/time.ts';
 import type { Database } from '../../../mixins/database/database.ts';
 import { type Problem, ProblemError, problem } from '../../../mixins/http/problem.ts';
-import type { Log } from '../../../mixins/runtime/loop.ts';
+import type { Log } from '../../../mixins/runtime/log.ts';
 import type { Access } from '../../../mixins/settings/access.ts';
 import type { Caller } from '../../orders/caller.ts';
 import { ANYBODY, type Authenticator, authenticatorOf } from './authenticate.ts';

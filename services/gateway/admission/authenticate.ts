@@ -2,7 +2,7 @@
 import type { IncomingMessage } from 'node:http';
 import { type Problem, ProblemError, problem, unavailable } from '../../../mixins/http/problem.ts';
 import type { ProblemCode } from '../../../mixins/http/problem-codes.ts';
-import type { Log } from '../../../mixins/runtime/loop.ts';
+import type { Log } from '../../../mixins/runtime/log.ts';
 import type { Auth } from '../../../mixins/settings/access.ts';
 import { ADMIN_SCOPE, type Caller } from '../../orders/caller.ts';
 import { KeysUnavailable } from './jwks.ts';

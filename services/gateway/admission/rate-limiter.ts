@@ -2,11 +2,12 @@ import { type Duration, MINUTE, SECOND } from '../../../domain/time.ts';
 import { plainArray, textArray } from '../../../mixins/database/arrays.ts';
 import type { Database } from '../../../mixins/database/database.ts';
 import type { Statement } from '../../../mixins/database/statement.ts';
-import { WaitLog } from '../../../mixins/observability/wait-log.ts';
 import { Batcher } from '../../../mixins/runtime/batcher.ts';
 import { withDeadline } from '../../../mixins/runtime/deadline.ts';
 import { errorMessage } from '../../../mixins/runtime/errors.ts';
-import { type Log, Loop } from '../../../mixins/runtime/loop.ts';
+import type { Log } from '../../../mixins/runtime/log.ts';
+import { Loop } from '../../../mixins/runtime/loop.ts';
+import { WaitLog } from '../../../mixins/runtime/wait-log.ts';
 import type { RateLimit } from '../../../mixins/settings/access.ts';
 
 /** Longer than this nobody waits for the database; the request is decided without it. */

@@ -4,7 +4,7 @@
  */
 import type { IncomingMessage } from 'node:http';
 import { type Fault, invalid, malformed, ProblemError, pointerTo } from '../../../mixins/http/problem.ts';
-import { isUuid } from '../../../mixins/runtime/ids.ts';
+import { isUuid } from '../../../mixins/runtime/uuid.ts';
 import { type Check, compile, type ObjectSchema, type Schema } from '../../../mixins/validation/json-schema.ts';
 import { CREATE_BODY, HISTORY_QUERY, IDEMPOTENCY_KEY, LIST_PARAMS } from '../../orders/params.ts';
 import { readJson, readOptionalJson } from './body.ts';

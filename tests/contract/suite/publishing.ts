@@ -2,7 +2,7 @@ import { Buffer } from 'node:buffer';
 import { expect, it } from '@jest/globals';
 import { HOUR } from '../../../domain/time.ts';
 import { LONGEST_BODY } from '../../../mixins/brokers/carrier.ts';
-import { newId } from '../../../mixins/runtime/ids.ts';
+import { newId } from '../../../mixins/runtime/uuid.ts';
 import { Collector, idsOf, type Part, toMessage, toMessages } from '../carrier-bench.ts';
 
 const AWKWARD = ['NULL', '', '"\\"', "it's {a,b}", 'back\\slash \\u0000', 'two\nlines\tand a tab', 'ünï ☃ 💶', '$1'];

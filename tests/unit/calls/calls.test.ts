@@ -1,7 +1,7 @@
 import { once } from 'node:events';
 import { describe, expect, it } from '@jest/globals';
 import { Calls, type Done, stamp } from '../../../mixins/calls/calls.ts';
-import type { Log } from '../../../mixins/runtime/loop.ts';
+import type { Log } from '../../../mixins/runtime/log.ts';
 import { until } from '../../support/until.ts';
 
 const log: Log = { debug: () => {}, info: () => {}, warn: () => {}, error: () => {} };

@@ -5,7 +5,7 @@ import { expect } from '@jest/globals';
 import { type ActionHandler, type Context, Loggers, type LogLevels, ServiceBroker } from 'moleculer';
 import type { Readiness } from '../../../mixins/observability/health.ts';
 import { Metrics } from '../../../mixins/observability/metrics.ts';
-import type { Log } from '../../../mixins/runtime/loop.ts';
+import type { Log } from '../../../mixins/runtime/log.ts';
 import type { Access } from '../../../mixins/settings/access.ts';
 import { SchemaValidator } from '../../../mixins/validation/schema-validator.ts';
 import { Admission } from '../../../services/gateway/admission/admission.ts';

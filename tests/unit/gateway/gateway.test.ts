@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from '@jest/globals';
 import { Errors } from 'moleculer';
-import { cursorOfId } from '../../../mixins/runtime/ids.ts';
+import { cursorOfId } from '../../../services/orders/cursor.ts';
 import { until } from '../../support/until.ts';
 import { ID, orderDto, problem, type Stage, speak, stage } from './fixtures.ts';
 

@@ -1,8 +1,8 @@
 import { setTimeout as pause } from 'node:timers/promises';
 import { afterEach, describe, expect, it, jest } from '@jest/globals';
-import { WaitLog } from '../../../mixins/observability/wait-log.ts';
 import { abortable, endedWithin, withDeadline, withFallback } from '../../../mixins/runtime/deadline.ts';
 import { throttle } from '../../../mixins/runtime/throttle.ts';
+import { WaitLog } from '../../../mixins/runtime/wait-log.ts';
 import { memoryLog } from '../../support/database.ts';
 import { until } from '../../support/until.ts';
 

@@ -1,5 +1,5 @@
 import { type Duration, MINUTE } from '../../domain/time.ts';
-import type { Log } from '../runtime/loop.ts';
+import type { Log } from './log.ts';
 
 /** Matters that are remembered: lines that differ each time must not fill the memory. */
 const MOST = 50;
