@@ -1,39 +1,49 @@
 import { EventEmitter } from 'node:events';
 import { type BrokerOptions, type LoggerConfig, ServiceBroker, type ServiceSchema } from 'moleculer';
 import { type Duration, SECOND } from './domain/time.ts';
-import type { Carrier } from './mixins/brokers/carrier.ts';
-import { carrierOf } from './mixins/brokers/carrier-of.ts';
-import { transporterOf } from './mixins/brokers/transporter-of.ts';
-import { HEARTBEAT, REQUEST_TIMEOUT } from './mixins/brokers/transporter-options.ts';
-import { CALL_POLICIES } from './mixins/cluster/call-policies.ts';
-import { type NodePlace, NodeSlot, nodeNameOf } from './mixins/cluster/node-slot.ts';
-import { OnceInTime } from './mixins/cluster/once-in-time.ts';
-import { OneDatabase } from './mixins/cluster/one-database.ts';
-import { TransporterLink } from './mixins/cluster/transporter-watchdog.ts';
-import { UnixSocketHub } from './mixins/cluster/unix-socket-transporter.ts';
-import { type Clock, DatabaseClock } from './mixins/database/clock.ts';
-import { Database } from './mixins/database/database.ts';
+import { type Carrier, carrierOf, HEARTBEAT, REQUEST_TIMEOUT, transporterOf } from './mixins/brokers/index.ts';
+import {
+	CALL_POLICIES,
+	type NodePlace,
+	NodeSlot,
+	nodeNameOf,
+	OnceInTime,
+	OneDatabase,
+	TransporterLink,
+	UnixSocketHub,
+} from './mixins/cluster/index.ts';
 import { startEmbeddedPostgres } from './mixins/database/embedded/index.ts';
-import { meterConnections } from './mixins/database/pool-metrics.ts';
-import { DatabaseReadiness } from './mixins/database/readiness.ts';
-import { defineModels, type Models } from './mixins/database/reading/models.ts';
-import { SchemaGate } from './mixins/database/schema-gate.ts';
-import { DeadLetters } from './mixins/inbox/dead-letters.ts';
-import { meteredActions } from './mixins/observability/action-metrics.ts';
-import { Health, type Readiness } from './mixins/observability/health.ts';
-import { Metrics } from './mixins/observability/metrics.ts';
-import { type ProbeRoute, ProbeServer } from './mixins/observability/probe-server.ts';
-import { ALIVE, readinessAnswer } from './mixins/observability/readiness.ts';
+import {
+	type Clock,
+	Database,
+	DatabaseClock,
+	DatabaseReadiness,
+	meterConnections,
+	SchemaGate,
+} from './mixins/database/index.ts';
+import { defineModels, type Models } from './mixins/database/reading/index.ts';
+import { DeadLetters } from './mixins/inbox/index.ts';
+import {
+	ALIVE,
+	Health,
+	Metrics,
+	meteredActions,
+	type ProbeRoute,
+	ProbeServer,
+	type Readiness,
+	readinessAnswer,
+} from './mixins/observability/index.ts';
 import type { Platform, Signals } from './mixins/platform.ts';
-import { StandInParcels } from './mixins/providers/parcel-sandbox.ts';
-import { SandboxProvider } from './mixins/providers/payment-sandbox.ts';
-import { abortable } from './mixins/runtime/deadline.ts';
-import type { Log } from './mixins/runtime/log.ts';
-import { throttle } from './mixins/runtime/throttle.ts';
-import type { BrokerUrl } from './mixins/settings/broker-url.ts';
-import type { DatabaseAddress } from './mixins/settings/database-address.ts';
-import { SERVICE_NAMES, type ServiceName, type Settings } from './mixins/settings/settings.ts';
-import { SchemaValidator } from './mixins/validation/schema-validator.ts';
+import { SandboxProvider, StandInParcels } from './mixins/providers/index.ts';
+import { abortable, type Log, throttle } from './mixins/runtime/index.ts';
+import {
+	type BrokerUrl,
+	type DatabaseAddress,
+	SERVICE_NAMES,
+	type ServiceName,
+	type Settings,
+} from './mixins/settings/index.ts';
+import { SchemaValidator } from './mixins/validation/index.ts';
 import { Admission } from './services/gateway/admission/admission.ts';
 import { listenWhenReady } from './services/gateway/opening.ts';
 import { gatewayOf, gatewayService } from './services/gateway.service.ts';

@@ -1,6 +1,6 @@
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
-import { errorMessage } from '../mixins/runtime/errors.ts';
+import { errorMessage } from '../mixins/runtime/index.ts';
 import { kafka } from './brokers/kafka.ts';
 import type { BrokerKind, LocalBroker } from './brokers/local-broker.ts';
 import { rabbitmq } from './brokers/rabbitmq.ts';

@@ -1,13 +1,8 @@
-import { openClient } from '../mixins/database/client.ts';
 import { startEmbeddedPostgres } from '../mixins/database/embedded/index.ts';
+import { MIGRATING, openClient, reasonOf } from '../mixins/database/index.ts';
 import { MigrationFailed, migrate, migrationStatus } from '../mixins/database/migrations/index.ts';
-import { MIGRATING } from '../mixins/database/session.ts';
-import { reasonOf } from '../mixins/database/trouble.ts';
-import { abortable } from '../mixins/runtime/deadline.ts';
-import { errorMessage } from '../mixins/runtime/errors.ts';
-import type { Log } from '../mixins/runtime/log.ts';
-import type { DatabaseAddress } from '../mixins/settings/database-address.ts';
-import { parseSettings } from '../mixins/settings/settings.ts';
+import { abortable, errorMessage, type Log } from '../mixins/runtime/index.ts';
+import { type DatabaseAddress, parseSettings } from '../mixins/settings/index.ts';
 
 const USAGE = 'usage: npm run migrate -- up | down | status';
 

@@ -1,7 +1,7 @@
 /** A REPL on the running system. It calls as the operator, who may what `orders:admin` may. */
 import { SECOND } from '../domain/time.ts';
-import { errorMessage } from '../mixins/runtime/errors.ts';
-import { parseSettings } from '../mixins/settings/settings.ts';
+import { errorMessage } from '../mixins/runtime/index.ts';
+import { parseSettings } from '../mixins/settings/index.ts';
 import { ReplSession } from '../services/repl-session.ts';
 import { join } from './repl/join.ts';
 

@@ -1,6 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises';
-import { endOnUncaught, errorMessage } from '../mixins/runtime/errors.ts';
-import { parseSettings } from '../mixins/settings/settings.ts';
+import { endOnUncaught, errorMessage } from '../mixins/runtime/index.ts';
+import { parseSettings } from '../mixins/settings/index.ts';
 import { logsOf, startApplication } from '../moleculer.config.ts';
 
 /** A stop that takes longer is cut short; what was in hand is taken up again by the next start. */

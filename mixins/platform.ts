@@ -1,14 +1,12 @@
 import type { EventEmitter } from 'node:events';
 import type { ParcelService, PaymentProvider } from '../domain/ports.ts';
-import type { Carrier } from './brokers/carrier.ts';
-import type { Clock } from './database/clock.ts';
-import type { Database } from './database/database.ts';
-import type { DeadLetters } from './inbox/dead-letters.ts';
-import type { Health } from './observability/health.ts';
-import type { Metrics } from './observability/metrics.ts';
-import type { OnStored } from './outbox/unit-of-work.ts';
-import type { Log } from './runtime/log.ts';
-import type { Settings } from './settings/settings.ts';
+import type { Carrier } from './brokers/index.ts';
+import type { Clock, Database } from './database/index.ts';
+import type { DeadLetters } from './inbox/index.ts';
+import type { Health, Metrics } from './observability/index.ts';
+import type { OnStored } from './outbox/index.ts';
+import type { Log } from './runtime/index.ts';
+import type { Settings } from './settings/index.ts';
 
 /** Said within the process; for speed only, a slow poll stands beside each. */
 export interface Signals {

@@ -9,13 +9,18 @@ import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import type { Context, ServiceBroker, ServiceSchema } from 'moleculer';
 import ApiGateway from 'moleculer-web';
-import { NO_POLICY } from '../mixins/cluster/call-policies.ts';
-import { overloaded, ProblemError, unavailable } from '../mixins/http/problem.ts';
-import type { ProblemCode } from '../mixins/http/problem-codes.ts';
-import { send, sendAnswer, sendProblem } from '../mixins/http/send.ts';
-import { traceOf } from '../mixins/http/trace.ts';
-import type { Refusal } from '../mixins/observability/metrics.ts';
-import { ALIVE, gatewayNotReady, readinessAnswer } from '../mixins/observability/readiness.ts';
+import { NO_POLICY } from '../mixins/cluster/index.ts';
+import {
+	overloaded,
+	type ProblemCode,
+	ProblemError,
+	send,
+	sendAnswer,
+	sendProblem,
+	traceOf,
+	unavailable,
+} from '../mixins/http/index.ts';
+import { ALIVE, gatewayNotReady, type Refusal, readinessAnswer } from '../mixins/observability/index.ts';
 import type { Admission } from './gateway/admission/admission.ts';
 import { forbidden } from './gateway/admission/authenticate.ts';
 import { LoadLimiter } from './gateway/admission/load-limiter.ts';

@@ -1,13 +1,9 @@
 import { type Context, Errors, type ServiceSchema } from 'moleculer';
 import { EVENT_TYPES, type EventType } from '../domain/events.ts';
 import { type Duration, MINUTE, SECOND } from '../domain/time.ts';
-import { outboxBacklog } from '../mixins/outbox/backlog.ts';
-import { outboxStats, replayEvents } from '../mixins/outbox/operations.ts';
-import { OutboxRelay } from '../mixins/outbox/relay.ts';
-import { purge } from '../mixins/outbox/retention.ts';
+import { OutboxRelay, outboxBacklog, outboxStats, purge, replayEvents } from '../mixins/outbox/index.ts';
 import type { Platform } from '../mixins/platform.ts';
-import { Loop } from '../mixins/runtime/loop.ts';
-import { lookingBack } from '../mixins/runtime/low-water.ts';
+import { Loop, lookingBack } from '../mixins/runtime/index.ts';
 import { LINGER } from './topology.ts';
 
 const LONGEST_PURGE_PAUSE: Duration = MINUTE;

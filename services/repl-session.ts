@@ -2,7 +2,7 @@ import type { REPLServer } from 'node:repl';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Middleware, ServiceBroker } from 'moleculer';
 import { type Duration, SECOND } from '../domain/time.ts';
-import type { ObjectSchema, Schema } from '../mixins/validation/json-schema.ts';
+import type { ObjectSchema, Schema } from '../mixins/validation/index.ts';
 import type { ReplCommand } from './repl-commands.ts';
 
 const LONGEST_STOP: Duration = 9 * SECOND;

@@ -1,16 +1,13 @@
 import type { ServiceSchema } from 'moleculer';
 import type { HandOverCall } from '../domain/order.ts';
 import type { HandOverOutcome } from '../domain/shipment.ts';
-import type { Subscription } from '../mixins/brokers/carrier.ts';
-import { Calls, type Done, STOP_PATIENCE } from '../mixins/calls/calls.ts';
-import { intentHandler } from '../mixins/calls/intent-handler.ts';
-import { isTransient } from '../mixins/database/database.ts';
-import { Inbox } from '../mixins/inbox/inbox.ts';
-import { UnitOfWork } from '../mixins/outbox/unit-of-work.ts';
+import type { Subscription } from '../mixins/brokers/index.ts';
+import { Calls, type Done, intentHandler, STOP_PATIENCE } from '../mixins/calls/index.ts';
+import { isTransient } from '../mixins/database/index.ts';
+import { Inbox } from '../mixins/inbox/index.ts';
+import { UnitOfWork } from '../mixins/outbox/index.ts';
 import type { Platform } from '../mixins/platform.ts';
-import { bisect } from '../mixins/runtime/bisect.ts';
-import { crashPoint } from '../mixins/runtime/crash-points.ts';
-import { tell } from '../mixins/runtime/errors.ts';
+import { bisect, crashPoint, tell } from '../mixins/runtime/index.ts';
 import { LINGER } from './topology.ts';
 
 /** The most calls to the parcel service at once in one process. */

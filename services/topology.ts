@@ -1,6 +1,6 @@
 import { EVENT_TYPES, type MessageType, WAKE_UP_TYPES } from '../domain/events.ts';
 import type { Duration } from '../domain/time.ts';
-import type { Topology } from '../mixins/brokers/carrier.ts';
+import type { Topology } from '../mixins/brokers/index.ts';
 
 /**
  * Which messages each consumer group takes. The deadlines have a group of their own, so that a slow provider never

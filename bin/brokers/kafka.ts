@@ -5,7 +5,7 @@ import { mkdir, open, readFile, realpath, rename, rm, writeFile } from 'node:fs/
 import { join, resolve } from 'node:path';
 import { setTimeout as pause } from 'node:timers/promises';
 import { type Duration, MINUTE, SECOND } from '../../domain/time.ts';
-import { createClient, parseKafkaUrl } from '../../mixins/brokers/kafka/client.ts';
+import { createClient, parseKafkaUrl } from '../../mixins/brokers/kafka/index.ts';
 import { installDebianPackages } from './debian.ts';
 import type { BrokerKind, LocalBroker, LocalBrokerOptions } from './local-broker.ts';
 import { freePort, HOST, isFree, isListening } from './ports.ts';

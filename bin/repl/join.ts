@@ -3,21 +3,19 @@ import { randomUUID } from 'node:crypto';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { type ActionHandler, type BrokerOptions, type Middleware, ServiceBroker } from 'moleculer';
 import { type Duration, MINUTE, SECOND } from '../../domain/time.ts';
-import { transporterOf } from '../../mixins/brokers/transporter-of.ts';
-import { HEARTBEAT, REQUEST_TIMEOUT } from '../../mixins/brokers/transporter-options.ts';
-import { CALL_POLICIES } from '../../mixins/cluster/call-policies.ts';
-import { NodeSlot } from '../../mixins/cluster/node-slot.ts';
-import { OnceInTime } from '../../mixins/cluster/once-in-time.ts';
-import { OneDatabase } from '../../mixins/cluster/one-database.ts';
-import { TransporterLink } from '../../mixins/cluster/transporter-watchdog.ts';
-import { UnixSocketLeaf } from '../../mixins/cluster/unix-socket-transporter.ts';
-import { openClient } from '../../mixins/database/client.ts';
+import { HEARTBEAT, REQUEST_TIMEOUT, transporterOf } from '../../mixins/brokers/index.ts';
+import {
+	CALL_POLICIES,
+	NodeSlot,
+	OnceInTime,
+	OneDatabase,
+	TransporterLink,
+	UnixSocketLeaf,
+} from '../../mixins/cluster/index.ts';
 import { embeddedConnection } from '../../mixins/database/embedded/index.ts';
-import { holding } from '../../mixins/database/session.ts';
-import type { Log } from '../../mixins/runtime/log.ts';
-import type { BrokerUrl } from '../../mixins/settings/broker-url.ts';
-import type { DatabaseAddress } from '../../mixins/settings/database-address.ts';
-import type { Settings } from '../../mixins/settings/settings.ts';
+import { holding, openClient } from '../../mixins/database/index.ts';
+import type { Log } from '../../mixins/runtime/index.ts';
+import type { BrokerUrl, DatabaseAddress, Settings } from '../../mixins/settings/index.ts';
 import { ADMIN_SCOPE, type Caller } from '../../services/orders/caller.ts';
 import { replCommands } from '../../services/repl-commands.ts';
 

@@ -1,9 +1,8 @@
-import type { Clock } from '../database/clock.ts';
-import type { Database } from '../database/database.ts';
-import type { Log } from '../runtime/log.ts';
-import type { BrokerUrl } from '../settings/broker-url.ts';
+import type { Clock, Database } from '../database/index.ts';
+import type { Log } from '../runtime/index.ts';
+import type { BrokerUrl } from '../settings/index.ts';
 import type { Carrier, OnDeadLetter, Topology } from './carrier.ts';
-import { PostgresCarrier } from './postgres/carrier.ts';
+import { PostgresCarrier } from './postgres/index.ts';
 
 /** What the process asks of a carrier beside its messages; a carrier without these has nothing to tell. */
 export interface ProcessCarrier extends Carrier {
@@ -34,15 +33,15 @@ export async function carrierOf(
 		case undefined:
 			return new PostgresCarrier(database, topology, log);
 		case 'redis': {
-			const { RedisCarrier } = await import('./redis/carrier.ts');
+			const { RedisCarrier } = await import('./redis/index.ts');
 			return new RedisCarrier(broker.url, topology, log, { prefix, onDeadLetter });
 		}
 		case 'amqp': {
-			const { RabbitMqCarrier } = await import('./rabbitmq/carrier.ts');
+			const { RabbitMqCarrier } = await import('./rabbitmq/index.ts');
 			return new RabbitMqCarrier(broker.url, topology, log, { prefix, onDeadLetter });
 		}
 		case 'kafka': {
-			const { KafkaCarrier } = await import('./kafka/carrier.ts');
+			const { KafkaCarrier } = await import('./kafka/index.ts');
 			return new KafkaCarrier(broker.url, topology, log, { prefix, onDeadLetter });
 		}
 	}

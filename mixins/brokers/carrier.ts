@@ -1,5 +1,5 @@
 import { backOff, type Duration, type Instant, MINUTE, SECOND } from '../../domain/time.ts';
-import type { Transaction } from '../database/database.ts';
+import type { Transaction } from '../database/index.ts';
 
 /** A message as the relay gives it to a carrier. */
 export interface CarrierMessage {

@@ -1,5 +1,5 @@
 import type { Instant } from '../../domain/time.ts';
-import { isoText } from '../runtime/iso-text.ts';
+import { isoText } from '../runtime/index.ts';
 
 /** What an envelope is made of. */
 export interface Envelope {

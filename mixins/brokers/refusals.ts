@@ -1,5 +1,5 @@
 import { type Duration, MINUTE } from '../../domain/time.ts';
-import type { Log } from '../runtime/log.ts';
+import type { Log } from '../runtime/index.ts';
 import { brokerRefusal } from './trouble.ts';
 
 /** All that is refused is asked for again within half of that; what was not is somebody else's by now, or given up. */

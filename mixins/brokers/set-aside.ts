@@ -1,4 +1,4 @@
-import type { Log } from '../runtime/log.ts';
+import type { Log } from '../runtime/index.ts';
 import type { OnDeadLetter } from './carrier.ts';
 
 /** So much of a reason goes into a line of the log. */

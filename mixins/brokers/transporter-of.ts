@@ -1,5 +1,5 @@
 import type { Duration } from '../../domain/time.ts';
-import type { BrokerUrl } from '../settings/broker-url.ts';
+import type { BrokerUrl } from '../settings/index.ts';
 import type { Linkable } from './linkable.ts';
 import { LONGEST_CONNECT } from './transporter-options.ts';
 
@@ -10,15 +10,15 @@ import { LONGEST_CONNECT } from './transporter-options.ts';
 export async function transporterOf(broker: BrokerUrl, longestConnect: Duration = LONGEST_CONNECT): Promise<Linkable> {
 	switch (broker.kind) {
 		case 'amqp': {
-			const { AmqpTransporter } = await import('./rabbitmq/transporter.ts');
+			const { AmqpTransporter } = await import('./rabbitmq/index.ts');
 			return new AmqpTransporter(broker.url, longestConnect);
 		}
 		case 'redis': {
-			const { RedisTransporter } = await import('./redis/transporter.ts');
+			const { RedisTransporter } = await import('./redis/index.ts');
 			return new RedisTransporter(broker.url);
 		}
 		case 'kafka': {
-			const { KafkaTransporter } = await import('./kafka/transporter.ts');
+			const { KafkaTransporter } = await import('./kafka/index.ts');
 			return new KafkaTransporter(broker, longestConnect);
 		}
 	}

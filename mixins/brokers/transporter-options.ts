@@ -1,7 +1,7 @@
 /** How Moleculer's transporters are told to treat each broker; pure, so that every choice can be read and tested. */
 import type { RedisOptions } from 'ioredis';
 import { type Duration, SECOND } from '../../domain/time.ts';
-import type { BrokerUrl } from '../settings/broker-url.ts';
+import type { BrokerUrl } from '../settings/index.ts';
 
 /** Longer than this nobody waits for an answer. */
 export const REQUEST_TIMEOUT: Duration = 15 * SECOND;

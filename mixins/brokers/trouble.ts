@@ -1,4 +1,4 @@
-import { discreet } from '../runtime/errors.ts';
+import { discreet } from '../runtime/index.ts';
 
 const UNTRUSTED = /SELF.SIGNED|UNABLE_TO|CERT_|ERR_TLS|certificate/i;
 /** What amqplib makes of a 530, whose words it throws away. */

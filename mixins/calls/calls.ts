@@ -1,9 +1,6 @@
 import { setTimeout as pause } from 'node:timers/promises';
 import type { Duration } from '../../domain/time.ts';
-import { Batcher } from '../runtime/batcher.ts';
-import { errorMessage, tell } from '../runtime/errors.ts';
-import type { Log } from '../runtime/log.ts';
-import { Semaphore } from '../runtime/semaphore.ts';
+import { Batcher, errorMessage, type Log, Semaphore, tell } from '../runtime/index.ts';
 
 /**
  * When something happened, on two clocks of this process: one that never jumps, and one that goes on while the machine

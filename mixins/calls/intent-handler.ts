@@ -1,6 +1,6 @@
-import type { BatchHandler, Failure } from '../brokers/carrier.ts';
-import type { Decide, Inbox } from '../inbox/inbox.ts';
-import type { TransactionName } from '../runtime/crash-points.ts';
+import type { BatchHandler, Failure } from '../brokers/index.ts';
+import type { Decide, Inbox } from '../inbox/index.ts';
+import type { TransactionName } from '../runtime/index.ts';
 import { type Calls, stamp } from './calls.ts';
 
 export interface IntentHandlerOptions<C> {

@@ -2,12 +2,9 @@ import { randomUUID } from 'node:crypto';
 import { crc32 } from 'node:zlib';
 import type pg from 'pg';
 import { type Duration, SECOND } from '../../domain/time.ts';
-import { clientConfig, DatabaseClient, verify } from '../database/client.ts';
-import { holding } from '../database/session.ts';
-import type { Log } from '../runtime/log.ts';
-import { Loop } from '../runtime/loop.ts';
-import type { DatabaseAddress } from '../settings/database-address.ts';
-import { SERVICE_NAMES, type ServiceName } from '../settings/settings.ts';
+import { clientConfig, DatabaseClient, holding, verify } from '../database/index.ts';
+import { type Log, Loop } from '../runtime/index.ts';
+import { type DatabaseAddress, SERVICE_NAMES, type ServiceName } from '../settings/index.ts';
 import { type Installation, installationOf, serverOf } from './installation.ts';
 
 const LOOK_EVERY: Duration = 2 * SECOND;

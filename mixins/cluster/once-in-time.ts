@@ -1,6 +1,6 @@
 import type { ActionHandler, ActionSchema, Context, Middleware, ServiceBroker } from 'moleculer';
 import type { Duration } from '../../domain/time.ts';
-import { ANSWER_WITHIN, beginWithin } from '../brokers/transporter-options.ts';
+import { ANSWER_WITHIN, beginWithin } from '../brokers/index.ts';
 import { CallTooLate, isRead } from './call-policies.ts';
 import { PeerClocks } from './peer-clocks.ts';
 import { RequestMemory } from './request-memory.ts';

@@ -1,7 +1,6 @@
 import type { Middleware, ServiceBroker } from 'moleculer';
 import { type Duration, SECOND } from '../../domain/time.ts';
-import type { Log } from '../runtime/log.ts';
-import { WaitLog } from '../runtime/wait-log.ts';
+import { type Log, WaitLog } from '../runtime/index.ts';
 
 /** Who has been on the broker for so long stays, whoever else says to have been there before. */
 const NEWCOMER: Duration = 30 * SECOND;

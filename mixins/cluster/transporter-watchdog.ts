@@ -1,13 +1,15 @@
 import { Errors, type Middleware, type ServiceBroker } from 'moleculer';
 import { type Duration, SECOND } from '../../domain/time.ts';
-import { type Linkable, NotSent, type TransporterError } from '../brokers/linkable.ts';
-import { Refusals } from '../brokers/refusals.ts';
-import { ANSWER_WITHIN } from '../brokers/transporter-options.ts';
-import { brokerReason, brokerTrouble } from '../brokers/trouble.ts';
-import { endedWithin } from '../runtime/deadline.ts';
-import type { Log } from '../runtime/log.ts';
-import { Loop } from '../runtime/loop.ts';
-import { WaitLog } from '../runtime/wait-log.ts';
+import {
+	ANSWER_WITHIN,
+	brokerReason,
+	brokerTrouble,
+	type Linkable,
+	NotSent,
+	Refusals,
+	type TransporterError,
+} from '../brokers/index.ts';
+import { endedWithin, type Log, Loop, WaitLog } from '../runtime/index.ts';
 import { isRead } from './call-policies.ts';
 import { insist } from './insist.ts';
 import { dropExpired, keepUnanswered } from './pending-calls.ts';

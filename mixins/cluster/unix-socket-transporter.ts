@@ -8,8 +8,8 @@ import { connect, createServer, type Server, type Socket } from 'node:net';
 import { dirname, join, resolve } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { type Packet, type Transit, Transporters } from 'moleculer';
-import { chooseSocketDir } from '../database/embedded/host.ts';
-import { makeFolder } from '../runtime/folders.ts';
+import { chooseSocketDir } from '../database/embedded/index.ts';
+import { makeFolder } from '../runtime/index.ts';
 
 const SOCKET = 'repl.sock';
 const HELLO = ''; // the topic of a leaf's first frame, whose data is its node id

@@ -1,7 +1,7 @@
 /** The one way to a connection: what is in the address and the session, and nothing of the process's environment. */
 import pg from 'pg';
 import { type Duration, SECOND } from '../../domain/time.ts';
-import type { DatabaseAddress } from '../settings/database-address.ts';
+import type { DatabaseAddress } from '../settings/index.ts';
 import type { Session } from './session.ts';
 import { dropped, SessionRefused } from './trouble.ts';
 

@@ -1,7 +1,6 @@
 import { performance } from 'node:perf_hooks';
 import { type Duration, type Instant, SECOND } from '../../domain/time.ts';
-import type { Log } from '../runtime/log.ts';
-import { Loop } from '../runtime/loop.ts';
+import { type Log, Loop } from '../runtime/index.ts';
 import type { Database } from './database.ts';
 import { NOW } from './instants.ts';
 import type { Statement } from './statement.ts';

@@ -1,10 +1,8 @@
 import { setTimeout as pause } from 'node:timers/promises';
 import pg from 'pg';
 import { type Duration, SECOND } from '../../domain/time.ts';
-import { crashPoint, type TransactionName } from '../runtime/crash-points.ts';
-import type { Log } from '../runtime/log.ts';
-import { WaitLog } from '../runtime/wait-log.ts';
-import type { DatabaseAddress } from '../settings/database-address.ts';
+import { crashPoint, type Log, type TransactionName, WaitLog } from '../runtime/index.ts';
+import type { DatabaseAddress } from '../settings/index.ts';
 import { CONNECT, clientConfig, verify } from './client.ts';
 import { Clients } from './clients.ts';
 import { CoalescingSocket } from './coalescing-socket.ts';

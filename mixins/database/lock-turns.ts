@@ -1,8 +1,7 @@
 import { setTimeout as pause } from 'node:timers/promises';
 import type pg from 'pg';
 import { backOff, type Duration, SECOND } from '../../domain/time.ts';
-import type { Log } from '../runtime/log.ts';
-import { WaitLog } from '../runtime/wait-log.ts';
+import { type Log, WaitLog } from '../runtime/index.ts';
 
 /** Longer than a statement waits for its lock, so that those behind it go on between two tries. */
 const FIRST_PAUSE: Duration = SECOND;

@@ -1,4 +1,4 @@
-import type { Metrics } from '../observability/metrics.ts';
+import type { Metrics } from '../observability/index.ts';
 import type { Database } from './database.ts';
 
 /** How the pool is used, at each scrape. */

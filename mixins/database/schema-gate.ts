@@ -1,9 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { type Duration, SECOND } from '../../domain/time.ts';
-import type { Log } from '../runtime/log.ts';
-import { Loop } from '../runtime/loop.ts';
-import { WaitLog } from '../runtime/wait-log.ts';
-import type { DatabaseAddress } from '../settings/database-address.ts';
+import { type Log, Loop, WaitLog } from '../runtime/index.ts';
+import type { DatabaseAddress } from '../settings/index.ts';
 import type { Database } from './database.ts';
 import { MigrationFailed, migrate, migrationStatus } from './migrations/index.ts';
 import type { DatabaseReadiness } from './readiness.ts';

@@ -1,7 +1,7 @@
 import { setTimeout as pause } from 'node:timers/promises';
 import type pg from 'pg';
 import { type Duration, SECOND } from '../../domain/time.ts';
-import type { DatabaseAddress } from '../settings/database-address.ts';
+import type { DatabaseAddress } from '../settings/index.ts';
 import { type DatabaseClient, openClient } from './client.ts';
 import { holding } from './session.ts';
 

@@ -1,7 +1,7 @@
 /** What an error of the database speaks of: the statement, the session, the server; and how an operator is told. */
 import pg from 'pg';
 import type { Duration } from '../../domain/time.ts';
-import { errorMessage } from '../runtime/errors.ts';
+import { errorMessage } from '../runtime/index.ts';
 
 /** The database cannot be used now; what was tried may be tried again later. */
 export class DatabaseUnavailable extends Error {

@@ -1,7 +1,7 @@
 import { setTimeout as pause } from 'node:timers/promises';
 import type { Duration } from '../../domain/time.ts';
-import type { BatchHandler, Delivery, Failure } from '../brokers/carrier.ts';
-import type { Clock } from '../database/clock.ts';
+import type { BatchHandler, Delivery, Failure } from '../brokers/index.ts';
+import type { Clock } from '../database/index.ts';
 
 /**
  * Gives a handler no message before its moment, where a carrier may deliver up to `early` ms before it. The rest is

@@ -2,7 +2,7 @@
  * W3C Trace Context: joins the trace that the caller began, or begins one.
  * https://www.w3.org/TR/trace-context/#traceparent-header
  */
-import { randomBytes } from '../runtime/uuid.ts';
+import { randomBytes } from '../runtime/index.ts';
 
 export interface Trace {
 	/** 32 hexadecimal digits. */

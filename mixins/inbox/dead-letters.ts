@@ -1,13 +1,16 @@
 import { WAKE_UP_TYPES } from '../../domain/events.ts';
 import type { Instant } from '../../domain/time.ts';
-import { type BatchHandler, type Delivery, LONGEST_BODY } from '../brokers/carrier.ts';
-import { plainArray, storable, textArray } from '../database/arrays.ts';
-import { type Database, isTransient } from '../database/database.ts';
-import { instants } from '../database/instants.ts';
-import type { Statement } from '../database/statement.ts';
-import { tell } from '../runtime/errors.ts';
-import type { Log } from '../runtime/log.ts';
-import { isUuid } from '../runtime/uuid.ts';
+import { type BatchHandler, type Delivery, LONGEST_BODY } from '../brokers/index.ts';
+import {
+	type Database,
+	instants,
+	isTransient,
+	plainArray,
+	type Statement,
+	storable,
+	textArray,
+} from '../database/index.ts';
+import { isUuid, type Log, tell } from '../runtime/index.ts';
 
 /** After so many failures a message is set aside for a person: about a minute after the first. */
 export const MOST_ATTEMPTS = 8;

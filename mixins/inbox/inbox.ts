@@ -2,16 +2,18 @@ import { performance } from 'node:perf_hooks';
 import pg from 'pg';
 import type { Moment, Order } from '../../domain/order.ts';
 import { type Duration, MINUTE } from '../../domain/time.ts';
-import type { Delivery, Failure } from '../brokers/carrier.ts';
-import { traceOf } from '../brokers/envelope.ts';
-import { type Database, isTransient, type Transaction } from '../database/database.ts';
-import { IMPATIENT, isNobodysFault, isTimeOut, limited } from '../database/impatience.ts';
-import { insertInbox } from '../outbox/messages-store.ts';
-import { type Free, type OnStored, UnitOfWork } from '../outbox/unit-of-work.ts';
-import { bisect } from '../runtime/bisect.ts';
-import type { TransactionName } from '../runtime/crash-points.ts';
-import { errorMessage, isNew } from '../runtime/errors.ts';
-import type { Log } from '../runtime/log.ts';
+import { type Delivery, type Failure, traceOf } from '../brokers/index.ts';
+import {
+	type Database,
+	IMPATIENT,
+	isNobodysFault,
+	isTimeOut,
+	isTransient,
+	limited,
+	type Transaction,
+} from '../database/index.ts';
+import { type Free, insertInbox, type OnStored, UnitOfWork } from '../outbox/index.ts';
+import { bisect, errorMessage, isNew, type Log, type TransactionName } from '../runtime/index.ts';
 import { MOST_ATTEMPTS } from './dead-letters.ts';
 
 /** What one message asks of its order; may answer with something to do after the commit. */

@@ -1,8 +1,5 @@
 import { type Duration, SECOND } from '../../domain/time.ts';
-import { withFallback } from '../runtime/deadline.ts';
-import { discreet, tell } from '../runtime/errors.ts';
-import type { Log } from '../runtime/log.ts';
-import { WaitLog } from '../runtime/wait-log.ts';
+import { discreet, type Log, tell, WaitLog, withFallback } from '../runtime/index.ts';
 
 export interface Finding {
 	readonly name: string;

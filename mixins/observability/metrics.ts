@@ -3,11 +3,8 @@ import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from 'prom
 import type { Raised } from '../../domain/events.ts';
 import type { PaymentOperation, ProviderOutcome } from '../../domain/payment.ts';
 import { type Duration, SECOND } from '../../domain/time.ts';
-import type { Answer } from '../http/send.ts';
-import { withDeadline } from '../runtime/deadline.ts';
-import { errorMessage } from '../runtime/errors.ts';
-import type { Log } from '../runtime/log.ts';
-import { WaitLog } from '../runtime/wait-log.ts';
+import type { Answer } from '../http/index.ts';
+import { errorMessage, type Log, WaitLog, withDeadline } from '../runtime/index.ts';
 
 /** A figure that takes longer to find than this is left out of the scrape. */
 const PATIENCE: Duration = SECOND;

@@ -2,12 +2,16 @@
 import { once } from 'node:events';
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
-import { listen } from '../http/listen.ts';
-import { internal, methodNotAllowed, routeNotFound } from '../http/problem.ts';
-import { type Answer, sendAnswer, sendProblem } from '../http/send.ts';
-import { errorMessage } from '../runtime/errors.ts';
-import type { Log } from '../runtime/log.ts';
-import { WaitLog } from '../runtime/wait-log.ts';
+import {
+	type Answer,
+	internal,
+	listen,
+	methodNotAllowed,
+	routeNotFound,
+	sendAnswer,
+	sendProblem,
+} from '../http/index.ts';
+import { errorMessage, type Log, WaitLog } from '../runtime/index.ts';
 
 /** Answers a GET; a throw is answered 500, its reason is for the log alone. */
 export type ProbeRoute = () => Promise<Answer> | Answer;

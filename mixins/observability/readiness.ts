@@ -1,5 +1,5 @@
 /** The answers of `/health/live` and `/health/ready`. Neither calls an action. */
-import type { Answer } from '../http/send.ts';
+import type { Answer } from '../http/index.ts';
 import type { Readiness } from './health.ts';
 
 const json = (status: number, value: object): Answer => ({

@@ -1,4 +1,4 @@
-import type { Database } from '../database/database.ts';
+import type { Database } from '../database/index.ts';
 
 export interface OutboxBacklog {
 	/** messages that wait to be sent; more are not counted than `MOST_COUNTED` */

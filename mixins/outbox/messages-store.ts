@@ -1,8 +1,5 @@
 import type { OrderEvent, Raised } from '../../domain/events.ts';
-import { joinedTexts, plainArray, splitTexts } from '../database/arrays.ts';
-import type { Transaction } from '../database/database.ts';
-import { instants } from '../database/instants.ts';
-import type { Statement } from '../database/statement.ts';
+import { instants, joinedTexts, plainArray, type Statement, splitTexts, type Transaction } from '../database/index.ts';
 
 /** Something raised, with the trace of what caused it (W3C Trace Context). */
 export interface Traced<T extends Raised> {

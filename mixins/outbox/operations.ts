@@ -1,8 +1,7 @@
 /** What operators see of the outbox, and what they do with it. */
 import type { EventType } from '../../domain/events.ts';
 import type { Duration, Instant } from '../../domain/time.ts';
-import { plainArray } from '../database/arrays.ts';
-import type { Database } from '../database/database.ts';
+import { type Database, plainArray } from '../database/index.ts';
 
 export interface OutboxStats {
 	/** rows that wait to be sent */

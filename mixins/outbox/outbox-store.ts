@@ -1,9 +1,7 @@
 /** What the relay says to the database. */
 import { type Duration, SECOND } from '../../domain/time.ts';
-import type { Envelope } from '../brokers/envelope.ts';
-import { plainArray, storable, textArray } from '../database/arrays.ts';
-import { instant } from '../database/instants.ts';
-import type { Statement } from '../database/statement.ts';
+import type { Envelope } from '../brokers/index.ts';
+import { instant, plainArray, type Statement, storable, textArray } from '../database/index.ts';
 
 /** How long a relay has for publishing what it leased; a dead one's messages are free after that. */
 const LEASE: Duration = 30 * SECOND;

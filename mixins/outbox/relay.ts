@@ -1,14 +1,8 @@
 import { performance } from 'node:perf_hooks';
 import { backOff, type Duration, SECOND } from '../../domain/time.ts';
-import type { Carrier, CarrierMessage, Failure } from '../brokers/carrier.ts';
-import { toEnvelope } from '../brokers/envelope.ts';
-import { type Database, isTransient, type Transaction } from '../database/database.ts';
-import type { Statement } from '../database/statement.ts';
-import { bisect } from '../runtime/bisect.ts';
-import { crashPoint } from '../runtime/crash-points.ts';
-import { errorMessage, tell } from '../runtime/errors.ts';
-import type { Log } from '../runtime/log.ts';
-import { LowWater } from '../runtime/low-water.ts';
+import { type Carrier, type CarrierMessage, type Failure, toEnvelope } from '../brokers/index.ts';
+import { type Database, isTransient, type Statement, type Transaction } from '../database/index.ts';
+import { bisect, crashPoint, errorMessage, type Log, LowWater, tell } from '../runtime/index.ts';
 import {
 	END,
 	type Found,

@@ -1,6 +1,5 @@
 import type { Duration } from '../../domain/time.ts';
-import type { Database } from '../database/database.ts';
-import type { Statement } from '../database/statement.ts';
+import type { Database, Statement } from '../database/index.ts';
 
 /** Rows deleted by one statement. */
 const BATCH = 5_000;

@@ -5,26 +5,24 @@ import type { Payment } from '../../domain/payment.ts';
 import { newPayment } from '../../domain/payment.ts';
 import type { Shipment } from '../../domain/shipment.ts';
 import type { Instant } from '../../domain/time.ts';
-import { CLOCK } from '../database/clock.ts';
-import type { Transaction } from '../database/database.ts';
 import {
+	CLOCK,
+	type ClockAndPayments,
 	existingOrders,
+	insertOrders,
+	insertPayments,
 	lockFreeOrders,
 	lockOrders,
 	lockOverdueOrders,
 	type Overdue,
-	type StoredOrder,
-} from '../database/orders-locking.ts';
-import {
-	type ClockAndPayments,
-	insertOrders,
-	insertPayments,
 	readClockAndPayments,
+	type StoredOrder,
 	storeShipments,
+	type Transaction,
 	updateOrders,
 	updatePayments,
-} from '../database/orders-store.ts';
-import { newId } from '../runtime/uuid.ts';
+} from '../database/index.ts';
+import { newId } from '../runtime/index.ts';
 import { insertEvents, insertOutbox, type Traced } from './messages-store.ts';
 
 interface Loaded {

@@ -1,9 +1,7 @@
 import type { ParcelService } from '../../domain/ports.ts';
 import type { HandOverOutcome } from '../../domain/shipment.ts';
-import { plainArray, textArray } from '../database/arrays.ts';
-import type { Database, Transaction } from '../database/database.ts';
-import { Batcher } from '../runtime/batcher.ts';
-import { newId } from '../runtime/uuid.ts';
+import { type Database, plainArray, type Transaction, textArray } from '../database/index.ts';
+import { Batcher, newId } from '../runtime/index.ts';
 
 type Asked = Parameters<ParcelService['handOver']>[0];
 

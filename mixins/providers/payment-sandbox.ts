@@ -2,9 +2,8 @@ import { setTimeout as pause } from 'node:timers/promises';
 import type { PaymentOperation, ProviderOutcome } from '../../domain/payment.ts';
 import type { PaymentProvider, PaymentRequest } from '../../domain/ports.ts';
 import type { Duration } from '../../domain/time.ts';
-import { plainArray, textArray } from '../database/arrays.ts';
-import type { Database, Transaction } from '../database/database.ts';
-import { Batcher } from '../runtime/batcher.ts';
+import { type Database, plainArray, type Transaction, textArray } from '../database/index.ts';
+import { Batcher } from '../runtime/index.ts';
 
 interface Asked {
 	readonly operation: PaymentOperation;

@@ -3,7 +3,7 @@ import { readFileSync } from 'node:fs';
 import { isIP } from 'node:net';
 import { resolve } from 'node:path';
 import { DAY, LONGEST_WINDOW, MINUTE, SECOND, SHORTEST_WINDOW } from '../../domain/time.ts';
-import { minorUnits } from '../validation/currencies.ts';
+import { minorUnits } from '../validation/index.ts';
 import { type Access, readAccess } from './access.ts';
 import { BROKER_URL_FORMS, type BrokerUrl, parseBrokerUrl } from './broker-url.ts';
 import { type DatabaseAddress, parseDatabaseUrl } from './database-address.ts';

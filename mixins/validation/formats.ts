@@ -1,5 +1,5 @@
 /** What the keywords of `json-schema.ts` cannot say by themselves: checks of texts, by the name of their `format`. */
-import { isUuid } from '../runtime/uuid.ts';
+import { isUuid } from '../runtime/index.ts';
 
 export interface Format {
 	readonly check: (text: string) => boolean;

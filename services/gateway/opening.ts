@@ -1,9 +1,8 @@
 /** When a process lets requests in. */
 import { setTimeout as sleep } from 'node:timers/promises';
 import { type Duration, SECOND } from '../../domain/time.ts';
-import type { Readiness } from '../../mixins/observability/health.ts';
-import type { Log } from '../../mixins/runtime/log.ts';
-import { WaitLog } from '../../mixins/runtime/wait-log.ts';
+import type { Readiness } from '../../mixins/observability/index.ts';
+import { type Log, WaitLog } from '../../mixins/runtime/index.ts';
 
 const LOOK_EVERY: Duration = SECOND / 20;
 /** Who is not ready after so long listens all the same, to answer what is missing. */

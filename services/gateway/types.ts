@@ -2,9 +2,8 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import type { Context, Service } from 'moleculer';
-import type { Trace } from '../../mixins/http/trace.ts';
-import type { Readiness } from '../../mixins/observability/health.ts';
-import type { Metrics } from '../../mixins/observability/metrics.ts';
+import type { Trace } from '../../mixins/http/index.ts';
+import type { Metrics, Readiness } from '../../mixins/observability/index.ts';
 import type { Meta } from '../orders/caller.ts';
 import type { Admission } from './admission/admission.ts';
 import type { LoadLimiter, LoadLimits } from './admission/load-limiter.ts';

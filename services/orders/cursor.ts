@@ -1,5 +1,5 @@
 import { Buffer } from 'node:buffer';
-import { isUuid } from '../../mixins/runtime/uuid.ts';
+import { isUuid } from '../../mixins/runtime/index.ts';
 
 /** A cursor is opaque to clients: the id of the last order of the page before. */
 export const cursorOfId = (id: string): string => Buffer.from(id).toString('base64url');

@@ -1,6 +1,6 @@
 /** Forms of text that only orders have: cursors, and the length of a window. */
-import { CANCELLATION_WINDOW_RANGE, formatDuration, parseDuration } from '../../mixins/settings/settings.ts';
-import type { Format } from '../../mixins/validation/formats.ts';
+import { CANCELLATION_WINDOW_RANGE, formatDuration, parseDuration } from '../../mixins/settings/index.ts';
+import type { Format } from '../../mixins/validation/index.ts';
 import { idOfCursor, sequenceOfCursor } from './cursor.ts';
 
 const { min, max } = CANCELLATION_WINDOW_RANGE;

@@ -1,7 +1,7 @@
 /** Conditional reading of one order: its entity tag, and waiting for another one. */
 import { hash } from 'node:crypto';
 import { type Instant, SECOND } from '../../domain/time.ts';
-import type { OrderView } from '../../mixins/database/reading/changed-orders.ts';
+import type { OrderView } from '../../mixins/database/reading/index.ts';
 import { type Caller, maySee } from './caller.ts';
 import { type OrderDto, viewToDto } from './order-dto.ts';
 import type { OrderWatch } from './order-watch.ts';

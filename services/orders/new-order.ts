@@ -15,9 +15,8 @@ import {
 } from '../../domain/money.ts';
 import type { PlaceOrder } from '../../domain/order.ts';
 import { ok, type Result, refuse } from '../../domain/result.ts';
-import { parseDuration, type Settings } from '../../mixins/settings/settings.ts';
-import { LIST_DATE, minorUnits } from '../../mixins/validation/currencies.ts';
-import { compile } from '../../mixins/validation/json-schema.ts';
+import { parseDuration, type Settings } from '../../mixins/settings/index.ts';
+import { compile, LIST_DATE, minorUnits } from '../../mixins/validation/index.ts';
 import { CREATE_PARAMS, type CreateParams } from './params.ts';
 import type { IdempotencyKey } from './placing.ts';
 

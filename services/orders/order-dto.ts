@@ -2,10 +2,9 @@ import { formatAmount } from '../../domain/money.ts';
 import type { Order } from '../../domain/order.ts';
 import type { OrderRecord, OrderStatus } from '../../domain/order-record.ts';
 import type { PaymentStatus } from '../../domain/payment.ts';
-import type { OrderView } from '../../mixins/database/reading/changed-orders.ts';
-import type { OrderRow } from '../../mixins/database/reading/models.ts';
-import { isoText } from '../../mixins/runtime/iso-text.ts';
-import { storedUnits } from '../../mixins/validation/currencies.ts';
+import type { OrderRow, OrderView } from '../../mixins/database/reading/index.ts';
+import { isoText } from '../../mixins/runtime/index.ts';
+import { storedUnits } from '../../mixins/validation/index.ts';
 import { orderNumber } from './order-number.ts';
 
 /** An order as actions answer with it. Times are RFC 3339; what has not happened is null. */

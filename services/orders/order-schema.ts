@@ -2,7 +2,7 @@
 import { EVENT_TYPES } from '../../domain/events.ts';
 import { ORDER_STATUSES } from '../../domain/order-record.ts';
 import { PAYMENT_STATUSES } from '../../domain/payment.ts';
-import type { Schema } from '../../mixins/validation/json-schema.ts';
+import type { Schema } from '../../mixins/validation/index.ts';
 import type { OrderDto } from './order-dto.ts';
 import { SMALLEST_AMOUNT } from './params.ts';
 

@@ -1,10 +1,8 @@
 import { performance } from 'node:perf_hooks';
 import type { Duration } from '../../domain/time.ts';
-import type { Database } from '../../mixins/database/database.ts';
-import { type OrderView, readChanged } from '../../mixins/database/reading/changed-orders.ts';
-import { Batcher } from '../../mixins/runtime/batcher.ts';
-import type { Log } from '../../mixins/runtime/log.ts';
-import { Loop } from '../../mixins/runtime/loop.ts';
+import type { Database } from '../../mixins/database/index.ts';
+import { type OrderView, readChanged } from '../../mixins/database/reading/index.ts';
+import { Batcher, type Log, Loop } from '../../mixins/runtime/index.ts';
 
 /** A look takes at most this share of the time. */
 const LARGEST_SHARE = 1 / 4;

@@ -4,9 +4,8 @@
  */
 import { LARGEST_AMOUNT } from '../../domain/money.ts';
 import { ORDER_STATUSES, type OrderStatus } from '../../domain/order-record.ts';
-import { CANCELLATION_WINDOW_RANGE, formatDuration } from '../../mixins/settings/settings.ts';
-import { CURRENCIES } from '../../mixins/validation/currencies.ts';
-import { addFormats, type ObjectSchema, type Schema } from '../../mixins/validation/json-schema.ts';
+import { CANCELLATION_WINDOW_RANGE, formatDuration } from '../../mixins/settings/index.ts';
+import { addFormats, CURRENCIES, type ObjectSchema, type Schema } from '../../mixins/validation/index.ts';
 import { ORDER_FORMATS } from './formats.ts';
 
 addFormats(ORDER_FORMATS);

@@ -2,14 +2,21 @@ import { setTimeout as pause } from 'node:timers/promises';
 import { Order, type PlaceOrder } from '../../domain/order.ts';
 import type { Result } from '../../domain/result.ts';
 import { type Duration, type Instant, SECOND } from '../../domain/time.ts';
-import { CallTooLate } from '../../mixins/cluster/call-policies.ts';
-import { joinedTexts, plainArray, splitTexts, textArray } from '../../mixins/database/arrays.ts';
-import { type Database, isTransient, type Transaction } from '../../mixins/database/database.ts';
-import { instants, NOW } from '../../mixins/database/instants.ts';
-import type { Statement } from '../../mixins/database/statement.ts';
-import { type OnStored, UnitOfWork } from '../../mixins/outbox/unit-of-work.ts';
-import { Batcher } from '../../mixins/runtime/batcher.ts';
-import { bisect } from '../../mixins/runtime/bisect.ts';
+import { CallTooLate } from '../../mixins/cluster/index.ts';
+import {
+	type Database,
+	instants,
+	isTransient,
+	joinedTexts,
+	NOW,
+	plainArray,
+	type Statement,
+	splitTexts,
+	type Transaction,
+	textArray,
+} from '../../mixins/database/index.ts';
+import { type OnStored, UnitOfWork } from '../../mixins/outbox/index.ts';
+import { Batcher, bisect } from '../../mixins/runtime/index.ts';
 
 export interface IdempotencyKey {
 	readonly key: string;

@@ -1,14 +1,11 @@
 import type { PaymentCall } from '../../domain/order.ts';
 import type { ProviderOutcome } from '../../domain/payment.ts';
 import type { PaymentProvider, PaymentRequest } from '../../domain/ports.ts';
-import { Calls, type Done, NOT_BEGUN } from '../../mixins/calls/calls.ts';
-import { isTransient } from '../../mixins/database/database.ts';
-import { UnitOfWork } from '../../mixins/outbox/unit-of-work.ts';
+import { Calls, type Done, NOT_BEGUN } from '../../mixins/calls/index.ts';
+import { isTransient } from '../../mixins/database/index.ts';
+import { UnitOfWork } from '../../mixins/outbox/index.ts';
 import type { Platform } from '../../mixins/platform.ts';
-import { bisect } from '../../mixins/runtime/bisect.ts';
-import { crashPoint } from '../../mixins/runtime/crash-points.ts';
-import { tell } from '../../mixins/runtime/errors.ts';
-import type { Log } from '../../mixins/runtime/log.ts';
+import { bisect, crashPoint, type Log, tell } from '../../mixins/runtime/index.ts';
 
 /** The most provider calls at once in one process. */
 const SLOTS = 500;

@@ -1,15 +1,10 @@
 import type { Order, PaymentCall } from '../../domain/order.ts';
 import { type Duration, type Instant, SECOND } from '../../domain/time.ts';
-import { stamp } from '../../mixins/calls/calls.ts';
-import type { Transaction } from '../../mixins/database/database.ts';
-import { IMPATIENT, isNobodysFault, limited } from '../../mixins/database/impatience.ts';
-import { firstLookBefore } from '../../mixins/database/orders-locking.ts';
-import { UnitOfWork } from '../../mixins/outbox/unit-of-work.ts';
+import { stamp } from '../../mixins/calls/index.ts';
+import { firstLookBefore, IMPATIENT, isNobodysFault, limited, type Transaction } from '../../mixins/database/index.ts';
+import { UnitOfWork } from '../../mixins/outbox/index.ts';
 import type { Platform } from '../../mixins/platform.ts';
-import { bisect } from '../../mixins/runtime/bisect.ts';
-import { errorMessage, tell } from '../../mixins/runtime/errors.ts';
-import type { Log } from '../../mixins/runtime/log.ts';
-import { LowWater } from '../../mixins/runtime/low-water.ts';
+import { bisect, errorMessage, type Log, LowWater, tell } from '../../mixins/runtime/index.ts';
 import { Avoided } from './avoided.ts';
 import type { PaymentCalls } from './payment-calls.ts';
 

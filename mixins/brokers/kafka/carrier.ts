@@ -3,10 +3,7 @@ import { performance } from 'node:perf_hooks';
 import { setTimeout as pause } from 'node:timers/promises';
 import type { Kafka } from 'kafkajs';
 import { type Duration, MINUTE, SECOND } from '../../../domain/time.ts';
-import { bisect } from '../../runtime/bisect.ts';
-import type { Log } from '../../runtime/log.ts';
-import { quietLog } from '../../runtime/log.ts';
-import { Loop } from '../../runtime/loop.ts';
+import { bisect, type Log, Loop, quietLog } from '../../runtime/index.ts';
 import {
 	type BatchHandler,
 	type Carrier,

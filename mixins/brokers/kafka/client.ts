@@ -1,8 +1,8 @@
 import { createRequire } from 'node:module';
 import { Kafka, type KafkaConfig, logLevel, type SASLOptions } from 'kafkajs';
 import { type Duration, SECOND } from '../../../domain/time.ts';
-import type { Log } from '../../runtime/log.ts';
-import { type BrokerUrl, parseBrokerUrl } from '../../settings/broker-url.ts';
+import type { Log } from '../../runtime/index.ts';
+import { type BrokerUrl, parseBrokerUrl } from '../../settings/index.ts';
 
 const CONNECTION_PATIENCE: Duration = 3 * SECOND;
 /** A connection that went dead without a word is given up after this. */

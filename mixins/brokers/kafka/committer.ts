@@ -2,8 +2,7 @@ import { performance } from 'node:perf_hooks';
 import { setTimeout as pause } from 'node:timers/promises';
 import type { PartitionOffset } from 'kafkajs';
 import { type Duration, SECOND } from '../../../domain/time.ts';
-import type { Log } from '../../runtime/log.ts';
-import { Loop } from '../../runtime/loop.ts';
+import { type Log, Loop } from '../../runtime/index.ts';
 import type { Commits } from './group-session.ts';
 import type { LanePartition } from './lane-partition.ts';
 

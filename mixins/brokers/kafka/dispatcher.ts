@@ -1,7 +1,6 @@
 import { setTimeout as pause } from 'node:timers/promises';
 import { backOff, type Duration, SECOND } from '../../../domain/time.ts';
-import { tell } from '../../runtime/errors.ts';
-import type { Log } from '../../runtime/log.ts';
+import { type Log, tell } from '../../runtime/index.ts';
 import type { BatchHandler, Failure } from '../carrier.ts';
 import type { Held, LanePartition } from './lane-partition.ts';
 

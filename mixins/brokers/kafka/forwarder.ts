@@ -1,8 +1,7 @@
 import { performance } from 'node:perf_hooks';
 import { setTimeout as pause } from 'node:timers/promises';
 import { type Duration, SECOND } from '../../../domain/time.ts';
-import type { Log } from '../../runtime/log.ts';
-import { Loop } from '../../runtime/loop.ts';
+import { type Log, Loop } from '../../runtime/index.ts';
 import { nextTry } from '../carrier.ts';
 import type { SetAside } from '../set-aside.ts';
 import type { BrokerClock } from './broker-clock.ts';

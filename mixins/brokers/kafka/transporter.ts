@@ -2,7 +2,7 @@ import { setTimeout as pause } from 'node:timers/promises';
 import type { Admin, Consumer } from '@platformatic/kafka';
 import { Transporters } from 'moleculer';
 import { type Duration, SECOND } from '../../../domain/time.ts';
-import type { BrokerUrl } from '../../settings/broker-url.ts';
+import type { BrokerUrl } from '../../settings/index.ts';
 import { type Linkable, NotSent } from '../linkable.ts';
 import { kafkaOptions } from '../transporter-options.ts';
 

@@ -1,12 +1,16 @@
 import { Buffer } from 'node:buffer';
 import { type Duration, type Instant, SECOND } from '../../../domain/time.ts';
-import { joinedTexts, plainArray, splitTexts, textArray } from '../../database/arrays.ts';
-import type { Database, Transaction } from '../../database/database.ts';
-import { instants } from '../../database/instants.ts';
-import type { Statement } from '../../database/statement.ts';
-import type { Log } from '../../runtime/log.ts';
-import { Loop } from '../../runtime/loop.ts';
-import { LowWater, lookingBack } from '../../runtime/low-water.ts';
+import {
+	type Database,
+	instants,
+	joinedTexts,
+	plainArray,
+	type Statement,
+	splitTexts,
+	type Transaction,
+	textArray,
+} from '../../database/index.ts';
+import { type Log, Loop, LowWater, lookingBack } from '../../runtime/index.ts';
 import {
 	type BatchHandler,
 	type Carrier,

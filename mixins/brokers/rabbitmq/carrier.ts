@@ -2,8 +2,7 @@ import { Buffer } from 'node:buffer';
 import { performance } from 'node:perf_hooks';
 import type { ChannelModel } from 'amqplib';
 import { type Duration, MINUTE, SECOND } from '../../../domain/time.ts';
-import type { Log } from '../../runtime/log.ts';
-import { quietLog } from '../../runtime/log.ts';
+import { type Log, quietLog } from '../../runtime/index.ts';
 import {
 	type BatchHandler,
 	type Carrier,

@@ -1,9 +1,7 @@
 import { performance } from 'node:perf_hooks';
 import type { Channel, ConsumeMessage } from 'amqplib';
 import { type Duration, SECOND } from '../../../domain/time.ts';
-import { abortable } from '../../runtime/deadline.ts';
-import type { Log } from '../../runtime/log.ts';
-import { Loop } from '../../runtime/loop.ts';
+import { abortable, type Log, Loop } from '../../runtime/index.ts';
 import { type BatchHandler, type Delivery, type Failure, nextTry } from '../carrier.ts';
 import type { Refusals } from '../refusals.ts';
 import type { SetAside } from '../set-aside.ts';

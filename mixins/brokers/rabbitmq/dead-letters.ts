@@ -3,7 +3,7 @@ import { performance } from 'node:perf_hooks';
 import { setTimeout as pause } from 'node:timers/promises';
 import type { Channel, ConfirmChannel, ConsumeMessage } from 'amqplib';
 import { type Duration, SECOND } from '../../../domain/time.ts';
-import { newId } from '../../runtime/uuid.ts';
+import { newId } from '../../runtime/index.ts';
 import type { DeadLetter } from '../carrier.ts';
 import { closeQuietly, type Link } from './link.ts';
 import { toDeadLetter, toReplay } from './message.ts';

@@ -2,8 +2,7 @@ import { Duplex } from 'node:stream';
 import { setTimeout as pause } from 'node:timers/promises';
 import { type ChannelModel, connect } from 'amqplib';
 import { type Duration, SECOND } from '../../../domain/time.ts';
-import type { Log } from '../../runtime/log.ts';
-import { Loop } from '../../runtime/loop.ts';
+import { type Log, Loop } from '../../runtime/index.ts';
 import type { Refusals } from '../refusals.ts';
 import { brokerTrouble } from '../trouble.ts';
 

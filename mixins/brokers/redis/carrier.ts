@@ -1,9 +1,7 @@
 import { Buffer } from 'node:buffer';
 import type { Redis } from 'ioredis';
 import { type Duration, SECOND } from '../../../domain/time.ts';
-import type { Log } from '../../runtime/log.ts';
-import { quietLog } from '../../runtime/log.ts';
-import { Loop } from '../../runtime/loop.ts';
+import { type Log, Loop, quietLog } from '../../runtime/index.ts';
 import {
 	type BatchHandler,
 	type Carrier,

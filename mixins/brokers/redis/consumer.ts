@@ -1,9 +1,6 @@
 import type { Redis } from 'ioredis';
 import { type Duration, SECOND } from '../../../domain/time.ts';
-import { errorMessage } from '../../runtime/errors.ts';
-import type { Log } from '../../runtime/log.ts';
-import { Loop } from '../../runtime/loop.ts';
-import { newId } from '../../runtime/uuid.ts';
+import { errorMessage, type Log, Loop, newId } from '../../runtime/index.ts';
 import type { BatchHandler } from '../carrier.ts';
 import type { SetAside } from '../set-aside.ts';
 import { judge, type RawEntry, type SetBack, toDelivery, understand } from './entries.ts';

@@ -1,5 +1,5 @@
 import type { Duration } from '../../../domain/time.ts';
-import { errorMessage } from '../../runtime/errors.ts';
+import { errorMessage } from '../../runtime/index.ts';
 import { type Delivery, nextTry } from '../carrier.ts';
 import { decode, encode, FIELD, type StoredMessage } from './message.ts';
 

@@ -1,6 +1,6 @@
 import { realpath } from 'node:fs/promises';
 import { setTimeout as sleep } from 'node:timers/promises';
-import type { Log } from '../../runtime/log.ts';
+import type { Log } from '../../runtime/index.ts';
 import type { DatabaseClient } from '../client.ts';
 import { PORT, socketDirOf } from './host.ts';
 import { PostgresServer, SUPERUSER } from './server.ts';
@@ -205,3 +205,5 @@ class Keeper implements EmbeddedPostgres {
 		await sleep(delay, undefined, { signal });
 	}
 }
+
+export { chooseSocketDir } from './host.ts';

@@ -4,7 +4,7 @@ import { appendFileSync, closeSync, fstatSync, ftruncateSync, openSync } from 'n
 import { chmod, chown, lstat, mkdir, mkdtemp, readdir, readFile, realpath, rename, rm, rmdir } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { makeFolder } from '../../runtime/folders.ts';
+import { makeFolder } from '../../runtime/index.ts';
 import {
 	chooseLauncher,
 	findBinaries,

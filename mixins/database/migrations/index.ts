@@ -1,7 +1,7 @@
 import pg from 'pg';
 import { type Duration, MINUTE } from '../../../domain/time.ts';
-import type { Log } from '../../runtime/log.ts';
-import type { DatabaseAddress } from '../../settings/database-address.ts';
+import type { Log } from '../../runtime/index.ts';
+import type { DatabaseAddress } from '../../settings/index.ts';
 import { type DatabaseClient, openClient } from '../client.ts';
 import { LOCKED_OUT, LockTurns } from '../lock-turns.ts';
 import { MIGRATING } from '../session.ts';

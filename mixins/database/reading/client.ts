@@ -1,6 +1,6 @@
 /** The readers' connections: Sequelize's pool over the same client, the same address and the same checks as all others. */
 import pg from 'pg';
-import type { DatabaseAddress } from '../../settings/database-address.ts';
+import type { DatabaseAddress } from '../../settings/index.ts';
 import { clientConfig, type DatabaseClient, verify } from '../client.ts';
 import type { Clients } from '../clients.ts';
 import { READING } from '../session.ts';

@@ -2,7 +2,7 @@ import { DataTypes, type Model, type ModelStatic, type Options, Sequelize } from
 import type { EventType } from '../../../domain/events.ts';
 import type { OrderStatus } from '../../../domain/order-record.ts';
 import type { PaymentStatus } from '../../../domain/payment.ts';
-import type { DatabaseAddress } from '../../settings/database-address.ts';
+import type { DatabaseAddress } from '../../settings/index.ts';
 import { CONNECT, type DatabaseClient } from '../client.ts';
 import { Clients } from '../clients.ts';
 import { checkReader, readerModule } from './client.ts';

@@ -1,10 +1,10 @@
 /** The admission: who is let in, and how often. */
 import type { IncomingMessage } from 'node:http';
 import { type Duration, SECOND } from '../../../domain/time.ts';
-import type { Database } from '../../../mixins/database/database.ts';
-import { type Problem, ProblemError, problem } from '../../../mixins/http/problem.ts';
-import type { Log } from '../../../mixins/runtime/log.ts';
-import type { Access } from '../../../mixins/settings/access.ts';
+import type { Database } from '../../../mixins/database/index.ts';
+import { type Problem, ProblemError, problem } from '../../../mixins/http/index.ts';
+import type { Log } from '../../../mixins/runtime/index.ts';
+import type { Access } from '../../../mixins/settings/index.ts';
 import type { Caller } from '../../orders/caller.ts';
 import { ANYBODY, type Authenticator, authenticatorOf } from './authenticate.ts';
 import { ClientAddresses } from './client-address.ts';

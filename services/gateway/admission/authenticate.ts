@@ -1,9 +1,8 @@
 /** Who makes a request: bearer tokens in the header field `Authorization` (RFC 6750), and nowhere else. */
 import type { IncomingMessage } from 'node:http';
-import { type Problem, ProblemError, problem, unavailable } from '../../../mixins/http/problem.ts';
-import type { ProblemCode } from '../../../mixins/http/problem-codes.ts';
-import type { Log } from '../../../mixins/runtime/log.ts';
-import type { Auth } from '../../../mixins/settings/access.ts';
+import { type Problem, type ProblemCode, ProblemError, problem, unavailable } from '../../../mixins/http/index.ts';
+import type { Log } from '../../../mixins/runtime/index.ts';
+import type { Auth } from '../../../mixins/settings/index.ts';
 import { ADMIN_SCOPE, type Caller } from '../../orders/caller.ts';
 import { KeysUnavailable } from './jwks.ts';
 import { TokenRefused, Tokens } from './tokens.ts';

@@ -3,7 +3,7 @@ import type { IncomingMessage } from 'node:http';
 import { BlockList, isIP } from 'node:net';
 import parseForwarded from 'forwarded-parse';
 import ipaddr from 'ipaddr.js';
-import type { Subnet } from '../../../mixins/settings/access.ts';
+import type { Subnet } from '../../../mixins/settings/index.ts';
 
 /**
  * Finds the client of a request: the address of the connection or, as long as that is a trusted proxy, what it says it

@@ -1,7 +1,7 @@
 import type { IncomingMessage } from 'node:http';
 import { isIP } from 'node:net';
-import { ProblemError, problem } from '../../../mixins/http/problem.ts';
-import { isLoopback } from '../../../mixins/settings/reading.ts';
+import { ProblemError, problem } from '../../../mixins/http/index.ts';
+import { isLoopback } from '../../../mixins/settings/index.ts';
 
 /** The host of an absolute-form target, which counts before the header's (RFC 9112, section 3.2.2). */
 const TARGET = /^https?:\/\/([^/?#]*)/i;

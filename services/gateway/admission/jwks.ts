@@ -1,10 +1,8 @@
 import { createSecretKey, type KeyObject } from 'node:crypto';
 import { createRemoteJWKSet, customFetch, errors, type FetchImplementation, type JWTVerifyGetKey } from 'jose';
 import { type Duration, MINUTE, SECOND } from '../../../domain/time.ts';
-import type { Log } from '../../../mixins/runtime/log.ts';
-import { Loop } from '../../../mixins/runtime/loop.ts';
-import { WaitLog } from '../../../mixins/runtime/wait-log.ts';
-import type { TokenKeys } from '../../../mixins/settings/access.ts';
+import { type Log, Loop, WaitLog } from '../../../mixins/runtime/index.ts';
+import type { TokenKeys } from '../../../mixins/settings/index.ts';
 
 /** The keys cannot be had now, so nobody can say whether a token is good. */
 export class KeysUnavailable extends Error {

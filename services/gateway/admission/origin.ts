@@ -1,5 +1,5 @@
 import type { IncomingMessage } from 'node:http';
-import { ProblemError, problem } from '../../../mixins/http/problem.ts';
+import { ProblemError, problem } from '../../../mixins/http/index.ts';
 
 const SAFE = new Set(['GET', 'HEAD']);
 

@@ -1,14 +1,7 @@
 import { type Duration, MINUTE, SECOND } from '../../../domain/time.ts';
-import { plainArray, textArray } from '../../../mixins/database/arrays.ts';
-import type { Database } from '../../../mixins/database/database.ts';
-import type { Statement } from '../../../mixins/database/statement.ts';
-import { Batcher } from '../../../mixins/runtime/batcher.ts';
-import { withDeadline } from '../../../mixins/runtime/deadline.ts';
-import { errorMessage } from '../../../mixins/runtime/errors.ts';
-import type { Log } from '../../../mixins/runtime/log.ts';
-import { Loop } from '../../../mixins/runtime/loop.ts';
-import { WaitLog } from '../../../mixins/runtime/wait-log.ts';
-import type { RateLimit } from '../../../mixins/settings/access.ts';
+import { type Database, plainArray, type Statement, textArray } from '../../../mixins/database/index.ts';
+import { Batcher, errorMessage, type Log, Loop, WaitLog, withDeadline } from '../../../mixins/runtime/index.ts';
+import type { RateLimit } from '../../../mixins/settings/index.ts';
 
 /** Longer than this nobody waits for the database; the request is decided without it. */
 const PATIENCE: Duration = 2 * SECOND;

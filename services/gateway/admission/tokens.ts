@@ -1,7 +1,7 @@
 import { errors, type JWTPayload, type JWTVerifyOptions, jwtVerify } from 'jose';
 import { SECOND } from '../../../domain/time.ts';
-import type { Log } from '../../../mixins/runtime/log.ts';
-import type { TokenRules } from '../../../mixins/settings/access.ts';
+import type { Log } from '../../../mixins/runtime/index.ts';
+import type { TokenRules } from '../../../mixins/settings/index.ts';
 import { type Keys, KeysUnavailable, keysOf, type Times } from './jwks.ts';
 
 /** What a good token says. */

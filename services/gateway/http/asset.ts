@@ -2,7 +2,7 @@ import { hash } from 'node:crypto';
 import type { IncomingMessage, OutgoingHttpHeaders, ServerResponse } from 'node:http';
 import { promisify } from 'node:util';
 import { constants, gzip as gzipLater } from 'node:zlib';
-import { send } from '../../../mixins/http/send.ts';
+import { send } from '../../../mixins/http/index.ts';
 import { entityTags } from './conditions.ts';
 
 const gzip = promisify(gzipLater);

@@ -7,7 +7,7 @@
 import { isUtf8 } from 'node:buffer';
 import type { IncomingMessage } from 'node:http';
 import { MIMEType } from 'node:util';
-import { malformed, ProblemError, tooLarge, unsupported } from '../../../mixins/http/problem.ts';
+import { malformed, ProblemError, tooLarge, unsupported } from '../../../mixins/http/index.ts';
 
 export const BODY_LIMIT = 16 * 1024;
 

@@ -1,6 +1,6 @@
 /** Reads the headers that make a request conditional (RFC 9110, section 13.1.2) or say what it prefers (RFC 7240). */
 
-import { malformed, ProblemError } from '../../../mixins/http/problem.ts';
+import { malformed, ProblemError } from '../../../mixins/http/index.ts';
 import { LONGEST_WAIT } from '../../orders/params.ts';
 
 /** One entity tag, weak or not, between commas and white space; Node gives header values as Latin-1. */

@@ -7,13 +7,14 @@ import {
 	type Fault,
 	internal,
 	invalid,
+	isProblemCode,
+	PROBLEMS,
 	type Problem,
 	ProblemError,
 	pointerTo,
 	problem,
 	unavailable,
-} from '../../../mixins/http/problem.ts';
-import { isProblemCode, PROBLEMS } from '../../../mixins/http/problem-codes.ts';
+} from '../../../mixins/http/index.ts';
 import { challenge } from '../admission/authenticate.ts';
 
 interface Thrown {

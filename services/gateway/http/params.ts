@@ -3,9 +3,9 @@
  * names and types of query values and the form of headers are read from the same schemas.
  */
 import type { IncomingMessage } from 'node:http';
-import { type Fault, invalid, malformed, ProblemError, pointerTo } from '../../../mixins/http/problem.ts';
-import { isUuid } from '../../../mixins/runtime/uuid.ts';
-import { type Check, compile, type ObjectSchema, type Schema } from '../../../mixins/validation/json-schema.ts';
+import { type Fault, invalid, malformed, ProblemError, pointerTo } from '../../../mixins/http/index.ts';
+import { isUuid } from '../../../mixins/runtime/index.ts';
+import { type Check, compile, type ObjectSchema, type Schema } from '../../../mixins/validation/index.ts';
 import { CREATE_BODY, HISTORY_QUERY, IDEMPOTENCY_KEY, LIST_PARAMS } from '../../orders/params.ts';
 import { readJson, readOptionalJson } from './body.ts';
 import { entityTags, waitOf } from './conditions.ts';

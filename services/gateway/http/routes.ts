@@ -2,7 +2,7 @@
  * The gateway's routes as a table, and the way from a request target (RFC 9112, section 3.2) to one of them. Matching is
  * by exact string: case counts, and one slash at the end is forgiven.
  */
-import { malformed, methodNotAllowed, ProblemError, routeNotFound } from '../../../mixins/http/problem.ts';
+import { malformed, methodNotAllowed, ProblemError, routeNotFound } from '../../../mixins/http/index.ts';
 
 export type OrderAction =
 	| 'orders.create'

@@ -5,10 +5,16 @@
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import type { Duplex } from 'node:stream';
-import { listen } from '../../../mixins/http/listen.ts';
-import { malformed, overloaded, type Problem, problem, rawAnswer } from '../../../mixins/http/problem.ts';
-import { sendProblem } from '../../../mixins/http/send.ts';
-import { traceOf } from '../../../mixins/http/trace.ts';
+import {
+	listen,
+	malformed,
+	overloaded,
+	type Problem,
+	problem,
+	rawAnswer,
+	sendProblem,
+	traceOf,
+} from '../../../mixins/http/index.ts';
 import { hasBody } from './body.ts';
 import { framingFault } from './framing.ts';
 

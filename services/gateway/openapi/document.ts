@@ -3,9 +3,8 @@
  * (`services/orders/params.ts`), paths those of the routes' table, codes those of the problems' table.
  */
 
-import { PROBLEM_TYPE } from '../../../mixins/http/problem.ts';
-import { PROBLEM_CODES, PROBLEMS, type ProblemCode, problemType } from '../../../mixins/http/problem-codes.ts';
-import type { ObjectSchema, Schema } from '../../../mixins/validation/json-schema.ts';
+import { PROBLEM_CODES, PROBLEM_TYPE, PROBLEMS, type ProblemCode, problemType } from '../../../mixins/http/index.ts';
+import type { ObjectSchema, Schema } from '../../../mixins/validation/index.ts';
 import {
 	CREATE_BODY,
 	HISTORY_QUERY,

@@ -5,9 +5,15 @@
 import { readFile } from 'node:fs/promises';
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { join } from 'node:path';
-import { ProblemError, routeNotFound } from '../../../mixins/http/problem.ts';
-import { PROBLEM_CODES, PROBLEMS, type ProblemCode, problemType } from '../../../mixins/http/problem-codes.ts';
-import { send } from '../../../mixins/http/send.ts';
+import {
+	PROBLEM_CODES,
+	PROBLEMS,
+	type ProblemCode,
+	ProblemError,
+	problemType,
+	routeNotFound,
+	send,
+} from '../../../mixins/http/index.ts';
 import { Asset } from '../http/asset.ts';
 import { DOCUMENTS, type DocumentName, wayUp } from '../http/routes.ts';
 import { type DocumentOptions, openApiDocument } from './document.ts';

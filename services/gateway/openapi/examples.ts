@@ -1,6 +1,6 @@
 /** What the documentation shows; the tests hold each against its schema. */
 
-import { PROBLEMS, type ProblemCode, problemType } from '../../../mixins/http/problem-codes.ts';
+import { PROBLEMS, type ProblemCode, problemType } from '../../../mixins/http/index.ts';
 import type { OrderDto } from '../../orders/order-dto.ts';
 
 const ORDER: Omit<OrderDto, 'amount'> & { readonly amount: number } = {

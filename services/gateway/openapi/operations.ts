@@ -1,7 +1,7 @@
 /** What the documentation says of each route, beside what the schemas say. */
 
 import { MOST_PAUSES } from '../../../domain/order.ts';
-import type { ProblemCode } from '../../../mixins/http/problem-codes.ts';
+import type { ProblemCode } from '../../../mixins/http/index.ts';
 import type { Destination } from '../http/routes.ts';
 import { BODIES, ORDERS } from './examples.ts';
 import type { SCHEMAS } from './schemas.ts';

@@ -1,7 +1,7 @@
 /** The component schemas: what answers look like. */
 
-import { PROBLEMS } from '../../../mixins/http/problem-codes.ts';
-import type { Schema } from '../../../mixins/validation/json-schema.ts';
+import { PROBLEMS } from '../../../mixins/http/index.ts';
+import type { Schema } from '../../../mixins/validation/index.ts';
 import { EVENT_SCHEMA, ORDER_SCHEMA } from '../../orders/order-schema.ts';
 
 export const ref = (name: keyof typeof SCHEMAS): Schema => ({ $ref: `#/components/schemas/${name}` });

@@ -1,0 +1,1 @@
+export { PostgresCarrier } from './carrier.ts';

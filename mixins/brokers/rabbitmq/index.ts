@@ -1,0 +1,2 @@
+export { RabbitMqCarrier } from './carrier.ts';
+export { AmqpTransporter } from './transporter.ts';

@@ -1,0 +1,2 @@
+export { RedisCarrier } from './carrier.ts';
+export { RedisTransporter } from './transporter.ts';

@@ -1,0 +1,2 @@
+export { Calls, type Done, NOT_BEGUN, STOP_PATIENCE, stamp } from './calls.ts';
+export { intentHandler } from './intent-handler.ts';

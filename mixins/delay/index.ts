@@ -1,0 +1,1 @@
+export { notBefore } from './not-before.ts';

@@ -1,0 +1,22 @@
+export { listen } from './listen.ts';
+export {
+	type Fault,
+	internal,
+	invalid,
+	malformed,
+	methodNotAllowed,
+	overloaded,
+	PROBLEM_TYPE,
+	type Problem,
+	ProblemError,
+	pointerTo,
+	problem,
+	rawAnswer,
+	routeNotFound,
+	tooLarge,
+	unavailable,
+	unsupported,
+} from './problem.ts';
+export { isProblemCode, PROBLEM_CODES, PROBLEMS, type ProblemCode, problemType } from './problem-codes.ts';
+export { type Answer, send, sendAnswer, sendProblem } from './send.ts';
+export { type Trace, traceOf } from './trace.ts';

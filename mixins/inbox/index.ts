@@ -1,0 +1,2 @@
+export { DeadLetters } from './dead-letters.ts';
+export { type Decide, Inbox } from './inbox.ts';

@@ -1,0 +1,2 @@
+export { StandInParcels } from './parcel-sandbox.ts';
+export { SandboxProvider } from './payment-sandbox.ts';

@@ -1,0 +1,14 @@
+export { Batcher } from './batcher.ts';
+export { bisect } from './bisect.ts';
+export { crashPoint, type TransactionName } from './crash-points.ts';
+export { abortable, endedWithin, withDeadline, withFallback } from './deadline.ts';
+export { discreet, endOnUncaught, errorMessage, isNew, tell } from './errors.ts';
+export { makeFolder } from './folders.ts';
+export { isoText } from './iso-text.ts';
+export { type Log, quietLog } from './log.ts';
+export { Loop } from './loop.ts';
+export { LowWater, lookingBack, nowAndThen } from './low-water.ts';
+export { Semaphore } from './semaphore.ts';
+export { throttle } from './throttle.ts';
+export { isUuid, newId, randomBytes } from './uuid.ts';
+export { WaitLog } from './wait-log.ts';

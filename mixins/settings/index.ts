@@ -1,0 +1,13 @@
+export type { Access, Auth, RateLimit, Subnet, TokenKeys, TokenRules } from './access.ts';
+export { type BrokerUrl, parseBrokerUrl } from './broker-url.ts';
+export type { DatabaseAddress } from './database-address.ts';
+export { isLoopback } from './reading.ts';
+export {
+	CANCELLATION_WINDOW_RANGE,
+	formatDuration,
+	parseDuration,
+	parseSettings,
+	SERVICE_NAMES,
+	type ServiceName,
+	type Settings,
+} from './settings.ts';
