@@ -1,25 +1,20 @@
 /** A real RabbitMQ in a folder of its own, on ports of its own, started without the system's service manager. */
 import { spawn } from 'node:child_process';
-import { constants, openSync } from 'node:fs';
-import { access, mkdir, readFile, realpath, rm, writeFile } from 'node:fs/promises';
-import { join, resolve } from 'node:path';
-import { setTimeout as pause } from 'node:timers/promises';
+import { constants } from 'node:fs';
+import { access, readFile, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
 import { connect } from 'amqplib';
-import { type Duration, MINUTE, SECOND } from '../../domain/time.ts';
+import { SECOND } from '../../domain/time.ts';
 import { installDebianPackages } from './debian.ts';
-import type { BrokerKind, LocalBroker, LocalBrokerOptions } from './local-broker.ts';
-import { freePort, HOST, isFree } from './ports.ts';
-import { familyOf, isAlive, signalTo, worksIn } from './processes.ts';
+import type { BrokerKind, LocalBrokerOptions } from './local-broker.ts';
+import { type Launch, LocalProcess, until } from './local-process.ts';
+import { HOST, isFree } from './ports.ts';
 
 /** The wrapper in `/usr/sbin` would change to the user `rabbitmq`; these programs run as whoever calls them. */
 const PROGRAMS = '/usr/lib/rabbitmq/bin';
 const EPMD = '/usr/bin/epmd';
 /** Unique on its own epmd, which no other instance uses. */
 const NODE = 'broker@localhost';
-
-const LONGEST_START: Duration = 2 * MINUTE;
-const LONGEST_STOP: Duration = MINUTE;
-const POLL: Duration = 50;
 
 /** Printed after what an expression printed. */
 const EVALUATED = '=evaluated=';
@@ -52,77 +47,64 @@ export const rabbitmq: BrokerKind = {
  */
 const IMPATIENT = '-rabbit dead_letter_worker_publisher_confirm_timeout 10000';
 
-/** Ports beside the one that clients use; kept in the folder, so that a later start and the tools find them. */
-interface Ports {
-	readonly distribution: number;
-	readonly epmd: number;
-}
-
 export interface LocalRabbitMqOptions extends LocalBrokerOptions {
 	/** further lines of its `rabbitmq.conf` */
 	readonly configuration?: string;
 }
 
-export class LocalRabbitMq implements LocalBroker {
+export class LocalRabbitMq extends LocalProcess {
 	readonly url: string;
-	readonly #folder: string;
-	readonly #port: number;
 	readonly #configuration: string;
 
-	constructor({ folder, port, configuration = '' }: LocalRabbitMqOptions) {
-		this.#folder = resolve(folder);
-		this.#port = port;
+	constructor({ configuration = '', ...options }: LocalRabbitMqOptions) {
+		super('RabbitMQ', options, ['distribution', 'epmd']);
 		this.#configuration = `${CONFIGURATION}${configuration}\n`;
-		this.url = `amqp://guest:guest@${HOST}:${port}`;
+		this.url = `amqp://guest:guest@${HOST}:${options.port}`;
 	}
 
-	async up(): Promise<void> {
-		if ((await this.#pid()) === undefined) await this.#start();
-		await this.#untilAnswers();
+	protected override async prepare(): Promise<Launch> {
+		await writeFile(join(this.folder, 'rabbitmq.conf'), this.#configuration);
+		await writeFile(join(this.folder, 'enabled_plugins'), '[].\n');
+		// Without a supervisor the script stays in between, and the process that we know were not the node.
+		const env = { ...(await this.environment()), RUNNING_UNDER_SYSTEMD: 'true' };
+		return { program: join(PROGRAMS, 'rabbitmq-server'), args: [], env };
 	}
 
-	async down(): Promise<void> {
-		const pid = await this.#pid();
-		if (pid !== undefined) {
-			const family = familyOf(pid);
-			signalTo(pid, 'SIGTERM');
-			if (!(await gone([pid], LONGEST_STOP))) {
-				throw new Error(
-					`RabbitMQ (process ${pid}) did not stop within ${LONGEST_STOP / SECOND} s; ${this.#whereToLook()}`,
-				);
-			}
-			await gone(family, SECOND);
-			for (const child of family) signalTo(child, 'SIGKILL');
+	/** Whether a client can log in. */
+	protected override async isReady(): Promise<boolean> {
+		try {
+			const connection = await connect(this.url, { timeout: 5 * SECOND });
+			await connection.close();
+			return true;
+		} catch {
+			return false;
 		}
-		await this.#stopEpmd();
 	}
 
-	async kill(): Promise<void> {
-		const pid = await this.#pid();
-		if (pid !== undefined) {
-			const family = [pid, ...familyOf(pid)];
-			for (const member of family) signalTo(member, 'SIGKILL');
-			if (!(await gone(family, LONGEST_STOP))) throw new Error(`RabbitMQ (process ${pid}) does not go`);
-		}
-		await this.#stopEpmd();
-	}
-
-	async wipe(): Promise<void> {
-		if ((await this.#pid()) !== undefined) throw new Error(`RabbitMQ in ${this.#folder} runs: its data stays`);
-		await rm(this.#folder, { recursive: true, force: true, maxRetries: 10, retryDelay: 50 });
+	/** The port mapper puts itself into the background and outlives the node. */
+	protected override async cleanUp(): Promise<void> {
+		const { epmd = 0 } = await this.ports();
+		await until(async () => {
+			if (await isFree(epmd)) return true;
+			await new Promise((ended) => {
+				const child = spawn(EPMD, ['-kill'], { env: { ERL_EPMD_PORT: String(epmd) }, stdio: 'ignore' });
+				child.once('close', ended).once('error', ended);
+			});
+			return isFree(epmd); // not before it has noticed that the node is gone
+		}, 3 * SECOND);
 	}
 
 	/** What its programs need to find the node: `rabbitmqctl`, `erl_call` and the node itself. */
 	async environment(): Promise<Readonly<Record<string, string>>> {
-		const { distribution, epmd } = await this.#ports();
-		const inFolder = (name: string): string => join(this.#folder, name);
+		const { distribution, epmd } = await this.ports();
+		const inFolder = (name: string): string => join(this.folder, name);
 		return {
 			PATH: process.env.PATH ?? '/usr/bin:/bin',
 			LANG: 'C.UTF-8',
-			HOME: this.#folder,
+			HOME: this.folder,
 			RABBITMQ_NODENAME: NODE,
 			RABBITMQ_NODE_IP_ADDRESS: HOST,
-			RABBITMQ_NODE_PORT: String(this.#port),
+			RABBITMQ_NODE_PORT: String(this.port),
 			RABBITMQ_DIST_PORT: String(distribution),
 			ERL_EPMD_ADDRESS: HOST,
 			ERL_EPMD_PORT: String(epmd),
@@ -139,7 +121,7 @@ export class LocalRabbitMq implements LocalBroker {
 
 	/** Evaluates Erlang expressions, without the dot at the end, on the node and answers the lines that it printed; for tests and tools. */
 	async evaluate(expression: string): Promise<string> {
-		const cookie = (await readFile(join(this.#folder, '.erlang.cookie'), 'utf8')).trim();
+		const cookie = (await readFile(join(this.folder, '.erlang.cookie'), 'utf8')).trim();
 		const args = ['-r', '-sname', NODE, '-c', cookie, '-fetch_stdout', '-e'];
 		const child = spawn('/usr/bin/erl_call', args, { env: await this.environment(), stdio: ['pipe', 'pipe', 'pipe'] });
 		const output: Buffer[] = [];
@@ -156,96 +138,4 @@ export class LocalRabbitMq implements LocalBroker {
 		if (code !== 0 || !text.includes(EVALUATED)) throw new Error(`not evaluated: ${text}${Buffer.concat(errors)}`);
 		return text.slice(0, text.lastIndexOf(EVALUATED));
 	}
-
-	async #start(): Promise<void> {
-		if (!(await isFree(this.#port))) throw new Error(`port ${this.#port} on ${HOST} is taken by another program`);
-		const { distribution, epmd } = await this.#ports();
-		if (!(await isFree(distribution)) || !(await isFree(epmd))) await this.#choosePorts(); // taken while it was down
-		await mkdir(join(this.#folder, 'log'), { recursive: true });
-		await rm(join(this.#folder, 'pid'), { force: true });
-		await writeFile(join(this.#folder, 'rabbitmq.conf'), this.#configuration);
-		await writeFile(join(this.#folder, 'enabled_plugins'), '[].\n');
-		const env = await this.environment();
-		const log = openSync(join(this.#folder, 'log/start.log'), 'a');
-		// A session of its own: whoever starts it may end, and ctrl-C in a terminal is not for the broker.
-		const child = spawn(join(PROGRAMS, 'rabbitmq-server'), [], {
-			// Without a supervisor the script stays in between, and the process that we know were not the node.
-			env: { ...env, RUNNING_UNDER_SYSTEMD: 'true' },
-			cwd: this.#folder,
-			detached: true,
-			stdio: ['ignore', log, log],
-		});
-		await new Promise((started, failed) => {
-			child.once('spawn', started);
-			child.once('error', failed);
-		});
-		child.unref();
-		if (child.pid !== undefined) await writeFile(join(this.#folder, 'pid'), `${child.pid}\n`);
-	}
-
-	/** Waits until a client can log in. */
-	async #untilAnswers(): Promise<void> {
-		const deadline = performance.now() + LONGEST_START;
-		for (;;) {
-			try {
-				const connection = await connect(this.url, { timeout: 5 * SECOND });
-				await connection.close();
-				return;
-			} catch (error) {
-				if ((await this.#pid()) === undefined)
-					throw new Error(`RabbitMQ ended while it started; ${this.#whereToLook()}`);
-				if (performance.now() > deadline) {
-					throw new Error(`RabbitMQ does not answer on ${HOST}:${this.#port}; ${this.#whereToLook()}`, {
-						cause: error,
-					});
-				}
-				await pause(POLL);
-			}
-		}
-	}
-
-	/** The node of this folder, if it runs. */
-	async #pid(): Promise<number | undefined> {
-		const pid = Number.parseInt(await readFile(join(this.#folder, 'pid'), 'utf8').catch(() => ''), 10);
-		return pid > 0 && isAlive(pid) && worksIn(pid, await realpath(this.#folder)) ? pid : undefined;
-	}
-
-	/** The port mapper puts itself into the background and outlives the node. */
-	async #stopEpmd(): Promise<void> {
-		const { epmd } = await this.#ports();
-		for (let tries = 0; tries < 50 && !(await isFree(epmd)); tries += 1) {
-			await new Promise((ended) => {
-				const child = spawn(EPMD, ['-kill'], { env: { ERL_EPMD_PORT: String(epmd) }, stdio: 'ignore' });
-				child.once('close', ended).once('error', ended);
-			});
-			if (await isFree(epmd)) return;
-			await pause(POLL); // it has not noticed yet that the node is gone
-		}
-	}
-
-	async #ports(): Promise<Ports> {
-		const known = await readFile(join(this.#folder, 'ports.json'), 'utf8').catch(() => undefined);
-		return known === undefined ? this.#choosePorts() : JSON.parse(known);
-	}
-
-	async #choosePorts(): Promise<Ports> {
-		const ports: Ports = { distribution: await freePort(), epmd: await freePort() };
-		await mkdir(this.#folder, { recursive: true });
-		await writeFile(join(this.#folder, 'ports.json'), JSON.stringify(ports));
-		return ports;
-	}
-
-	#whereToLook(): string {
-		return `see ${join(this.#folder, 'log')}`;
-	}
-}
-
-/** Whether all these processes ended within `patience`. */
-async function gone(pids: readonly number[], patience: Duration): Promise<boolean> {
-	const deadline = performance.now() + patience;
-	while (pids.some(isAlive)) {
-		if (performance.now() > deadline) return false;
-		await pause(POLL);
-	}
-	return true;
 }

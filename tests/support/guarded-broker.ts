@@ -110,7 +110,7 @@ export async function guardedKafka(): Promise<GuardedBroker> {
 	const { server, dispose } = await started(async (folder) => {
 		const certificates = makeCertificates(folder);
 		authority = certificates.authority;
-		await writeFile(join(folder, 'controller-port'), String(controller));
+		await writeFile(join(folder, 'ports.json'), JSON.stringify({ controller }));
 		const login = `org.apache.kafka.common.security.plain.PlainLoginModule required user_shop="${PASSWORD}";`;
 		return new LocalKafka(
 			{ folder, port },

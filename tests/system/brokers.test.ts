@@ -27,7 +27,7 @@ await describeBroker(redis, 'npm run brokers', () => {
 	}
 
 	const up = (): Promise<Outcome> => brokers('up', 'redis', '--port', String(port));
-	const pid = async (): Promise<number> => Number(await readFile(join(folder, 'redis/redis.pid'), 'utf8'));
+	const pid = async (): Promise<number> => Number(await readFile(join(folder, 'redis/pid'), 'utf8'));
 	const url = (): string => `redis://127.0.0.1:${port}`;
 
 	beforeEach(async () => {
@@ -71,7 +71,7 @@ await describeBroker(redis, 'npm run brokers', () => {
 		try {
 			const { code, lines } = await up();
 			expect(code).toBe(1);
-			expect(lines).toEqual([expect.stringContaining(`port ${port} is taken by something else`)]);
+			expect(lines).toEqual([expect.stringContaining(`port ${port} on 127.0.0.1 is taken by another program`)]);
 			expect(stranger.listening).toBe(true);
 		} finally {
 			stranger.close();
@@ -84,7 +84,7 @@ await describeBroker(redis, 'npm run brokers', () => {
 		signalTo(gone, 'SIGKILL');
 		await until(() => !isAlive(gone));
 		const local = new LocalRedis({ folder: join(folder, 'redis'), port });
-		await writeFile(join(folder, 'redis/redis.pid'), `${process.pid}\n`);
+		await writeFile(join(folder, 'redis/pid'), `${process.pid}\n`);
 		await local.kill();
 		expect(await local.pid()).toBeUndefined();
 	});
