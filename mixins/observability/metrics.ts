@@ -25,96 +25,79 @@ export class Metrics {
 	readonly #registry = new Registry();
 	readonly #missing: WaitLog | undefined;
 	readonly #readers = new Map<string, () => Promise<void>>();
-	readonly #requests: Histogram<'method' | 'route' | 'status'>;
-	readonly #refused: Counter<'reason'>;
-	readonly #actions: Histogram<'action' | 'status'>;
-	readonly #events: Counter<'type'>;
-	readonly #confirmed: Counter<'woken_by'>;
-	readonly #lateness: Histogram<'type'>;
-	readonly #payments: Counter<'operation' | 'outcome'>;
-	readonly #handled: Counter<'group'>;
-	readonly #failed: Counter<'group'>;
-	readonly #dead: Counter<'group'>;
-	readonly #swept: Counter;
-	readonly #notSwept: Counter;
+	readonly #requests = this.#histogram(
+		'http_request_duration_seconds',
+		'Requests to the gateway, from their header to the end of their answer.',
+		ANSWERS,
+		['method', 'route', 'status'],
+	);
+	readonly #refused = this.#counter(
+		'http_requests_refused_total',
+		'Requests refused for their number: overload (503), or one client alone (429).',
+		['reason'],
+	);
+	readonly #actions = this.#histogram(
+		'action_duration_seconds',
+		'Calls of the actions of this process, whoever made them.',
+		ANSWERS,
+		['action', 'status'],
+	);
+	readonly #events = this.#counter('order_events_total', 'Events raised and stored by this process.', ['type']);
+	readonly #confirmed = this.#counter(
+		'orders_confirmed_total',
+		'Orders confirmed at the end of their window, by what woke them: the carrier, or the sweeper in its place.',
+		['woken_by'],
+	);
+	readonly #lateness = this.#histogram(
+		'wakeup_lateness_seconds',
+		'How much later than its moment a wake-up was handled.',
+		LATENESS,
+		['type'],
+	);
+	readonly #payments = this.#counter(
+		'payment_outcomes_total',
+		'What became of calls to the payment provider. A void that is refused stays open and is repeated.',
+		['operation', 'outcome'],
+	);
+	readonly #handled = this.#counter(
+		'messages_handled_total',
+		'Messages handled, those that were known already included.',
+		['group'],
+	);
+	readonly #failed = this.#counter('messages_failed_total', 'Deliveries whose handling failed; they come again.', [
+		'group',
+	]);
+	readonly #dead = this.#counter(
+		'dead_letters_total',
+		'Messages set aside for a person, because they have failed too often or are none of ours.',
+		['group'],
+	);
+	readonly #swept = this.#counter('sweeper_finds_total', 'Orders that had waited longer than they should.');
+	readonly #notSwept = this.#counter(
+		'sweeper_failures_total',
+		'Times that an order could not be saved by the sweeper; it is looked at again, ever more rarely.',
+	);
 
 	/** `log` is told why a figure is missing. */
 	constructor(log?: Log) {
 		this.#missing = log && new WaitLog(log);
-		const registers = [this.#registry];
-		this.#requests = new Histogram({
-			name: 'http_request_duration_seconds',
-			help: 'Requests to the gateway, from their header to the end of their answer.',
-			labelNames: ['method', 'route', 'status'],
-			buckets: ANSWERS,
-			registers,
-		});
-		this.#refused = new Counter({
-			name: 'http_requests_refused_total',
-			help: 'Requests refused for their number: overload (503), or one client alone (429).',
-			labelNames: ['reason'],
-			registers,
-		});
-		this.#actions = new Histogram({
-			name: 'action_duration_seconds',
-			help: 'Calls of the actions of this process, whoever made them.',
-			labelNames: ['action', 'status'],
-			buckets: ANSWERS,
-			registers,
-		});
-		this.#events = new Counter({
-			name: 'order_events_total',
-			help: 'Events raised and stored by this process.',
-			labelNames: ['type'],
-			registers,
-		});
-		this.#confirmed = new Counter({
-			name: 'orders_confirmed_total',
-			help: 'Orders confirmed at the end of their window, by what woke them: the carrier, or the sweeper in its place.',
-			labelNames: ['woken_by'],
-			registers,
-		});
-		this.#lateness = new Histogram({
-			name: 'wakeup_lateness_seconds',
-			help: 'How much later than its moment a wake-up was handled.',
-			labelNames: ['type'],
-			buckets: LATENESS,
-			registers,
-		});
-		this.#payments = new Counter({
-			name: 'payment_outcomes_total',
-			help: 'What became of calls to the payment provider. A void that is refused stays open and is repeated.',
-			labelNames: ['operation', 'outcome'],
-			registers,
-		});
-		this.#handled = new Counter({
-			name: 'messages_handled_total',
-			help: 'Messages handled, those that were known already included.',
-			labelNames: ['group'],
-			registers,
-		});
-		this.#failed = new Counter({
-			name: 'messages_failed_total',
-			help: 'Deliveries whose handling failed; they come again.',
-			labelNames: ['group'],
-			registers,
-		});
-		this.#dead = new Counter({
-			name: 'dead_letters_total',
-			help: 'Messages set aside for a person, because they have failed too often or are none of ours.',
-			labelNames: ['group'],
-			registers,
-		});
-		this.#swept = new Counter({
-			name: 'sweeper_finds_total',
-			help: 'Orders that had waited longer than they should.',
-			registers,
-		});
-		this.#notSwept = new Counter({
-			name: 'sweeper_failures_total',
-			help: 'Times that an order could not be saved by the sweeper; it is looked at again, ever more rarely.',
-			registers,
-		});
+	}
+
+	#counter<Label extends string = never>(
+		name: string,
+		help: string,
+		labelNames: readonly Label[] = [],
+	): Counter<Label> {
+		return new Counter({ name, help, labelNames, registers: [this.#registry] });
+	}
+
+	#histogram<Label extends string>(
+		name: string,
+		help: string,
+		buckets: number[],
+		labelNames: readonly Label[],
+	): Histogram<Label> {
+		return new Histogram({ name, help, buckets, labelNames, registers: [this.#registry] });
 	}
 
 	/** `status`: 0 where the client did not wait for the answer. */
