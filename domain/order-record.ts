@@ -1,3 +1,4 @@
+import type { PlaceOrder } from './commands.ts';
 import type { Money } from './money.ts';
 import type { Duration, Instant } from './time.ts';
 
@@ -46,3 +47,23 @@ export interface OrderRecord {
 	/** how often the sweeper has found it since it last went on */
 	readonly sweeps: number;
 }
+
+/** A new order, `Pending` from now on, of which nothing has been told yet. */
+export const newRecord = (command: PlaceOrder, id: string, now: Instant): OrderRecord => ({
+	...command,
+	id,
+	status: 'Pending',
+	createdAt: now,
+	pendingUntil: now + command.cancellationWindow,
+	heldAt: null,
+	holdExpiresAt: null,
+	pauses: 0,
+	confirmedAt: null,
+	cancelledAt: null,
+	shippedAt: null,
+	failedAt: null,
+	failureReason: null,
+	sequence: 0,
+	sweepAt: now,
+	sweeps: 0,
+});

@@ -1,62 +1,25 @@
-import { IllegalTransition, invalidState, type Refusal, windowClosed } from './errors.ts';
-import type { EventData, EventType, OrderEvent, Raised, WakeUpType } from './events.ts';
-import type { Money } from './money.ts';
-import type { OrderRecord, OrderStatus } from './order-record.ts';
+import type { HandOverCall, Moment, PaymentCall, PlaceOrder } from './commands.ts';
+import { IllegalTransition, type Refusal } from './errors.ts';
+import type { EventData, EventType, Raised, WakeUpType } from './events.ts';
+import { newRecord, type OrderRecord } from './order-record.ts';
 import {
-	begin,
+	AUTHORIZES,
+	beginOrRepeat,
 	keyHasAged,
 	mayRepeat,
 	newPayment,
+	operationFor,
 	type Payment,
 	type PaymentOperation,
 	type ProviderOutcome,
-	repeat,
 	settle,
 	voidUnasked,
 } from './payment.ts';
 import { ok, type Result, refuse } from './result.ts';
 import { failedAttempt, type HandOverOutcome, nextAttempt, type Shipment } from './shipment.ts';
 import { firstLook, GRACE, laterLook, lookInstead } from './sweeping.ts';
-import { type Duration, type Instant, MINUTE, toIso } from './time.ts';
-
-/** A resumed order has at least this long left, or its whole window where that is shorter. */
-const SHORTEST_REST: Duration = MINUTE;
-
-/** So that nobody makes a history without end. */
-export const MOST_PAUSES = 20;
-
-/** The database's clock as read under the order's lock, and new message ids. */
-export interface Moment {
-	readonly now: Instant;
-	/** a new UUID v7 */
-	readonly newId: (at: Instant) => string;
-}
-
-export interface PlaceOrder {
-	readonly owner: string;
-	readonly productName: string;
-	readonly amount: Money;
-	readonly paymentMethod: string;
-	readonly cancellationWindow: Duration;
-}
-
-/** A call to the payment provider whose intent is about to be stored. */
-export interface PaymentCall {
-	readonly orderId: string;
-	readonly operation: PaymentOperation;
-	readonly attempt: number;
-	readonly amount: Money;
-	readonly paymentMethod: string;
-	readonly reference: string | null;
-	/** the key is too old to be trusted: ask what happened before repeating */
-	readonly keyAged: boolean;
-}
-
-/** A hand-over to the parcel service whose intent is about to be stored. */
-export interface HandOverCall {
-	readonly orderId: string;
-	readonly attempt: number;
-}
+import { type Duration, type Instant, toIso } from './time.ts';
+import { refusesCancel, refusesHold, refusesResume, resumedUntil } from './window.ts';
 
 /** An order with its payment and shipment: everything that one order's row lock protects. */
 export class Order {
@@ -90,28 +53,8 @@ export class Order {
 
 	/** – → Pending */
 	static place(command: PlaceOrder, { now, newId }: Moment): Order {
-		const pendingUntil = now + command.cancellationWindow;
-		const order = new Order(
-			{
-				...command,
-				id: newId(now),
-				status: 'Pending',
-				createdAt: now,
-				pendingUntil,
-				heldAt: null,
-				holdExpiresAt: null,
-				pauses: 0,
-				confirmedAt: null,
-				cancelledAt: null,
-				shippedAt: null,
-				failedAt: null,
-				failureReason: null,
-				sequence: 0,
-				sweepAt: now,
-				sweeps: 0,
-			},
-			newPayment(),
-		);
+		const order = new Order(newRecord(command, newId(now), now), newPayment());
+		const { pendingUntil } = order.record;
 		order.#event({ now, newId }, 'OrderPending', {
 			productName: command.productName,
 			amountMinor: command.amount.minor.toString(),
@@ -124,11 +67,9 @@ export class Order {
 
 	/** Pending → OnHold: the buyer pauses. On an order on hold nothing changes. */
 	hold(moment: Moment, holdLimit: Duration): Result<void, Refusal> {
-		const { status } = this.#record;
-		const refusal = this.#pauseRefused(moment.now);
+		const refusal = refusesHold(this.#record, moment.now);
 		if (refusal !== undefined) return refuse(refusal);
-		if (status === 'OnHold') return ok(undefined);
-		if (this.#record.pauses >= MOST_PAUSES) return refuse(PAUSED_OFTEN);
+		if (this.#record.status === 'OnHold') return ok(undefined);
 		const holdExpiresAt = this.#record.holdExpiresAt ?? moment.now + holdLimit;
 		this.#change({ status: 'OnHold', heldAt: moment.now, holdExpiresAt, pauses: this.#record.pauses + 1 });
 		this.#event(moment, 'OrderHeld', { heldUntil: toIso(holdExpiresAt) });
@@ -138,12 +79,10 @@ export class Order {
 
 	/** OnHold → Pending: the buyer resumes, with the rest of the window. On a pending order nothing changes. */
 	resume(moment: Moment): Result<void, Refusal> {
-		const { status, pendingUntil, heldAt, cancellationWindow } = this.#record;
-		const refusal = this.#pauseRefused(moment.now);
+		const refusal = refusesResume(this.#record, moment.now);
 		if (refusal !== undefined) return refuse(refusal);
-		if (status === 'Pending') return ok(undefined);
-		const rest = pendingUntil - (heldAt ?? pendingUntil);
-		const due = moment.now + Math.max(rest, Math.min(SHORTEST_REST, cancellationWindow));
+		if (this.#record.status === 'Pending') return ok(undefined);
+		const due = resumedUntil(this.#record, moment.now);
 		this.#change({ status: 'Pending', heldAt: null, pendingUntil: due });
 		this.#event(moment, 'OrderResumed', { pendingUntil: toIso(due) });
 		this.#arm('OrderDue', due, moment);
@@ -154,8 +93,8 @@ export class Order {
 	cancel(moment: Moment): Result<void, Refusal> {
 		const { status } = this.#record;
 		if (status === 'CancelRequested' || status === 'Cancelled') return ok(undefined);
-		if (status === 'PaymentFailed') return refuse(invalidState('The payment of this order has failed.'));
-		if (status !== 'OnHold' && this.#windowIsOver(moment.now)) return refuse(OVER);
+		const refusal = refusesCancel(this.#record, moment.now);
+		if (refusal !== undefined) return refuse(refusal);
 		this.#requestCancel(moment, 'buyer');
 		return ok(undefined);
 	}
@@ -180,21 +119,14 @@ export class Order {
 	/** Does what the clock alone asks for, for an order that no wake-up reached. */
 	wakeWithoutMessage(moment: Moment): void {
 		const { status, pendingUntil, holdExpiresAt } = this.#record;
-		if (status === 'Pending') {
-			if (moment.now >= pendingUntil) this.#confirm(moment, 'sweeper');
-		} else if (status === 'OnHold' && holdExpiresAt !== null && moment.now >= holdExpiresAt) {
-			this.#requestCancel(moment, 'hold limit');
-		}
+		if (status === 'Pending' && moment.now >= pendingUntil) this.#confirm(moment, 'sweeper');
+		const isOver = status === 'OnHold' && holdExpiresAt !== null && moment.now >= holdExpiresAt;
+		if (isOver) this.#requestCancel(moment, 'hold limit');
 	}
 
 	/** The provider operation that the order's state asks for, whether or not it may begin yet. */
 	get wanted(): PaymentOperation | null {
-		const { status } = this.#record;
-		const payment = this.#payment;
-		if (payment.open !== null) return payment.open.operation;
-		if (status === 'CancelRequested') return payment.status === 'Authorized' ? 'void' : null;
-		if (payment.status === 'Requested' && AUTHORIZES.has(status)) return 'authorize';
-		return status === 'Confirmed' && payment.status === 'Authorized' ? 'capture' : null;
+		return operationFor(this.#record.status, this.#payment);
 	}
 
 	/** True if `pay` would make a call now, so that a call slot is needed. */
@@ -208,15 +140,11 @@ export class Order {
 	 */
 	pay(moment: Moment, timeout: Duration): PaymentCall | null {
 		if (this.#payment.open === null && this.#record.status === 'CancelRequested') this.#cancelWithoutCall(moment);
-		if (!this.needsCall(moment.now)) return null;
 		const operation = this.wanted;
-		if (operation === null) return null;
-		this.#payment =
-			this.#payment.open === null
-				? begin(this.#payment, operation, moment.now, timeout)
-				: repeat(this.#payment, moment.now, timeout);
-		const { open, reference } = this.#payment;
-		if (open === null) return null;
+		if (operation === null || !this.needsCall(moment.now)) return null;
+		const payment = beginOrRepeat(this.#payment, operation, moment.now, timeout);
+		const { open, reference } = payment;
+		this.#payment = payment;
 		// The first call of an operation needs no new look: the sweeper leaves alone what is under way.
 		if (open.attempts > 1) this.#change({ sweepAt: open.attemptUntil + GRACE, sweeps: 0 });
 		const { id, amount, paymentMethod } = this.#record;
@@ -315,19 +243,6 @@ export class Order {
 		this.#arm('ShipmentDue', moment.now, moment);
 	}
 
-	#windowIsOver(now: Instant): boolean {
-		const { status, pendingUntil } = this.#record;
-		return status === 'Confirmed' || status === 'Shipped' || (status === 'Pending' && now >= pendingUntil);
-	}
-
-	#pauseRefused(now: Instant): Refusal | undefined {
-		const { status, holdExpiresAt } = this.#record;
-		if (this.#windowIsOver(now)) return OVER;
-		if (status !== 'Pending' && status !== 'OnHold') return invalidState(`The order is ${status}.`);
-		if (holdExpiresAt !== null && now >= holdExpiresAt) return HOLD_OVER;
-		return undefined;
-	}
-
 	#confirm(moment: Moment, wokenBy: 'OrderDue' | 'sweeper'): void {
 		this.#change({ status: 'Confirmed', confirmedAt: moment.now });
 		this.#event(moment, 'OrderConfirmed', { wokenBy });
@@ -362,35 +277,19 @@ export class Order {
 		this.#record = { ...this.#record, ...change };
 	}
 
-	#lookAgain(now: Instant): void {
+	#lookAgain(now: Instant, change: Partial<OrderRecord> = {}): void {
 		const sweepAt = firstLook(this.#record, this.#payment, this.#shipment, now);
-		this.#change({ sweepAt, sweeps: 0 });
+		this.#change({ ...change, sweepAt, sweeps: 0 });
 	}
 
-	#event({ now, newId }: Moment, type: EventType, data: Omit<EventData, 'version'>): void {
-		const sequence = this.#record.sequence + 1;
-		this.#change({ sequence });
-		this.#lookAgain(now);
-		const event: OrderEvent = {
-			kind: 'event',
-			id: newId(now),
-			type,
-			orderId: this.#record.id,
-			sequence,
-			occurredAt: now,
-			data: { version: 1, ...data },
-		};
-		this.#raised.push(event);
+	#event({ now, newId }: Moment, type: EventType, more: Omit<EventData, 'version'>): void {
+		this.#lookAgain(now, { sequence: this.#record.sequence + 1 });
+		const { id: orderId, sequence } = this.#record;
+		const data: EventData = { version: 1, ...more };
+		this.#raised.push({ kind: 'event', id: newId(now), type, orderId, sequence, occurredAt: now, data });
 	}
 
 	#arm(type: WakeUpType, at: Instant, { now, newId }: Moment): void {
 		this.#raised.push({ kind: 'wake-up', id: newId(now), type, orderId: this.#record.id, at });
 	}
 }
-
-/** The states in which an authorisation may be under way, and in which its refusal fails the order. */
-const AUTHORIZES: ReadonlySet<OrderStatus> = new Set(['Pending', 'OnHold', 'Confirmed']);
-
-const PAUSED_OFTEN = invalidState(`This order has been paused ${MOST_PAUSES} times already.`);
-const OVER = windowClosed('The cancellation window of this order is over.');
-const HOLD_OVER = windowClosed('The hold limit of this order has passed.');

@@ -1,4 +1,5 @@
 import { IllegalTransition } from './errors.ts';
+import type { OrderStatus } from './order-record.ts';
 import { backOff, type Duration, HOUR, type Instant, MINUTE, SECOND } from './time.ts';
 
 export const PAYMENT_STATUSES = [
@@ -42,6 +43,9 @@ export interface Payment {
 	readonly reference: string | null;
 }
 
+/** One whose outcome is awaited. */
+export type OpenPayment = Payment & { readonly open: OpenOperation };
+
 /** What became of one call to the provider. */
 export type ProviderOutcome =
 	| { readonly kind: 'succeeded'; readonly reference: string | null }
@@ -56,12 +60,23 @@ export type ProviderOutcome =
 
 export const newPayment = (): Payment => ({ status: 'Requested', open: null, reference: null });
 
+/** The states of an order in which an authorisation may be under way, and in which its refusal fails the order. */
+export const AUTHORIZES: ReadonlySet<OrderStatus> = new Set(['Pending', 'OnHold', 'Confirmed']);
+
+/** The operation that an order in this state asks for, whether or not it may begin yet. */
+export function operationFor(order: OrderStatus, { status, open }: Payment): PaymentOperation | null {
+	if (open !== null) return open.operation;
+	if (status === 'Requested' && AUTHORIZES.has(order)) return 'authorize';
+	if (status !== 'Authorized') return null;
+	return order === 'Confirmed' ? 'capture' : order === 'CancelRequested' ? 'void' : null;
+}
+
 /** True if the operation may be begun from this state. */
 export const mayBegin = (payment: Payment, operation: PaymentOperation): boolean =>
 	payment.open === null && payment.status === (operation === 'authorize' ? 'Requested' : 'Authorized');
 
 /** Opens an operation: the intent that must be stored before the call. `timeout` is the call's own. */
-export function begin(payment: Payment, operation: PaymentOperation, now: Instant, timeout: Duration): Payment {
+export function begin(payment: Payment, operation: PaymentOperation, now: Instant, timeout: Duration): OpenPayment {
 	if (!mayBegin(payment, operation)) throw new IllegalTransition(`${operation} of a payment ${payment.status}`);
 	return { ...payment, open: { operation, keyUsedAt: now, attemptUntil: now + timeout, attempts: 1 } };
 }
@@ -71,10 +86,18 @@ export const mayRepeat = (payment: Payment, now: Instant): boolean =>
 	payment.open !== null && now >= payment.open.attemptUntil;
 
 /** Moves an overdue open operation on to its next attempt, under the same key. */
-export function repeat(payment: Payment, now: Instant, timeout: Duration): Payment {
+export function repeat(payment: Payment, now: Instant, timeout: Duration): OpenPayment {
 	if (payment.open === null || !mayRepeat(payment, now)) throw new IllegalTransition('nothing to repeat');
 	return { ...payment, open: { ...payment.open, attemptUntil: now + timeout, attempts: payment.open.attempts + 1 } };
 }
+
+/** The intent for the first or the next attempt. */
+export const beginOrRepeat = (
+	payment: Payment,
+	operation: PaymentOperation,
+	now: Instant,
+	timeout: Duration,
+): OpenPayment => (payment.open === null ? begin(payment, operation, now, timeout) : repeat(payment, now, timeout));
 
 /** True if the key of the open operation is too old for the provider to be trusted to know it. */
 export const keyHasAged = (open: OpenOperation, now: Instant): boolean => now - open.keyUsedAt >= KEY_LIFETIME;

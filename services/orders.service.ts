@@ -1,7 +1,8 @@
 import { type Context, Errors, type Service, type ServiceSchema } from 'moleculer';
 import { Op } from 'sequelize';
+import type { Moment } from '../domain/commands.ts';
 import type { Refusal } from '../domain/errors.ts';
-import type { Moment, Order } from '../domain/order.ts';
+import type { Order } from '../domain/order.ts';
 import type { OrderStatus } from '../domain/order-record.ts';
 import type { Result } from '../domain/result.ts';
 import { type Instant, SECOND } from '../domain/time.ts';

@@ -1,5 +1,5 @@
 import type { ServiceSchema } from 'moleculer';
-import type { HandOverCall } from '../domain/order.ts';
+import type { HandOverCall } from '../domain/commands.ts';
 import type { HandOverOutcome } from '../domain/shipment.ts';
 import type { Subscription } from '../mixins/brokers/index.ts';
 import { Calls, type Done, intentHandler, STOP_PATIENCE } from '../mixins/calls/index.ts';

@@ -1,6 +1,7 @@
 import { performance } from 'node:perf_hooks';
 import pg from 'pg';
-import type { Moment, Order } from '../../domain/order.ts';
+import type { Moment } from '../../domain/commands.ts';
+import type { Order } from '../../domain/order.ts';
 import { type Duration, MINUTE } from '../../domain/time.ts';
 import { type Delivery, type Failure, traceOf } from '../brokers/index.ts';
 import {

@@ -1,5 +1,6 @@
+import type { Moment } from '../../domain/commands.ts';
 import type { OrderEvent, Raised } from '../../domain/events.ts';
-import { type Moment, Order } from '../../domain/order.ts';
+import { Order } from '../../domain/order.ts';
 import type { OrderRecord } from '../../domain/order-record.ts';
 import type { Payment } from '../../domain/payment.ts';
 import { newPayment } from '../../domain/payment.ts';

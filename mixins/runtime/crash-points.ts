@@ -2,7 +2,7 @@
  * Every transaction of the system, by name. `Database.transaction` takes no other, so each commit is a boundary at
  * which a test can stop the process dead.
  */
-export const TRANSACTIONS = [
+const TRANSACTIONS = [
 	'orders.create',
 	'orders.change',
 	'outbox.forward',
@@ -24,7 +24,7 @@ export const TRANSACTIONS = [
 export type TransactionName = (typeof TRANSACTIONS)[number];
 
 /** The boundaries that are no transaction: a call that leaves the process, a message that is given to the carrier. */
-export const BOUNDARIES = ['provider.call', 'parcel.call', 'outbox.publish'] as const;
+const BOUNDARIES = ['provider.call', 'parcel.call', 'outbox.publish'] as const;
 
 export type CrashPoint = `${'before' | 'after'}:${TransactionName | (typeof BOUNDARIES)[number]}`;
 

@@ -1,12 +1,12 @@
 /** A login that a `BROKER_URL` names. */
-export interface BrokerLogin {
+interface BrokerLogin {
 	readonly username: string;
 	readonly password: string;
 }
 
 /** How Kafka checks a login; `plain` sends the password, so that it is for connections with TLS. */
-export const SASL_MECHANISMS = ['plain', 'scram-sha-256', 'scram-sha-512'] as const;
-export type SaslMechanism = (typeof SASL_MECHANISMS)[number];
+const SASL_MECHANISMS = ['plain', 'scram-sha-256', 'scram-sha-512'] as const;
+type SaslMechanism = (typeof SASL_MECHANISMS)[number];
 
 /**
  * `BROKER_URL`, understood; deeply frozen. All of it is a secret, `url` and `login` above all: never log it.

@@ -90,7 +90,7 @@ export class NotUnderstood extends Error {
 	override readonly name = 'NotUnderstood';
 }
 
-export interface SecretForm<T> {
+interface SecretForm<T> {
 	/** undefined, or a `NotUnderstood`, for what is not understood */
 	readonly parse: (text: string) => T | undefined;
 	/** what is, in words */

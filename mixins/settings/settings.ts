@@ -29,8 +29,8 @@ export const SERVICE_NAMES = ['gateway', 'orders', 'outbox-relay', 'settlement',
 export type ServiceName = (typeof SERVICE_NAMES)[number];
 
 /** From the fewest lines to the most. */
-export const LOG_LEVELS = ['fatal', 'error', 'warn', 'info', 'debug', 'trace'] as const;
-export type LogLevel = (typeof LOG_LEVELS)[number];
+const LOG_LEVELS = ['fatal', 'error', 'warn', 'info', 'debug', 'trace'] as const;
+type LogLevel = (typeof LOG_LEVELS)[number];
 
 /** All that can be set from outside; deeply frozen. Every duration is a whole number of milliseconds. */
 export interface Settings {

@@ -1,4 +1,4 @@
-import type { PaymentCall } from '../../domain/order.ts';
+import type { PaymentCall } from '../../domain/commands.ts';
 import type { ProviderOutcome } from '../../domain/payment.ts';
 import type { PaymentProvider, PaymentRequest } from '../../domain/ports.ts';
 import { Calls, type Done, NOT_BEGUN } from '../../mixins/calls/index.ts';

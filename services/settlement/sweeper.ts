@@ -1,4 +1,5 @@
-import type { Order, PaymentCall } from '../../domain/order.ts';
+import type { PaymentCall } from '../../domain/commands.ts';
+import type { Order } from '../../domain/order.ts';
 import { type Duration, type Instant, SECOND } from '../../domain/time.ts';
 import { stamp } from '../../mixins/calls/index.ts';
 import { firstLookBefore, IMPATIENT, isNobodysFault, limited, type Transaction } from '../../mixins/database/index.ts';

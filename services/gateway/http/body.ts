@@ -9,7 +9,7 @@ import type { IncomingMessage } from 'node:http';
 import { MIMEType } from 'node:util';
 import { malformed, ProblemError, tooLarge, unsupported } from '../../../mixins/http/index.ts';
 
-export const BODY_LIMIT = 16 * 1024;
+const BODY_LIMIT = 16 * 1024;
 
 export interface Body {
 	readonly value: unknown;

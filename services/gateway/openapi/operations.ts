@@ -1,6 +1,6 @@
 /** What the documentation says of each route, beside what the schemas say. */
 
-import { MOST_PAUSES } from '../../../domain/order.ts';
+import { MOST_PAUSES } from '../../../domain/window.ts';
 import type { ProblemCode } from '../../../mixins/http/index.ts';
 import type { Destination } from '../http/routes.ts';
 import { BODIES, ORDERS } from './examples.ts';

@@ -1,4 +1,5 @@
-import { type Moment, Order, type PlaceOrder } from '../../../domain/order.ts';
+import type { Moment, PlaceOrder } from '../../../domain/commands.ts';
+import { Order } from '../../../domain/order.ts';
 import type { OrderStatus } from '../../../domain/order-record.ts';
 import type { PaymentOperation, PaymentStatus, ProviderOutcome } from '../../../domain/payment.ts';
 import { type Duration, HOUR, type Instant, MINUTE, SECOND } from '../../../domain/time.ts';

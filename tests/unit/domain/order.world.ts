@@ -1,7 +1,8 @@
 import fc from 'fast-check';
+import type { HandOverCall, PaymentCall } from '../../../domain/commands.ts';
 import type { Refusal } from '../../../domain/errors.ts';
 import type { WakeUp } from '../../../domain/events.ts';
-import type { HandOverCall, Order, PaymentCall } from '../../../domain/order.ts';
+import type { Order } from '../../../domain/order.ts';
 import { PAYMENT_OPERATIONS, type PaymentOperation, type ProviderOutcome } from '../../../domain/payment.ts';
 import type { Result } from '../../../domain/result.ts';
 import { DAY, type Duration, HOUR, type Instant, MINUTE, SECOND } from '../../../domain/time.ts';

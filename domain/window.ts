@@ -1,0 +1,43 @@
+/** What the clock and the state of an order allow the buyer. */
+import { invalidState, type Refusal, windowClosed } from './errors.ts';
+import type { OrderRecord } from './order-record.ts';
+import { type Duration, type Instant, MINUTE } from './time.ts';
+
+/** A resumed order has at least this long left, or its whole window where that is shorter. */
+const SHORTEST_REST: Duration = MINUTE;
+
+/** So that nobody makes a history without end. */
+export const MOST_PAUSES = 20;
+
+const PAUSED_OFTEN = invalidState(`This order has been paused ${MOST_PAUSES} times already.`);
+const OVER = windowClosed('The cancellation window of this order is over.');
+const HOLD_OVER = windowClosed('The hold limit of this order has passed.');
+
+const isOver = ({ status, pendingUntil }: OrderRecord, now: Instant): boolean =>
+	status === 'Confirmed' || status === 'Shipped' || (status === 'Pending' && now >= pendingUntil);
+
+/** Why the buyer may not resume, or undefined. */
+export function refusesResume(order: OrderRecord, now: Instant): Refusal | undefined {
+	const { status, holdExpiresAt } = order;
+	if (isOver(order, now)) return OVER;
+	if (status !== 'Pending' && status !== 'OnHold') return invalidState(`The order is ${status}.`);
+	return holdExpiresAt !== null && now >= holdExpiresAt ? HOLD_OVER : undefined;
+}
+
+/** Why the buyer may not pause, or undefined. */
+export function refusesHold(order: OrderRecord, now: Instant): Refusal | undefined {
+	const isOften = order.status !== 'OnHold' && order.pauses >= MOST_PAUSES;
+	return refusesResume(order, now) ?? (isOften ? PAUSED_OFTEN : undefined);
+}
+
+/** Why the buyer may not cancel, or undefined. */
+export function refusesCancel(order: OrderRecord, now: Instant): Refusal | undefined {
+	if (order.status === 'PaymentFailed') return invalidState('The payment of this order has failed.');
+	return order.status !== 'OnHold' && isOver(order, now) ? OVER : undefined;
+}
+
+/** When the window of an order ends that is resumed now: the rest of it begins. */
+export function resumedUntil({ pendingUntil, heldAt, cancellationWindow }: OrderRecord, now: Instant): Instant {
+	const rest = pendingUntil - (heldAt ?? pendingUntil);
+	return now + Math.max(rest, Math.min(SHORTEST_REST, cancellationWindow));
+}
