@@ -25,7 +25,7 @@ export interface CarrierPlace {
 
 /** The carrier that `BROKER_URL` chooses. Only its own client is loaded: each takes its time. */
 export async function carrierOf(
-	{ broker, database, prefix, onDeadLetter }: CarrierPlace,
+	{ broker, database, clock, prefix, onDeadLetter }: CarrierPlace,
 	topology: Topology,
 	log: Log,
 ): Promise<ProcessCarrier> {
@@ -38,7 +38,7 @@ export async function carrierOf(
 		}
 		case 'amqp': {
 			const { RabbitMqCarrier } = await import('./rabbitmq/index.ts');
-			return new RabbitMqCarrier(broker.url, topology, log, { prefix, onDeadLetter });
+			return new RabbitMqCarrier(broker.url, topology, log, { prefix, clock });
 		}
 		case 'kafka': {
 			const { KafkaCarrier } = await import('./kafka/index.ts');

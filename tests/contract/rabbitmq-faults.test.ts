@@ -3,9 +3,11 @@ import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it, jest 
 import { type Channel, connect } from 'amqplib';
 import { rabbitmq } from '../../bin/brokers/rabbitmq.ts';
 import { HOUR, SECOND } from '../../domain/time.ts';
+import { LONGEST_BODY } from '../../mixins/brokers/carrier.ts';
 import { RabbitMqCarrier } from '../../mixins/brokers/rabbitmq/carrier.ts';
 import { Names } from '../../mixins/brokers/rabbitmq/topology.ts';
 import { describeBroker } from '../support/brokers.ts';
+import { machineClock } from '../support/clock.ts';
 import { memoryLog } from '../support/database.ts';
 import { TcpProxy } from '../support/tcp-proxy.ts';
 import { eventually, PATIENCE, until } from '../support/until.ts';
@@ -38,6 +40,17 @@ await describeBroker(rabbitmq, 'what can happen to RabbitMQ', () => {
 		} finally {
 			await connection.close();
 		}
+	}
+
+	/** Takes the one message of a group so many times, and ends each time without an answer. */
+	async function kill(times: number): Promise<void> {
+		const connection = await connect(bench.space.address);
+		for (let deaths = 0; deaths < times; deaths += 1) {
+			const channel = await connection.createChannel();
+			await until(() => channel.get(NAMES.group('first')));
+			await channel.close();
+		}
+		await connection.close();
 	}
 
 	describe('what is missing is declared again', () => {
@@ -95,7 +108,10 @@ await describeBroker(rabbitmq, 'what can happen to RabbitMQ', () => {
 
 	it('says what is wrong where a queue of that name is of another kind', async () => {
 		await meanwhile((channel) => channel.assertQueue(NAMES.group('first'), { durable: true }));
-		const carrier = new RabbitMqCarrier(bench.space.address, TOPOLOGY, bench.log, { prefix: PREFIX });
+		const carrier = new RabbitMqCarrier(bench.space.address, TOPOLOGY, bench.log, {
+			prefix: PREFIX,
+			clock: machineClock,
+		});
 		await expect(carrier.publish([toMessage()])).rejects.toThrow(/PRECONDITION_FAILED.*group\.first/);
 		expect(carrier.waitsFor).toBe('a queue or exchange of this name is there, and of another kind');
 		await until(() => bench.log.lines.some((line) => line.startsWith('warn') && line.includes('PRECONDITION_FAILED')));
@@ -105,12 +121,16 @@ await describeBroker(rabbitmq, 'what can happen to RabbitMQ', () => {
 		await carrier.close();
 	});
 
-	it('sets aside what is none of our messages, with the reason, and goes on', async () => {
-		const collector = new Collector();
+	it('gives what is none of our messages to the handler as unreadable, with the reason and an id that stays', async () => {
+		const throws = new Collector(async (deliveries) => {
+			if (deliveries.some(({ unreadable }) => unreadable !== undefined)) throw new Error('nothing can be stored');
+			return [];
+		});
 		const carrier = bench.open();
-		carrier.subscribe('first', collector.handle);
+		const first = carrier.subscribe('first', throws.handle);
 		const good = toMessages(3);
 		await carrier.publish(good.slice(0, 1));
+		await throws.hasHandled(good.slice(0, 1));
 		await meanwhile(async (channel) => {
 			const content = Buffer.from('hello?');
 			channel.publish('', NAMES.group('first'), content);
@@ -118,79 +138,91 @@ await describeBroker(rabbitmq, 'what can happen to RabbitMQ', () => {
 			const { id, key } = toMessage();
 			channel.publish('', NAMES.group('first'), content, { type: 'Gamma', messageId: id, headers: { key } });
 			const binary = Buffer.from([0xc3, 0x28]);
-			channel.publish('', NAMES.group('first'), binary, { type: 'Alpha', messageId: id, headers: { key } });
+			channel.publish('', NAMES.group('first'), binary, { type: 'Alpha', messageId: toMessage().id, headers: { key } });
+			channel.publish('', NAMES.group('first'), Buffer.alloc(2 * LONGEST_BODY, 'x'));
 		});
-		await carrier.publish(good.slice(1));
-		await collector.hasHandled(good);
-		await until(async () => (await carrier.deadLetters(10)).length === 4);
-		const letters = await carrier.deadLetters(10);
-		expect(letters.map(({ error }) => error)).toEqual(letters.map(() => expect.stringMatching(/^not understood: /)));
-		expect(letters.map(({ body }) => body).filter((body) => body === 'hello?')).toHaveLength(3);
-		expect(letters.every(({ consumer, attempts }) => consumer === 'first' && attempts === 0)).toBe(true);
-		expect(new Set(idsOf(letters)).size).toBeGreaterThanOrEqual(3);
-		expect(bench.setAside.map(({ group }) => group)).toEqual(['first', 'first', 'first', 'first']);
+		const strange = ({ received }: Collector) => received.filter(({ unreadable }) => unreadable !== undefined);
+		const all = (collector: Collector) => () => new Set(idsOf(strange(collector))).size === 5;
+		await until(all(throws), 'all are seen'); // and, not being handled, not lost
+		await first.close();
 
-		// Whoever delivers them again gets them back, and no endless round begins.
-		expect(await carrier.replayDeadLetters()).toBe(4);
-		await until(async () => (await carrier.deadLetters(10)).length === 4);
-		expect(idsOf(await carrier.deadLetters(10)).sort()).toEqual(idsOf(letters).sort());
-		expect(collector.received).toHaveLength(good.length);
-	});
-
-	it('takes a message away that has killed its consumers again and again', async () => {
-		const carrier = bench.open();
-		const poison = toMessage({ type: 'Beta' });
-		await carrier.publish([poison]);
-		const connection = await connect(bench.space.address);
-		for (let deaths = 0; deaths <= 100; deaths += 1) {
-			const channel = await connection.createChannel();
-			await until(() => channel.get(NAMES.group('first')));
-			await channel.close();
-		}
-		await connection.close();
-		await until(async () => (await carrier.deadLetters(10)).length === 1);
-		const [letter] = await carrier.deadLetters(10);
-		expect(letter).toMatchObject({ id: poison.id, consumer: 'first', body: poison.body, key: poison.key });
-		expect(letter?.error).toMatch(/gave it up: delivery_limit/);
 		const collector = new Collector();
 		carrier.subscribe('first', collector.handle);
-		expect(await carrier.replayDeadLetters([poison.id])).toBe(1);
-		await collector.hasHandled([poison]);
+		await carrier.publish(good.slice(1));
+		await collector.hasHandled(good.slice(1));
+		await until(all(collector));
+		const seen = strange(collector);
+		expect(seen.map(({ unreadable }) => unreadable)).toEqual(
+			seen.map(() => expect.stringMatching(/^not understood: /)),
+		);
+		expect(seen.filter(({ body }) => body === 'hello?')).toHaveLength(3);
+		expect(Math.max(...seen.map(({ body }) => body.length))).toBe(LONGEST_BODY);
+		expect(new Set(idsOf(seen))).toEqual(new Set(idsOf(strange(throws))));
+		await bench.drained('first');
 	});
 
-	it('sets aside what is about to be taken away for its deliveries, so that it is counted', async () => {
+	it('gives a message to its group as unreadable that has killed its consumers again and again', async () => {
 		const carrier = bench.open();
 		const poison = await bench.delayed(1, { type: 'Beta' });
 		await carrier.publish([poison]);
-		const connection = await connect(bench.space.address);
-		for (let deaths = 0; deaths < 99; deaths += 1) {
-			const channel = await connection.createChannel();
-			await until(() => channel.get(NAMES.group('first')));
-			await channel.close();
-		}
-		await connection.close();
+		await kill(101);
+		await until(async () => (await meanwhile((channel) => channel.checkQueue(NAMES.dead))).messageCount === 1);
 		const collector = new Collector();
 		carrier.subscribe('first', collector.handle);
-		const reason = '99 deliveries ended without an answer';
-		await until(() => bench.setAside.length > 0, 'it is set aside');
-		expect(bench.setAside).toEqual([{ group: 'first', reason }]);
-		const [letter] = await carrier.deadLetters(10);
-		expect(letter).toMatchObject({
-			id: poison.id,
-			consumer: 'first',
-			body: poison.body,
-			key: poison.key,
-			error: reason,
-		});
-		expect(collector.received).toEqual([]);
-		expect(await carrier.replayDeadLetters([poison.id])).toBe(1);
 		await collector.hasHandled([poison]);
-		expect(collector.first(poison.id)).toMatchObject({ deliverAt: poison.deliverAt, attempt: 1 });
+		const { id, type, key, body, deliverAt } = poison;
+		const unreadable = 'RabbitMQ gave it up: delivery_limit';
+		expect(collector.first(id)).toMatchObject({ id, type, key, body, deliverAt, unreadable });
+		await bench.drained('first');
+		expect(collector.count(id)).toBe(1);
+		expect((await meanwhile((channel) => channel.checkQueue(NAMES.dead))).messageCount).toBe(0);
+	});
+
+	it('gives it to its group as unreadable one delivery before the broker would take it away', async () => {
+		const carrier = bench.open();
+		const poison = await bench.delayed(1, { type: 'Beta' });
+		await carrier.publish([poison]);
+		await kill(99);
+		const failing = new Collector(async (deliveries) => deliveries.map(({ id }) => ({ id, error: 'not stored' })));
+		const subscription = carrier.subscribe('first', failing.handle);
+		await until(() => failing.count(poison.id) >= 2, 'it comes again as long as it is not stored');
+		await subscription.close();
+		const collector = new Collector();
+		carrier.subscribe('first', collector.handle);
+		await collector.hasHandled([poison]);
+		const { id, type, key, body, deliverAt } = poison;
+		const unreadable = '99 deliveries ended without an answer';
+		for (const delivery of [failing.first(id), failing.received.at(-1), collector.first(id)])
+			expect(delivery).toMatchObject({ id, type, key, body, deliverAt, unreadable });
+	});
+
+	it('gives the dead letters that the release before kept on the broker to their groups', async () => {
+		const carrier = bench.open();
+		carrier.subscribe('second', new Collector().handle);
+		await eventually(() => meanwhile((channel) => channel.checkQueue(NAMES.dead)));
+		const letters = toMessages(250);
+		await meanwhile(async (channel) => {
+			for (const { id: messageId, type, key, body } of letters) {
+				const headers = { key, consumer: 'first', error: 'gone', failures: 8, 'failed-at': 1_000_000 };
+				channel.publish(NAMES.dead, '', Buffer.from(body), { messageId, type, headers, persistent: true });
+			}
+			channel.publish(NAMES.dead, '', Buffer.alloc(0), { type: 'end of the dead letters', messageId: 'x' });
+			channel.publish(NAMES.dead, '', Buffer.from('who?'), { headers: { consumer: 'third', error: 'away' } });
+		});
+		const collector = new Collector();
+		bench.open().subscribe('first', collector.handle);
+		await collector.hasHandled(letters);
+		await until(() => collector.received.length === 251, 'what is for no group of ours goes to the first one');
+		const others = collector.received.filter(({ body }) => body === 'who?');
+		expect(others).toMatchObject([{ unreadable: 'away', type: '', key: '' }]);
+		for (const { id, type, key } of letters)
+			expect(collector.first(id)).toMatchObject({ type, key, unreadable: 'gone' });
+		await until(async () => (await meanwhile((channel) => channel.checkQueue(NAMES.dead))).messageCount === 0);
 	});
 
 	it('does not let a message that nobody takes any more block the delay of the others', async () => {
 		const wider = { consumers: { ...TOPOLOGY.consumers, third: ['Omega'] }, types: [...TOPOLOGY.types, 'Omega'] };
-		const former = new RabbitMqCarrier(bench.space.address, wider, bench.log, { prefix: PREFIX });
+		const former = new RabbitMqCarrier(bench.space.address, wider, bench.log, { prefix: PREFIX, clock: machineClock });
 		await bench.publish(former, [toMessage()]);
 		await meanwhile((channel) => channel.deleteQueue(NAMES.group('third')));
 		const orphans = await Promise.all(Array.from({ length: 40 }, () => bench.delayed(2 * SECOND, { type: 'Omega' })));
@@ -202,12 +234,10 @@ await describeBroker(rabbitmq, 'what can happen to RabbitMQ', () => {
 		const messages = [await bench.delayed(2 * SECOND)];
 		await bench.publish(carrier, messages);
 		await collector.hasHandled(messages);
-		await until(async () => (await carrier.deadLetters(100)).length === orphans.length);
-		const letters = await carrier.deadLetters(100);
-		expect(idsOf(letters).sort()).toEqual(idsOf(orphans).sort());
-		expect(letters[0]).toMatchObject({ consumer: '', type: 'Omega', error: 'no consumer takes it' });
-		expect(await carrier.replayDeadLetters(idsOf(orphans).slice(0, 1))).toBe(0);
-		expect(await carrier.deadLetters(100)).toHaveLength(orphans.length);
+		await collector.hasHandled(orphans);
+		for (const { id } of orphans) {
+			expect(collector.first(id)).toMatchObject({ type: 'Omega', unreadable: 'no group takes its type' });
+		}
 	});
 
 	it('refuses what has a delay and nobody to go to, or too long a delay', async () => {
@@ -247,7 +277,7 @@ await describeBroker(rabbitmq, 'what can happen to RabbitMQ', () => {
 		const proxy = await TcpProxy.open(Number(new URL(harness.server().url).port));
 		const address = new URL(bench.space.address);
 		address.port = String(proxy.port);
-		const carrier = new RabbitMqCarrier(address.href, TOPOLOGY, memoryLog(), { prefix: PREFIX });
+		const carrier = new RabbitMqCarrier(address.href, TOPOLOGY, memoryLog(), { prefix: PREFIX, clock: machineClock });
 		try {
 			const collector = new Collector();
 			const subscription = carrier.subscribe('first', collector.handle);
@@ -266,31 +296,5 @@ await describeBroker(rabbitmq, 'what can happen to RabbitMQ', () => {
 			await carrier.close();
 			await proxy.close();
 		}
-	});
-
-	it('shows the dead letters to several who look at the same time', async () => {
-		const carrier = bench.open();
-		carrier.subscribe('first', async (deliveries) => deliveries.map(({ id }) => ({ id, error: 'no' })));
-		await eventually(() => meanwhile((channel) => channel.checkQueue(NAMES.dead)));
-		const content = Buffer.from('dead');
-		await meanwhile(async (channel) => {
-			for (let index = 0; index < 300; index += 1) {
-				const { id: messageId, key } = toMessage();
-				const headers = { key, consumer: 'second', error: 'gone', failures: 8, 'failed-at': 1_000_000 + index };
-				channel.publish(NAMES.dead, '', content, { messageId, type: 'Alpha', headers, persistent: true });
-			}
-		});
-		await until(async () => (await carrier.deadLetters(1_000)).length === 300);
-		const lists = await Promise.all([carrier, bench.open(), bench.open()].map((each) => each.deadLetters(5)));
-		for (const list of lists) {
-			expect(list.map(({ failedAt }) => failedAt)).toEqual([1_000_299, 1_000_298, 1_000_297, 1_000_296, 1_000_295]);
-		}
-		const counts = await Promise.all([carrier, bench.open()].map((each) => each.replayDeadLetters()));
-		expect(counts.reduce((total, count) => total + count, 0)).toBe(300);
-		const collector = new Collector();
-		carrier.subscribe('second', collector.handle);
-		await bench.drained('second');
-		expect(new Set(idsOf(collector.received)).size).toBe(300);
-		expect(collector.received).toHaveLength(300);
 	});
 });

@@ -9,6 +9,7 @@ import type { Topology } from '../../mixins/brokers/carrier.ts';
 import { RabbitMqCarrier } from '../../mixins/brokers/rabbitmq/carrier.ts';
 import { LEVELS, lengthName, USUAL } from '../../mixins/brokers/rabbitmq/delay-ladder.ts';
 import { addressOf, Names } from '../../mixins/brokers/rabbitmq/topology.ts';
+import { machineClock } from '../support/clock.ts';
 import type { BrokerHarness, CarrierModule, Space } from './carrier-harness.ts';
 
 export const PREFIX = 'suite';
@@ -155,8 +156,7 @@ async function hasten(url: string): Promise<void> {
 	await connection.close();
 }
 
-export const openCarrier: CarrierModule['openCarrier'] = (address, topology, log, onDeadLetter) => {
-	const options = { prefix: PREFIX, ...(onDeadLetter === undefined ? {} : { onDeadLetter }) };
-	const carrier = new RabbitMqCarrier(address, topology, log, options);
+export const openCarrier: CarrierModule['openCarrier'] = (address, topology, log) => {
+	const carrier = new RabbitMqCarrier(address, topology, log, { prefix: PREFIX, clock: machineClock });
 	return { carrier, release: () => carrier.close() };
 };

@@ -5,6 +5,7 @@ import { SECOND } from '../../domain/time.ts';
 import type { Failure } from '../../mixins/brokers/carrier.ts';
 import { RabbitMqCarrier } from '../../mixins/brokers/rabbitmq/carrier.ts';
 import { describeBroker } from '../support/brokers.ts';
+import { machineClock } from '../support/clock.ts';
 import { PATIENCE, until } from '../support/until.ts';
 import { Bench, Collector, TOPOLOGY, toMessage, toMessages } from './carrier-bench.ts';
 import { PREFIX, rabbitMqHarness } from './rabbitmq-harness.ts';
@@ -25,7 +26,10 @@ await describeBroker(rabbitmq, 'a RabbitMQ that refuses', () => {
 	afterEach(() => bench.close());
 
 	it('respects a broker that is short of memory: publishes nothing, consumes on, closes', async () => {
-		const carrier = new RabbitMqCarrier(bench.space.address, TOPOLOGY, bench.log, { prefix: PREFIX });
+		const carrier = new RabbitMqCarrier(bench.space.address, TOPOLOGY, bench.log, {
+			prefix: PREFIX,
+			clock: machineClock,
+		});
 		const waiting = toMessages(5);
 		await carrier.publish(waiting);
 		await harness.server().evaluate(`rabbit_alarm:set_alarm(${ALARM})`);
@@ -53,7 +57,10 @@ await describeBroker(rabbitmq, 'a RabbitMQ that refuses', () => {
 	});
 
 	it('says that a queue is full from the first message that it refuses until it takes one', async () => {
-		const carrier = new RabbitMqCarrier(bench.space.address, TOPOLOGY, bench.log, { prefix: PREFIX });
+		const carrier = new RabbitMqCarrier(bench.space.address, TOPOLOGY, bench.log, {
+			prefix: PREFIX,
+			clock: machineClock,
+		});
 		try {
 			await bench.publish(carrier, toMessages(3, { type: 'Beta' }));
 			const vhost = new URL(bench.space.address).pathname.slice(1);
@@ -107,7 +114,7 @@ await describeBroker(rabbitmq, 'a RabbitMQ that refuses', () => {
 			ok = rabbit_auth_backend_internal:set_permissions(<<"${name}">>, <<"${vhost}">>, ${patterns}, <<"test">>)`);
 		const address = new URL(bench.space.address);
 		Object.assign(address, { username: name, password: 'sesame' });
-		const carrier = new RabbitMqCarrier(address.href, TOPOLOGY, bench.log, { prefix: PREFIX });
+		const carrier = new RabbitMqCarrier(address.href, TOPOLOGY, bench.log, { prefix: PREFIX, clock: machineClock });
 		carrier.subscribe('first', new Collector().handle);
 		await until(() => carrier.waitsFor?.startsWith('a right is missing on the broker: '));
 		expect(carrier.waitsFor).toMatch(words);
@@ -124,7 +131,7 @@ await describeBroker(rabbitmq, 'a RabbitMQ that refuses', () => {
 			.evaluate('ok = rabbit_auth_backend_internal:add_user(<<"stranger">>, <<"sesame">>, <<"test">>)');
 		const address = new URL(bench.space.address);
 		Object.assign(address, { username: 'stranger', password: 'sesame' });
-		const carrier = new RabbitMqCarrier(address.href, TOPOLOGY, bench.log, { prefix: PREFIX });
+		const carrier = new RabbitMqCarrier(address.href, TOPOLOGY, bench.log, { prefix: PREFIX, clock: machineClock });
 		await until(() => carrier.waitsFor !== 'the broker was not reached yet');
 		expect(carrier.waitsFor).toMatch(
 			/^a right is missing on the broker: NOT_ALLOWED - there is no such virtual host, or access to it is refused$/,

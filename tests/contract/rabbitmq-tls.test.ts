@@ -9,6 +9,7 @@ import { LocalRabbitMq, rabbitmq } from '../../bin/brokers/rabbitmq.ts';
 import { RabbitMqCarrier } from '../../mixins/brokers/rabbitmq/carrier.ts';
 import { describeBroker } from '../support/brokers.ts';
 import { type Certificates, makeCertificates } from '../support/certificates.ts';
+import { machineClock } from '../support/clock.ts';
 import { memoryLog } from '../support/database.ts';
 import { PATIENCE, until } from '../support/until.ts';
 import { TOPOLOGY, toMessage } from './carrier-bench.ts';
@@ -60,7 +61,7 @@ await describeBroker(rabbitmq, 'RabbitMQ with TLS and a login', () => {
 
 	it('is used by its URL', async () => {
 		const { out } = consume(address, { NODE_EXTRA_CA_CERTS: certificates.authority });
-		const carrier = new RabbitMqCarrier(server.url, TOPOLOGY, memoryLog(), { prefix: PREFIX });
+		const carrier = new RabbitMqCarrier(server.url, TOPOLOGY, memoryLog(), { prefix: PREFIX, clock: machineClock });
 		const message = toMessage();
 		await carrier.publish([message]);
 		await carrier.close();
@@ -75,7 +76,9 @@ await describeBroker(rabbitmq, 'RabbitMQ with TLS and a login', () => {
 
 	it('refuses a wrong password, which is said and not shown', async () => {
 		const { port } = new URL(server.url);
-		const carrier = new RabbitMqCarrier(`amqp://shop:secret@127.0.0.1:${port}`, TOPOLOGY, memoryLog());
+		const carrier = new RabbitMqCarrier(`amqp://shop:secret@127.0.0.1:${port}`, TOPOLOGY, memoryLog(), {
+			clock: machineClock,
+		});
 		await expect(carrier.publish([toMessage()])).rejects.toThrow(/ACCESS_REFUSED(?!.*secret)/);
 		expect(carrier.waitsFor).toBe('the broker refuses the login');
 		await carrier.close();

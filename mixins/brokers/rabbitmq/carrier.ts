@@ -2,26 +2,23 @@ import { Buffer } from 'node:buffer';
 import { performance } from 'node:perf_hooks';
 import type { ChannelModel } from 'amqplib';
 import { type Duration, MINUTE, SECOND } from '../../../domain/time.ts';
+import type { Clock } from '../../database/index.ts';
 import { type Log, quietLog } from '../../runtime/index.ts';
 import {
 	type BatchHandler,
 	type Carrier,
 	type CarrierMessage,
-	type DeadLetter,
 	type Failure,
 	LONGEST_BODY,
-	type OnDeadLetter,
 	type SubscribeOptions,
 	type Subscription,
 	type Topology,
 } from '../carrier.ts';
 import { Refusals } from '../refusals.ts';
-import { type SetAside, settingAside } from '../set-aside.ts';
+import { Connection, closeQuietly } from './connection.ts';
 import { Consumer } from './consumer.ts';
-import { DeadLetters } from './dead-letters.ts';
+import { DeadQueue } from './dead-queue.ts';
 import { LONGEST_DELAY } from './delay-ladder.ts';
-import { DueClock } from './due-clock.ts';
-import { closeQuietly, Link } from './link.ts';
 import { toPacket } from './message.ts';
 import { NACKED, type Outgoing, Publisher } from './publisher.ts';
 import { declareTopology, Names } from './topology.ts';
@@ -36,7 +33,8 @@ const DECLARE_EVERY: Duration = MINUTE;
 export interface RabbitMqOptions {
 	/** the beginning of the names of all queues and exchanges; systems with different ones share a virtual host */
 	readonly prefix?: string;
-	readonly onDeadLetter?: OnDeadLetter;
+	/** the database's */
+	readonly clock: Clock;
 }
 
 /**
@@ -53,32 +51,31 @@ export class RabbitMqCarrier implements Carrier {
 	readonly #taken: ReadonlySet<string>;
 	/** for whatever fails because the broker refuses it */
 	readonly #quietly: Log;
-	readonly #setAside: SetAside;
 	readonly #refusals: Refusals;
 	readonly #names: Names;
 	/** Two connections: a broker that is short of memory stops reading from the one that publishes, and from no other. */
-	readonly #publishing: Link;
-	readonly #consuming: Link;
+	readonly #publishing: Connection;
+	readonly #consuming: Connection;
 	readonly #publisher: Publisher;
-	readonly #deadLetters: DeadLetters;
-	readonly #dueClock = new DueClock();
+	readonly #deadQueue: DeadQueue;
+	readonly #clock: Clock;
 	readonly #consumers = new Set<Consumer>();
 
 	/** Connects in the background, with back-off, for ever; the broker may be away. */
-	constructor(url: string, topology: Topology, log: Log, options: RabbitMqOptions = {}) {
+	constructor(url: string, topology: Topology, log: Log, { prefix = DEFAULT_PREFIX, clock }: RabbitMqOptions) {
 		this.#topology = topology;
 		this.#types = new Set(topology.types);
 		this.#taken = new Set(Object.values(topology.consumers).flat());
-		this.#setAside = settingAside(log, options.onDeadLetter);
+		this.#clock = clock;
 		this.#refusals = new Refusals(log);
-		this.#names = new Names(options.prefix ?? DEFAULT_PREFIX);
+		this.#names = new Names(prefix);
 		const prepare = (connection: ChannelModel): Promise<void> => this.#declare(connection);
 		this.#quietly = quietLog(log, () => this.#refusals.reason !== undefined);
 		const shared = { url, log: this.#quietly, refusals: this.#refusals, prepare, every: DECLARE_EVERY };
-		this.#publishing = new Link({ name: 'RabbitMQ publishing', ...shared });
-		this.#consuming = new Link({ name: 'RabbitMQ consuming', ...shared });
+		this.#publishing = new Connection({ name: 'RabbitMQ publishing', ...shared });
+		this.#consuming = new Connection({ name: 'RabbitMQ consuming', ...shared });
 		this.#publisher = new Publisher(this.#publishing);
-		this.#deadLetters = new DeadLetters(this.#consuming, this.#publisher, this.#names);
+		this.#deadQueue = new DeadQueue({ groups: Object.keys(topology.consumers), ...this.#shared() });
 	}
 
 	/** What keeps it from its work, as one sentence; undefined if nothing does. */
@@ -96,7 +93,7 @@ export class RabbitMqCarrier implements Carrier {
 			else failures.push({ id: message.id, error });
 		}
 		if (good.length === 0) return failures;
-		await this.#publishing.connection(); // what is left of a delay is counted after that
+		await this.#publishing.opened(); // what is left of a delay is counted after that
 		const waited = performance.now() - begun;
 		const send = () => this.#publisher.send(good.map((message) => this.#outgoing(message, waited)));
 		const refused = await this.#refusals.watch('publish', send);
@@ -108,18 +105,11 @@ export class RabbitMqCarrier implements Carrier {
 		const types = this.#topology.consumers[group];
 		if (types === undefined) throw new Error(`no consumer group ${group} in the topology`);
 		const { batch = DEFAULT_BATCH, concurrency = 1, linger = 0 } = options;
-		const shared = {
-			link: this.#consuming,
-			publisher: this.#publisher,
-			names: this.#names,
-			dueClock: this.#dueClock,
-			log: this.#quietly,
-			refusals: this.#refusals,
-			setAside: this.#setAside,
-		};
+		this.#deadQueue.start();
 		const consumers = Array.from(
 			{ length: concurrency },
-			() => new Consumer({ group, types, batch, linger, handle, ...shared }),
+			() =>
+				new Consumer({ group, types, batch, linger, handle, early: this.early, clock: this.#clock, ...this.#shared() }),
 		);
 		for (const consumer of consumers) this.#consumers.add(consumer);
 		return {
@@ -133,16 +123,8 @@ export class RabbitMqCarrier implements Carrier {
 		};
 	}
 
-	deadLetters(limit: number): Promise<readonly DeadLetter[]> {
-		return this.#deadLetters.list(limit);
-	}
-
-	replayDeadLetters(ids?: readonly string[]): Promise<number> {
-		return this.#deadLetters.replay(ids);
-	}
-
 	async close(): Promise<void> {
-		await Promise.all([...this.#consumers].map((consumer) => consumer.close()));
+		await Promise.all([this.#deadQueue, ...this.#consumers].map((part) => part.close()));
 		await this.#publisher.idle();
 		await Promise.all([this.#publishing.close(), this.#consuming.close()]);
 	}
@@ -163,6 +145,16 @@ export class RabbitMqCarrier implements Carrier {
 		// An event for others may find no queue.
 		const mandatory = this.#taken.has(message.type);
 		return { id: message.id, exchange, routingKey, content, options: { ...options, mandatory } };
+	}
+
+	#shared() {
+		return {
+			connection: this.#consuming,
+			publisher: this.#publisher,
+			names: this.#names,
+			log: this.#quietly,
+			refusals: this.#refusals,
+		};
 	}
 
 	async #declare(connection: ChannelModel): Promise<void> {

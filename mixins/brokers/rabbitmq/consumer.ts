@@ -1,22 +1,21 @@
 import { performance } from 'node:perf_hooks';
 import type { Channel, ConsumeMessage } from 'amqplib';
 import { type Duration, SECOND } from '../../../domain/time.ts';
-import { abortable, type Log, Loop } from '../../runtime/index.ts';
-import { type BatchHandler, type Delivery, type Failure, nextTry } from '../carrier.ts';
+import type { Clock } from '../../database/index.ts';
+import { abortable, endedWithin, type Log, Loop } from '../../runtime/index.ts';
+import { type BatchHandler, type Delivery, type Failure, retryDelay } from '../carrier.ts';
 import type { Refusals } from '../refusals.ts';
-import type { SetAside } from '../set-aside.ts';
-import type { DueClock } from './due-clock.ts';
-import { CLOSE_PATIENCE, closeQuietly, type Link, within } from './link.ts';
-import { idOf, toDeadPacket, toForeignPacket, toRetry, type Understood, understand } from './message.ts';
+import { CLOSE_TIMEOUT, type Connection, closeQuietly } from './connection.ts';
+import { type Arrived, toRetry, understand } from './message.ts';
 import type { Outgoing, Publisher } from './publisher.ts';
 import type { Names } from './topology.ts';
 
-/** Without messages the queue is looked for this often, whatever the broker pushes. */
+/** How often a consumer without messages looks at its queue itself. */
 const SLOW_POLL: Duration = SECOND;
-/** On a channel of its own it need not differ from that of others. */
+/** The same for all: each consumer has a channel of its own. */
 const CONSUMER_TAG = 'batches';
-/** A timer shorter than this is not worth its while. */
-const NO_TIME: Duration = 1;
+/** A message that is due so soon is handled at once. */
+const SOON: Duration = 1;
 
 export interface ConsumerOptions {
 	readonly group: string;
@@ -24,25 +23,21 @@ export interface ConsumerOptions {
 	readonly batch: number;
 	readonly linger: Duration;
 	readonly handle: BatchHandler;
-	readonly link: Link;
+	readonly connection: Connection;
 	readonly publisher: Publisher;
 	readonly names: Names;
-	readonly dueClock: DueClock;
+	/** the database's clock */
+	readonly clock: Clock;
+	/** how much before its moment by that clock a message may be delivered */
+	readonly early: Duration;
 	readonly log: Log;
 	readonly refusals: Refusals;
-	readonly setAside: SetAside;
 }
 
 /** A message that the broker has given us and that is not acknowledged yet. */
-interface Held {
+interface InFlight {
 	readonly message: ConsumeMessage;
-	readonly understood: Understood;
-}
-
-/** What comes of a message that was not handled: a retry, or a dead letter with what the operator is told. */
-interface SetBack {
-	readonly outgoing: Outgoing;
-	readonly dead?: { readonly what: string; readonly error: string };
+	readonly delivery: Delivery;
 }
 
 /**
@@ -55,17 +50,17 @@ export class Consumer {
 	#channel: Channel | undefined;
 	#suspect = false;
 	#closing: Promise<void> | undefined;
-	/** in the order in which they are to be handled */
-	#ready: Held[] = [];
-	/** what has to wait a moment more, with its timer */
-	readonly #resting = new Map<Held, NodeJS.Timeout>();
+	/** due, in the order in which they are to be handled */
+	#ready: InFlight[] = [];
+	/** what is not due yet, with its timer */
+	readonly #early = new Map<InFlight, NodeJS.Timeout>();
 	/** aborted when it closes, which ends a wait for a broker that does not answer */
 	readonly #ending = new AbortController();
 	#lookedAt = Number.NEGATIVE_INFINITY;
 	/** messages that came since the last look */
 	#received = 0;
-	/** looks one after the other that found us forgotten */
-	#neglected = 0;
+	/** looks in a row that found this consumer forgotten */
+	#forgotten = 0;
 
 	constructor(options: ConsumerOptions) {
 		this.#options = options;
@@ -91,7 +86,7 @@ export class Consumer {
 		if (channel === undefined) return;
 		// Answered when the queue has all acknowledgements; a channel that closes forgets those that it has not passed on.
 		const cancelled = channel.cancel(CONSUMER_TAG).then(() => channel.close());
-		await within(CLOSE_PATIENCE, cancelled);
+		await endedWithin(cancelled, CLOSE_TIMEOUT);
 	}
 
 	async #step(): Promise<Duration> {
@@ -111,76 +106,55 @@ export class Consumer {
 	}
 
 	/**
-	 * That the broker pushes is believed only as long as it does: where messages wait and none came since the last look,
-	 * or where the queue knows of no consumer, it has forgotten us.
+	 * A broker can forget a consumer without a word. It has done so if the queue knows of none, or if messages wait there
+	 * and none has come since the last look. Two such looks in a row, and the channel is opened anew.
 	 */
 	async #look(channel: Channel): Promise<void> {
 		const { names, group, batch } = this.#options;
 		const { messageCount, consumerCount } = await channel.checkQueue(names.group(group));
-		const full = this.#resting.size >= 2 * batch;
+		const full = this.#early.size >= 2 * batch;
 		const forgotten = consumerCount === 0 || (messageCount > 0 && this.#received === 0 && !full);
-		this.#neglected = forgotten ? this.#neglected + 1 : 0;
+		this.#forgotten = forgotten ? this.#forgotten + 1 : 0;
 		this.#received = 0;
 		this.#lookedAt = performance.now();
-		if (this.#neglected < 2 || this.#channel !== channel) return;
-		this.#neglected = 0;
+		if (this.#forgotten < 2 || this.#channel !== channel) return;
+		this.#forgotten = 0;
 		this.#suspect = true;
 		this.#lost();
 		await closeQuietly(channel);
 		throw new Error('the broker has forgotten this consumer');
 	}
 
-	async #deliver(channel: Channel, batch: readonly Held[]): Promise<void> {
-		const { group, handle, publisher, refusals, setAside } = this.#options;
-		const deliveries = batch.flatMap(({ understood }) => (understood.ok ? [understood.delivery] : []));
-		const failures = deliveries.length > 0 ? await handle(deliveries) : [];
-		const setBack = this.#setBack(batch, failures);
-		// They are acknowledged only when what follows from them is stored: a message may come twice, but never not at all.
-		if (setBack.length > 0) {
-			await refusals.watch(`consumer ${group}: set back`, async () => {
-				const [refused] = await publisher.send(setBack.map(({ outgoing }) => outgoing));
-				if (refused !== undefined) throw new Error(`a failed message could not be set back: ${refused.error}`);
-			});
-		}
-		for (const { dead } of setBack) if (dead !== undefined) setAside(group, dead.what, dead.error);
+	async #deliver(channel: Channel, batch: readonly InFlight[]): Promise<void> {
+		const failures = await this.#options.handle(batch.map(({ delivery }) => delivery));
+		// They are acknowledged only when their retries are stored: a message may come twice, but never not at all.
+		if (failures.length > 0) await this.#requeue(batch, failures);
 		if (this.#channel !== channel) return; // the broker gives them to somebody again
 		this.#ready.splice(0, batch.length);
 		this.#acknowledge(channel, batch);
 	}
 
-	/** The retries and dead letters that come of a batch. */
-	#setBack(batch: readonly Held[], failures: readonly Failure[]): SetBack[] {
-		const errors = new Map(failures.map(({ id, error }) => [id, error]));
-		return batch.flatMap(({ message, understood }) => {
-			if (!understood.ok) return [this.#dead(understood.error, message, understood.delivery)];
-			const error = errors.get(understood.delivery.id);
-			if (error === undefined) return [];
-			const { delivery } = understood;
-			const delay = nextTry(delivery.attempt);
-			return [delay === undefined ? this.#dead(error, message, delivery) : this.#retry(delivery, delay)];
+	/** Publishes what has failed again, with a delay. */
+	async #requeue(batch: readonly InFlight[], failures: readonly Failure[]): Promise<void> {
+		const { group, publisher, refusals } = this.#options;
+		const failed = new Set(failures.map(({ id }) => id));
+		const retries = batch.flatMap(({ delivery }) => (failed.has(delivery.id) ? [this.#retry(delivery)] : []));
+		await refusals.watch(`consumer ${group}: requeue`, async () => {
+			const [refused] = await publisher.send(retries);
+			if (refused !== undefined) throw new Error(`a failed message could not be put back: ${refused.error}`);
 		});
 	}
 
-	#retry(delivery: Delivery, delay: Duration): SetBack {
+	#retry(delivery: Delivery): Outgoing {
 		const { group, names } = this.#options;
-		const { exchange, routingKey, rest } = names.toGroup(group, delay);
+		const { exchange, routingKey, rest } = names.toGroup(group, retryDelay(delivery.attempt));
 		const { content, options } = toRetry(delivery, rest);
-		return { outgoing: { id: delivery.id, exchange, routingKey, content, options: { ...options, mandatory: true } } };
-	}
-
-	#dead(error: string, message: ConsumeMessage, delivery?: Delivery): SetBack {
-		const { group, names } = this.#options;
-		const at = Date.now();
-		const { content, options } =
-			delivery === undefined ? toForeignPacket(message, group, error, at) : toDeadPacket(delivery, group, error, at);
-		const id = idOf(message);
-		const outgoing = { id, exchange: names.dead, routingKey: '', content, options: { ...options, mandatory: true } };
-		return { outgoing, dead: { what: `${delivery?.type ?? 'a foreign message'} ${id}`, error } };
+		return { id: delivery.id, exchange, routingKey, content, options: { ...options, mandatory: true } };
 	}
 
 	/** One acknowledgement for all up to the first that is still held, one each for those beyond it. */
-	#acknowledge(channel: Channel, batch: readonly Held[]): void {
-		const held = [...this.#ready, ...this.#resting.keys()];
+	#acknowledge(channel: Channel, batch: readonly InFlight[]): void {
+		const held = [...this.#ready, ...this.#early.keys()];
 		const first = held.reduce((least, { message }) => Math.min(least, tagOf(message)), Number.POSITIVE_INFINITY);
 		const messages = batch.map(({ message }) => message).sort((a, b) => tagOf(a) - tagOf(b));
 		const upTo = messages.findLast((message) => tagOf(message) < first);
@@ -189,10 +163,10 @@ export class Consumer {
 	}
 
 	async #open(): Promise<Channel> {
-		const { link, names, group, batch } = this.#options;
-		if (this.#suspect) await link.restore();
+		const { names, group, batch } = this.#options;
+		if (this.#suspect) await this.#options.connection.restore();
 		this.#suspect = true; // until all went well
-		const connection = await link.connection();
+		const connection = await this.#options.connection.opened();
 		const channel = await connection.createChannel();
 		channel.on('error', () => {}); // 'close' follows, and the next step says what is wrong
 		channel.on('close', () => {
@@ -216,25 +190,20 @@ export class Consumer {
 			return;
 		}
 		this.#received += 1;
-		const understood = understand(message, this.#options.types);
-		const held: Held = { message, understood };
-		const rest = understood.ok ? this.#restOf(understood) : 0;
-		if (rest <= NO_TIME) this.#makeReady(held);
+		const arrived = understand(message, this.#options.types);
+		const inFlight: InFlight = { message, delivery: arrived.delivery };
+		const wait = holdFor(arrived, this.#options.clock, this.#options.early);
+		if (wait <= SOON) this.#makeReady(inFlight);
 		else
-			this.#resting.set(
-				held,
-				setTimeout(() => this.#makeReady(held), Math.ceil(rest)),
+			this.#early.set(
+				inFlight,
+				setTimeout(() => this.#makeReady(inFlight), Math.ceil(wait)),
 			);
 	}
 
-	/** Less than was planned if the way here took longer; a retry waits for no moment of the database's. */
-	#restOf({ delivery: { deliverAt, attempt }, rest }: Extract<Understood, { ok: true }>): Duration {
-		return deliverAt === null || attempt > 1 ? rest : this.#options.dueClock.wait({ deliverAt, rest });
-	}
-
-	#makeReady(held: Held): void {
-		this.#resting.delete(held);
-		this.#ready.push(held);
+	#makeReady(inFlight: InFlight): void {
+		this.#early.delete(inFlight);
+		this.#ready.push(inFlight);
 		// Where others were ready before, a step is under way or waits after a failure.
 		if (this.#ready.length === 1) this.#loop.wake();
 	}
@@ -247,9 +216,19 @@ export class Consumer {
 	#letGo(): void {
 		this.#channel = undefined;
 		this.#ready = [];
-		for (const timer of this.#resting.values()) clearTimeout(timer);
-		this.#resting.clear();
+		for (const timer of this.#early.values()) clearTimeout(timer);
+		this.#early.clear();
 	}
 }
 
 const tagOf = (message: ConsumeMessage): number => message.fields.deliveryTag;
+
+/**
+ * How long a consumer holds a message back: until its moment by the database's clock, as the way here may have taken
+ * long. No longer than the message itself says, and shorter by no more than it may be early: clocks may be set. A retry
+ * has no moment.
+ */
+export function holdFor({ delivery: { deliverAt, attempt }, rest }: Arrived, clock: Clock, early: Duration): Duration {
+	if (deliverAt === null || attempt > 1 || !clock.isRead) return rest;
+	return Math.max(0, Math.min(rest, Math.max(deliverAt - clock.now(), rest - early)));
+}

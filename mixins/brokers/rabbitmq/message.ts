@@ -1,12 +1,14 @@
 import { Buffer } from 'node:buffer';
 import type { Message, Options } from 'amqplib';
 import { v5 } from 'uuid';
-import type { Duration, Instant } from '../../../domain/time.ts';
-import type { CarrierMessage, DeadLetter, Delivery } from '../carrier.ts';
+import type { Duration } from '../../../domain/time.ts';
+import { isUuid } from '../../runtime/index.ts';
+import { type CarrierMessage, type Delivery, LONGEST_BODY } from '../carrier.ts';
 import { MOST_DELIVERIES, type Names } from './topology.ts';
 
-/** What of an error goes along with its message: headers have to fit into one frame. */
-const LONGEST_ERROR = 2_000;
+/** Headers have to fit into one frame. */
+const LONGEST_REASON = 2_000;
+const LONGEST_KEY = 255;
 
 /** How often the queue has delivered a message in vain; its own header. */
 const DELIVERIES = 'x-delivery-count';
@@ -15,9 +17,10 @@ const KEY = 'key';
 const DELIVER_AT = 'deliver-at';
 const FAILURES = 'failures';
 const REST = 'rest';
+const UNREADABLE = 'unreadable';
+/** What the release before wrote on its own dead letters: the group, and why. */
 const CONSUMER = 'consumer';
 const ERROR = 'error';
-const FAILED_AT = 'failed-at';
 
 /** What a message is on the wire. */
 export interface Packet {
@@ -31,35 +34,10 @@ export function toPacket(message: CarrierMessage, rest: Duration): Packet {
 
 /** The same message once more after a failure, with the count of its failures. */
 export function toRetry(delivery: Delivery, rest: Duration): Packet {
-	const { deliverAt, attempt } = delivery;
-	return packet(delivery, { [DELIVER_AT]: deliverAt, [FAILURES]: attempt, [REST]: Math.ceil(rest) });
+	const { deliverAt, attempt, unreadable } = delivery;
+	const mark = unreadable === undefined ? {} : { [UNREADABLE]: unreadable };
+	return packet(delivery, { [DELIVER_AT]: deliverAt, [FAILURES]: attempt, [REST]: Math.ceil(rest), ...mark });
 }
-
-export function toDeadPacket(delivery: Delivery, consumer: string, error: string, failedAt: Instant): Packet {
-	const { deliverAt, attempt } = delivery;
-	return packet(delivery, { [DELIVER_AT]: deliverAt, [FAILURES]: attempt, ...epitaph(consumer, error, failedAt) });
-}
-
-/** A message that nobody understood, with what can be kept of it. */
-export function toForeignPacket(message: Message, consumer: string, error: string, failedAt: Instant): Packet {
-	const headers = { [KEY]: text(message, KEY)?.slice(0, 255), ...epitaph(consumer, error, failedAt) };
-	return { content: message.content, options: { ...propertiesOf(message), headers } };
-}
-
-/** As they were: what was foreign stays foreign. */
-function propertiesOf({ properties: { messageId, type, contentType } }: Message): Options.Publish {
-	return {
-		...(typeof messageId === 'string' ? { messageId } : {}),
-		...(typeof type === 'string' ? { type } : {}),
-		...(typeof contentType === 'string' ? { contentType } : {}),
-	};
-}
-
-const epitaph = (consumer: string, error: string, failedAt: Instant) => ({
-	[CONSUMER]: consumer,
-	[ERROR]: error.slice(0, LONGEST_ERROR),
-	[FAILED_AT]: failedAt,
-});
 
 function packet(
 	{ id, type, key, body }: { id: string; type: string; key: string; body: string },
@@ -76,63 +54,76 @@ function packet(
 	};
 }
 
-/** A delivery and what its consumer still has to wait out, or why it is none of our messages. */
-export type Understood =
-	| { readonly ok: true; readonly delivery: Delivery; readonly rest: Duration }
-	| { readonly ok: false; readonly error: string; readonly delivery?: Delivery };
-
-const UUID = /^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$/;
-
-export function understand(message: Message, types: readonly string[]): Understood {
-	const { messageId: id, type } = message.properties;
-	const key = text(message, KEY);
-	const deliverAt = header(message, DELIVER_AT) ?? null;
-	const body = decode(message.content);
-	if (typeof id !== 'string' || !UUID.test(id)) return foreign('it has no message id of ours');
-	if (typeof type !== 'string' || !types.includes(type)) return foreign('its type is not one of this consumer');
-	if (key === undefined) return foreign('it has no key');
-	if (deliverAt !== null && !Number.isSafeInteger(deliverAt)) return foreign('its moment is no number');
-	if (body === undefined) return foreign('its body is not UTF-8');
-	const attempt = count(message, FAILURES) + 1;
-	const moment = typeof deliverAt === 'number' ? deliverAt : null;
-	const delivery = { id, type, key, body, deliverAt: moment, attempt };
-	const deaths = count(message, DELIVERIES);
-	if (deaths >= MOST_DELIVERIES - 1)
-		return { ok: false, error: `${deaths} deliveries ended without an answer`, delivery };
-	return { ok: true, delivery, rest: count(message, REST) };
-}
-
-const foreign = (reason: string): Understood => ({ ok: false, error: `not understood: ${reason}` });
-
-/** What lies in the dead letters, whether we or the broker put it there. */
-export function toDeadLetter(message: Message, names: Names): DeadLetter {
-	const [death] = message.properties.headers?.['x-death'] ?? [];
-	// From a group's queue the broker took it away; from a delay it had nowhere to go.
-	const group = names.groupOf(death?.queue ?? '');
-	const reason = group === undefined ? 'no consumer takes it' : `RabbitMQ gave it up: ${death?.reason}`;
+/** A message from the dead queue, to be given to its group again as one that it must not try to read. */
+export function toUnreadable(message: Message, reason: string): Packet {
+	const { messageId, type, contentType } = message.properties;
+	const deliverAt = header(message, DELIVER_AT);
 	return {
-		id: idOf(message),
-		consumer: text(message, CONSUMER) ?? group ?? '',
-		type: typeof message.properties.type === 'string' ? message.properties.type : '',
-		key: text(message, KEY) ?? '',
-		body: message.content.toString(),
-		attempts: count(message, FAILURES),
-		error: text(message, ERROR) ?? reason,
-		failedAt: count(message, FAILED_AT) || (death?.time.value ?? 0) * 1_000,
+		content: message.content,
+		options: {
+			...(typeof messageId === 'string' ? { messageId } : {}),
+			...(typeof type === 'string' ? { type } : {}),
+			...(typeof contentType === 'string' ? { contentType } : {}),
+			headers: {
+				[KEY]: text(message, KEY)?.slice(0, LONGEST_KEY),
+				[DELIVER_AT]: typeof deliverAt === 'number' ? deliverAt : null,
+				[FAILURES]: count(message, FAILURES),
+				[UNREADABLE]: reason.slice(0, LONGEST_REASON),
+			},
+		},
 	};
 }
 
-/** A dead letter as it is delivered again: as if it had never failed. */
-export function toReplay(message: Message): Packet {
+/** Why a message is in the dead queue, and for which group it was; without a group, none takes its type any more. */
+export function causeOfDeath(
+	message: Message,
+	names: Names,
+): { readonly group: string | undefined; readonly reason: string } {
+	const [death] = message.properties.headers?.['x-death'] ?? [];
+	const group = text(message, CONSUMER) ?? names.groupOf(death?.queue ?? '');
+	const reason = group === undefined ? 'no group takes its type' : `RabbitMQ gave it up: ${death?.reason}`;
+	return { group, reason: text(message, ERROR) ?? reason };
+}
+
+/** A delivery, and how long its consumer still has to hold it. */
+export interface Arrived {
+	readonly delivery: Delivery;
+	readonly rest: Duration;
+}
+
+export function understand(message: Message, types: readonly string[]): Arrived {
+	const { type } = message.properties;
 	const deliverAt = header(message, DELIVER_AT);
-	const headers = { [KEY]: text(message, KEY), [DELIVER_AT]: typeof deliverAt === 'number' ? deliverAt : null };
-	return { content: message.content, options: { ...propertiesOf(message), headers } };
+	const body = decode(message.content);
+	const delivery = {
+		id: idOf(message),
+		type: typeof type === 'string' ? type : '',
+		key: text(message, KEY) ?? '',
+		body: body ?? message.content.toString(),
+		deliverAt: typeof deliverAt === 'number' && Number.isSafeInteger(deliverAt) ? deliverAt : null,
+		attempt: count(message, FAILURES) + 1,
+	};
+	const unreadable = text(message, UNREADABLE) ?? whyUnreadable(message, types, body);
+	if (unreadable === undefined) return { delivery, rest: count(message, REST) };
+	return { delivery: { ...delivery, body: delivery.body.slice(0, LONGEST_BODY), unreadable }, rest: 0 };
+}
+
+function whyUnreadable(message: Message, types: readonly string[], body: string | undefined): string | undefined {
+	const { messageId, type } = message.properties;
+	const deliverAt = header(message, DELIVER_AT) ?? null;
+	if (typeof messageId !== 'string' || !isUuid(messageId)) return 'not understood: it has no message id of ours';
+	if (typeof type !== 'string' || !types.includes(type)) return 'not understood: its type is not one of this consumer';
+	if (text(message, KEY) === undefined) return 'not understood: it has no key';
+	if (deliverAt !== null && !Number.isSafeInteger(deliverAt)) return 'not understood: its moment is no number';
+	if (body === undefined) return 'not understood: its body is not UTF-8';
+	const deaths = count(message, DELIVERIES);
+	return deaths >= MOST_DELIVERIES - 1 ? `${deaths} deliveries ended without an answer` : undefined;
 }
 
 /** A message's id, or for one without an id of ours one that is made of what it says: the same each time. */
-export function idOf({ properties, content }: Message): string {
+function idOf({ properties, content }: Message): string {
 	const { messageId } = properties;
-	if (typeof messageId === 'string' && UUID.test(messageId)) return messageId;
+	if (typeof messageId === 'string' && isUuid(messageId)) return messageId;
 	return v5(Buffer.concat([Buffer.from(`${messageId}\n`), content]), v5.URL);
 }
 

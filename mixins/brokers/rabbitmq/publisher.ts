@@ -2,10 +2,10 @@ import type { Buffer } from 'node:buffer';
 import type { ConfirmChannel, Message, Options } from 'amqplib';
 import { type Duration, SECOND } from '../../../domain/time.ts';
 import type { Failure } from '../carrier.ts';
-import { closeQuietly, type Link } from './link.ts';
+import { type Connection, closeQuietly } from './connection.ts';
 
-/** A broker that has not confirmed for so long is as good as away; well below the relay's lease of 30 s. */
-const CONFIRM_PATIENCE: Duration = 10 * SECOND;
+/** After so long without confirms the broker counts as away; well below the relay's lease of 30 s. */
+const CONFIRM_TIMEOUT: Duration = 10 * SECOND;
 
 export interface Outgoing {
 	readonly id: string;
@@ -15,7 +15,7 @@ export interface Outgoing {
 	readonly options: Options.Publish;
 }
 
-/** What a message failed with that RabbitMQ has answered with a nack. */
+/** The failure of a message that RabbitMQ has answered with a nack. */
 export const NACKED = 'refused: RabbitMQ could not store it';
 
 /** A confirm channel and what is under way on it. */
@@ -27,26 +27,26 @@ interface Line {
 	readonly returned: Set<string>;
 }
 
-/** Publishes on one confirm channel: a group goes out at once, then all its confirms are waited for. */
+/** Publishes on one channel with confirms: a batch goes out at once, then all its confirms are waited for. */
 export class Publisher {
-	readonly #link: Link;
+	readonly #connection: Connection;
 	readonly #underWay = new Set<Promise<unknown>>();
-	/** each ends a group's wait for confirms */
+	/** each ends a batch's wait for confirms */
 	readonly #interrupts = new Set<(error: Error) => void>();
 	#line: Promise<Line> | undefined;
 	#suspect = false;
 	#count = 0;
 
-	constructor(link: Link) {
-		this.#link = link;
-		link.onBlocked = () => {
+	constructor(connection: Connection) {
+		this.#connection = connection;
+		connection.onBlocked = () => {
 			for (const interrupt of this.#interrupts) interrupt(new Error('RabbitMQ takes no messages now'));
 		};
 	}
 
 	/**
-	 * Resolves when the broker has confirmed all but those that it answers with. Throws if the broker is away, blocks
-	 * publishers or does not answer; then any of them may have arrived. The caller bounds a group: it is in memory.
+	 * Resolves when the broker has confirmed all messages but the failures that it returns. Throws if the broker is away, blocks
+	 * publishers or does not answer; then any of them may have arrived. The caller limits the size of a batch: it is in memory.
 	 */
 	send(messages: readonly Outgoing[]): Promise<readonly Failure[]> {
 		const sending = this.#send(messages);
@@ -66,19 +66,20 @@ export class Publisher {
 		const failures = await this.#sendOnce(messages);
 		if (failures.length === 0) return failures;
 		// What was there may have been deleted: all is declared again, and they go once more.
-		await this.#link.restore();
+		await this.#connection.restore();
 		const failed = new Set(failures.map(({ id }) => id));
 		return this.#sendOnce(messages.filter(({ id }) => failed.has(id)));
 	}
 
 	async #sendOnce(messages: readonly Outgoing[]): Promise<readonly Failure[]> {
 		const line = await this.#open();
-		if (this.#link.blocked !== undefined) throw new Error(`RabbitMQ takes no messages now: ${this.#link.blocked}`);
+		if (this.#connection.blocked !== undefined)
+			throw new Error(`RabbitMQ takes no messages now: ${this.#connection.blocked}`);
 		const { promise: interrupted, reject: interrupt } = Promise.withResolvers<never>();
 		const timer = setTimeout(() => {
-			interrupt(new Error(`RabbitMQ has not confirmed for ${CONFIRM_PATIENCE / SECOND} s`));
+			interrupt(new Error(`RabbitMQ has not confirmed for ${CONFIRM_TIMEOUT / SECOND} s`));
 			void closeQuietly(line.channel);
-		}, CONFIRM_PATIENCE);
+		}, CONFIRM_TIMEOUT);
 		this.#interrupts.add(interrupt);
 		try {
 			const errors = await Promise.race([
@@ -123,9 +124,9 @@ export class Publisher {
 
 	async #openLine(drop: () => void): Promise<Line> {
 		try {
-			if (this.#suspect) await this.#link.restore();
+			if (this.#suspect) await this.#connection.restore();
 			this.#suspect = false;
-			const connection = await this.#link.connection();
+			const connection = await this.#connection.opened();
 			const channel = await connection.createConfirmChannel();
 			const line: Line = { channel, returned: new Set() };
 			channel.on('error', (error: Error) => {

@@ -3,16 +3,18 @@ import { describe, expect, it } from '@jest/globals';
 import type { Message, MessageProperties, Options } from 'amqplib';
 import { MINUTE } from '../../../../domain/time.ts';
 import type { CarrierMessage } from '../../../../mixins/brokers/carrier.ts';
+import { holdFor } from '../../../../mixins/brokers/rabbitmq/consumer.ts';
 import {
-	toDeadLetter,
-	toDeadPacket,
-	toForeignPacket,
+	type Arrived,
+	causeOfDeath,
 	toPacket,
-	toReplay,
 	toRetry,
+	toUnreadable,
 	understand,
 } from '../../../../mixins/brokers/rabbitmq/message.ts';
 import { Names } from '../../../../mixins/brokers/rabbitmq/topology.ts';
+import { DatabaseClock } from '../../../../mixins/database/clock.ts';
+import { memoryLog } from '../../../support/database.ts';
 
 const NAMES = new Names('test');
 const ID = '0198c0de-0000-7000-8000-000000000001';
@@ -37,32 +39,20 @@ const packet = (message: Partial<CarrierMessage> = {}) => toPacket({ ...MESSAGE,
 describe('a message on its way through RabbitMQ', () => {
 	it('comes as it went', () => {
 		const { id, type, key, body, deliverAt } = MESSAGE;
-		const expected = { ok: true, rest: 951, delivery: { id, type, key, body, deliverAt, attempt: 1 } };
+		const expected = { rest: 951, delivery: { id, type, key, body, deliverAt, attempt: 1 } };
 		expect(understand(arrived(packet()), ['OrderDue'])).toEqual(expected);
 		const now = understand(arrived(packet({ deliverAt: null, body: '' })), ['OrderDue']);
-		expect(now).toMatchObject({ ok: true, delivery: { deliverAt: null, body: '' } });
+		expect(now).toMatchObject({ delivery: { deliverAt: null, body: '' } });
 	});
 
-	it('counts its failures until it is a dead letter, and none after it was replayed', () => {
+	it('counts its failures, for ever', () => {
 		let message = arrived(packet());
-		for (let attempt = 1; attempt <= 3; attempt += 1) {
-			const understood = understand(message, ['OrderDue']);
-			if (!understood.ok) throw new Error(understood.error);
-			expect(understood.delivery).toMatchObject({ attempt, id: ID, deliverAt: MESSAGE.deliverAt });
-			message = arrived(toRetry(understood.delivery, 250));
+		for (let attempt = 1; attempt <= 20; attempt += 1) {
+			const { delivery } = understand(message, ['OrderDue']);
+			expect(delivery).toMatchObject({ attempt, id: ID, deliverAt: MESSAGE.deliverAt });
+			expect(delivery.unreadable).toBeUndefined();
+			message = arrived(toRetry(delivery, 250));
 		}
-		const last = understand(message, ['OrderDue']);
-		if (!last.ok) throw new Error(last.error);
-		const dead = arrived(toDeadPacket(last.delivery, 'deadlines', 'out of luck', 1_900_000_001_000));
-		const { id, type, key, body } = MESSAGE;
-		expect(toDeadLetter(dead, NAMES)).toEqual({
-			...{ id, type, key, body, consumer: 'deadlines', attempts: 4 },
-			...{ error: 'out of luck', failedAt: 1_900_000_001_000 },
-		});
-		expect(understand(arrived(toReplay(dead)), ['OrderDue'])).toMatchObject({
-			...{ ok: true, rest: 0 },
-			delivery: { id, type, key, body, deliverAt: MESSAGE.deliverAt, attempt: 1 },
-		});
 	});
 
 	it.each<[string, Partial<Options.Publish>, RegExp]>([
@@ -77,12 +67,14 @@ describe('a message on its way through RabbitMQ', () => {
 		const good = packet();
 		const message = arrived({ ...good, options: { ...good.options, ...options } });
 		const understood = understand(message, ['OrderDue']);
-		expect(understood).toMatchObject({ ok: false, error: expect.stringMatching(reason) });
+		expect(understood).toMatchObject({ rest: 0, delivery: { unreadable: expect.stringMatching(reason) } });
 	});
 
-	it('is foreign with a body that is no text', () => {
+	it('is unreadable with a body that is no text', () => {
 		const message = arrived({ ...packet(), content: Buffer.from([0xff, 0xfe]) });
-		expect(understand(message, ['OrderDue'])).toMatchObject({ ok: false, error: expect.stringMatching(/UTF-8/) });
+		expect(understand(message, ['OrderDue'])).toMatchObject({
+			delivery: { id: ID, key: 'a-key', unreadable: expect.stringMatching(/UTF-8/) },
+		});
 	});
 
 	it('takes strange counts for none', () => {
@@ -92,35 +84,88 @@ describe('a message on its way through RabbitMQ', () => {
 				...good,
 				options: { ...good.options, headers: { key: 'k', failures, rest: failures } },
 			});
-			expect(understand(message, ['OrderDue'])).toMatchObject({ ok: true, rest: 0, delivery: { attempt: 1 } });
+			expect(understand(message, ['OrderDue'])).toMatchObject({ rest: 0, delivery: { attempt: 1 } });
 		}
 	});
 
-	it('has, if it is foreign, an id in the dead letters that stays', () => {
+	it('has, if it is none of ours, an id that stays, and stays unreadable after a failure', () => {
 		const foreign = arrived({ content: Buffer.from('hello'), options: { type: 'Strange', headers: { a: 'b' } } });
-		const dead = arrived(toForeignPacket(foreign, 'deadlines', 'not understood: …', 5));
-		const letter = toDeadLetter(dead, NAMES);
-		expect(letter).toMatchObject({ consumer: 'deadlines', type: 'Strange', body: 'hello', attempts: 0, failedAt: 5 });
-		expect(letter.id).toMatch(/^[0-9a-f-]{36}$/);
-		expect(toDeadLetter(arrived(toForeignPacket(dead, 'deadlines', 'again', 6)), NAMES).id).toBe(letter.id);
-		const replayed = understand(arrived(toReplay(dead)), ['Strange']);
-		expect(replayed).toMatchObject({ ok: false });
+		const { delivery } = understand(foreign, ['OrderDue']);
+		expect(delivery).toMatchObject({ type: 'Strange', key: '', body: 'hello', deliverAt: null, attempt: 1 });
+		expect(delivery.id).toMatch(/^[0-9a-f-]{36}$/);
+		expect(understand(foreign, ['OrderDue']).delivery.id).toBe(delivery.id);
+		const { unreadable } = delivery;
+		expect(understand(arrived(toRetry(delivery, 250)), ['Strange']).delivery).toEqual({
+			...delivery,
+			attempt: 2,
+			unreadable,
+		});
 	});
 
-	it('says of a dead letter that the broker made where it comes from', () => {
+	it('is unreadable if it was delivered 99 times in vain', () => {
 		const good = packet();
-		const death = {
-			count: 1,
-			reason: 'delivery_limit',
-			queue: 'test.group.deadlines',
-			exchange: '',
-			'routing-keys': [],
+		const delivered = (times: number) => {
+			const headers = { ...good.options.headers, 'x-delivery-count': times };
+			return understand(arrived({ ...good, options: { ...good.options, headers } }), ['OrderDue']);
 		};
-		const time = { '!': 'timestamp', value: 1_900_000_000 };
-		const headers = { ...good.options.headers, 'x-death': [{ ...death, time }] };
-		const letter = toDeadLetter(arrived({ ...good, options: { ...good.options, headers } }), NAMES);
-		expect(letter).toMatchObject({ consumer: 'deadlines', failedAt: 1_900_000_000_000 });
-		expect(letter.error).toMatch(/delivery_limit/);
+		expect(delivered(98).delivery.unreadable).toBeUndefined();
+		expect(delivered(99).delivery.unreadable).toBe('99 deliveries ended without an answer');
+	});
+});
+
+describe('a message in the dead queue', () => {
+	const death = (queue: string, reason: string) => ({
+		...{ count: 1, reason, queue, exchange: '', 'routing-keys': [] },
+		time: { '!': 'timestamp', value: 1_900_000_000 },
+	});
+	const dead = (headers: object) => {
+		const good = packet();
+		return arrived({ ...good, options: { ...good.options, headers: { ...good.options.headers, ...headers } } });
+	};
+
+	it.each([
+		[
+			'a group’s queue',
+			{ 'x-death': [death('test.group.deadlines', 'delivery_limit')] },
+			'deadlines',
+			/delivery_limit/,
+		],
+		['a delay', { 'x-death': [death('test.delay.9s', 'expired')] }, undefined, /no group takes its type/],
+		['the release before', { consumer: 'deadlines', error: 'out of luck' }, 'deadlines', /^out of luck$/],
+		['somebody else', {}, undefined, /no group takes its type/],
+	])('from %s has its group and a reason', (_, headers, group, reason) => {
+		expect(causeOfDeath(dead(headers), NAMES)).toEqual({ group, reason: expect.stringMatching(reason) });
+	});
+
+	it('goes to its group with all that is known of it', () => {
+		const message = dead({ 'x-death': [death('test.group.deadlines', 'delivery_limit')], failures: 2 });
+		const { delivery, rest } = understand(arrived(toUnreadable(message, 'x'.repeat(100_000))), ['OrderDue']);
+		const { id, type, key, body, deliverAt } = MESSAGE;
+		expect(delivery).toEqual({ id, type, key, body, deliverAt, attempt: 3, unreadable: 'x'.repeat(2_000) });
+		expect(rest).toBe(0);
+	});
+});
+
+describe('how long a consumer holds a message back', () => {
+	const at = (deliverAt: number | null, rest: number, attempt = 1): Arrived => ({
+		...{ rest, delivery: { id: ID, type: 'OrderDue', key: 'k', body: '', deliverAt, attempt } },
+	});
+	const clock = { isRead: true, now: () => 1_000_000.5 };
+
+	it.each([
+		['until its moment', at(1_000_300, 900), 299.5],
+		['not at all after its moment', at(999_000, 900), 0],
+		['no longer than it says, if the clock was set back', at(2_000_000, 900), 900],
+		['as it says, if it has no moment', at(null, 900), 900],
+		['as it says, if it is a retry', at(999_000, 900, 2), 900],
+		['nearly as it says, if the clock was set forward', at(500_000, 1_150), 150],
+	])('%s', (_, arrived, wait) => {
+		expect(holdFor(arrived, clock, 1_000)).toBe(wait);
+	});
+
+	it('as it says, while the clock was not read', () => {
+		const unread = new DatabaseClock({ query: () => Promise.reject(new Error('away')) }, memoryLog());
+		expect(holdFor(at(999_000, 900), unread, 1_000)).toBe(900);
 	});
 });
 

@@ -2,37 +2,37 @@ import { Duplex } from 'node:stream';
 import { setTimeout as pause } from 'node:timers/promises';
 import { type ChannelModel, connect } from 'amqplib';
 import { type Duration, SECOND } from '../../../domain/time.ts';
-import { type Log, Loop } from '../../runtime/index.ts';
+import { endedWithin, type Log, Loop } from '../../runtime/index.ts';
 import type { Refusals } from '../refusals.ts';
 import { brokerTrouble } from '../trouble.ts';
 
 /** A connection on which nothing came for two or three of these is dead; in seconds, as the protocol has it. */
 const HEARTBEAT = 5;
-const CONNECT_PATIENCE: Duration = 5 * SECOND;
+const CONNECT_TIMEOUT: Duration = 5 * SECOND;
 /**
- * A quorum queue that is deleted and declared again within milliseconds keeps its consumers of before, and what is
- * delivered to them gets lost on the way (seen on RabbitMQ 3.10). After this they have been told of the end.
+ * A quorum queue that is deleted and declared again within milliseconds keeps its old consumers, and what is delivered to
+ * them is lost (seen on RabbitMQ 3.10). After this delay they know that their queue is gone.
  */
-const MOURNING: Duration = SECOND / 2;
+const REDECLARE_DELAY: Duration = SECOND / 2;
 /** How long a close waits for a step that waits for the broker. */
-const STEP_PATIENCE: Duration = SECOND;
-export const CLOSE_PATIENCE: Duration = 2 * SECOND;
+const STEP_TIMEOUT: Duration = SECOND;
+export const CLOSE_TIMEOUT: Duration = 2 * SECOND;
 
-export interface LinkOptions {
+export interface ConnectionOptions {
 	readonly name: string;
 	readonly url: string;
 	readonly log: Log;
 	readonly refusals: Refusals;
-	/** done to each new connection before anybody gets it, and again every `every` and whenever it is asked for */
+	/** called for each new connection before anybody gets it, again after each `every`, and by `restore` */
 	readonly prepare: (connection: ChannelModel) => Promise<void>;
 	readonly every: Duration;
 }
 
-/** One connection to the broker, opened in the background and opened again, with back-off, for ever. */
-export class Link {
+/** One connection to the broker. It is opened in the background, and opened again with back-off for as long as it takes. */
+export class Connection {
 	/** Called when the broker stops taking messages on this connection. */
 	onBlocked: () => void = () => {};
-	readonly #options: LinkOptions;
+	readonly #options: ConnectionOptions;
 	readonly #loop: Loop;
 	#current: Promise<ChannelModel>;
 	#connection: ChannelModel | undefined;
@@ -42,7 +42,7 @@ export class Link {
 	#trouble: string | undefined = 'the broker was not reached yet';
 	#closing = false;
 
-	constructor(options: LinkOptions) {
+	constructor(options: ConnectionOptions) {
 		this.#options = options;
 		this.#loop = new Loop(options.name, options.log, () => this.#step());
 		this.#current = Promise.reject(new Error('not connected yet'));
@@ -61,7 +61,7 @@ export class Link {
 	}
 
 	/** The connection, or the one that is being opened. Throws if it could not be opened; another attempt follows. */
-	connection(): Promise<ChannelModel> {
+	opened(): Promise<ChannelModel> {
 		return this.#current;
 	}
 
@@ -74,13 +74,13 @@ export class Link {
 	}
 
 	async #restore(): Promise<void> {
-		await this.connection();
-		await pause(MOURNING);
+		await this.opened();
+		await pause(REDECLARE_DELAY);
 		await this.#prepare();
 	}
 
 	async #prepare(): Promise<void> {
-		const connection = await this.connection();
+		const connection = await this.opened();
 		this.#preparing ??= this.#options.prepare(connection).finally(() => {
 			this.#preparing = undefined;
 		});
@@ -89,7 +89,7 @@ export class Link {
 
 	async close(): Promise<void> {
 		this.#closing = true;
-		await within(STEP_PATIENCE, this.#loop.stop());
+		await endedWithin(this.#loop.stop(), STEP_TIMEOUT);
 		const connection = this.#connection;
 		if (connection !== undefined) await end(connection);
 	}
@@ -116,7 +116,7 @@ export class Link {
 
 	async #open(): Promise<ChannelModel> {
 		const { url, prepare, log, name } = this.#options;
-		const options = { noDelay: true, keepAlive: true, timeout: CONNECT_PATIENCE };
+		const options = { noDelay: true, keepAlive: true, timeout: CONNECT_TIMEOUT };
 		const connection = await connect(withHeartbeat(url), options);
 		if (this.#closing) {
 			await end(connection);
@@ -177,20 +177,12 @@ function withHeartbeat(url: string): string {
 
 /** Says good-bye, and cuts the line if nobody answers: a broker that is short of memory does not read. */
 async function end(connection: ChannelModel): Promise<void> {
-	await within(CLOSE_PATIENCE, connection.close());
+	await endedWithin(connection.close(), CLOSE_TIMEOUT);
 	const socket = 'stream' in connection.connection ? connection.connection.stream : undefined;
 	if (socket instanceof Duplex) socket.destroy();
 }
 
 /** Closes a channel; on a connection that ends meanwhile the client would wait for ever. */
-export function closeQuietly(channel: { close(): Promise<void> }): Promise<void> {
-	return within(CLOSE_PATIENCE, channel.close());
-}
-
-/** Resolves when something has ended, however, or has taken too long. */
-export async function within(patience: Duration, ending: Promise<unknown>): Promise<void> {
-	const stop = new AbortController();
-	const tooLong = pause(patience, undefined, { ref: false, signal: stop.signal });
-	await Promise.race([ending, tooLong]).catch(() => {});
-	stop.abort();
+export async function closeQuietly(channel: { close(): Promise<void> }): Promise<void> {
+	await endedWithin(channel.close(), CLOSE_TIMEOUT);
 }
