@@ -125,22 +125,22 @@ export class Order {
 	}
 
 	/** The provider operation that the order's state asks for, whether or not it may begin yet. */
-	get wanted(): PaymentOperation | null {
+	get nextOperation(): PaymentOperation | null {
 		return operationFor(this.#record.status, this.#payment);
 	}
 
-	/** True if `pay` would make a call now, so that a call slot is needed. */
+	/** True if `beginPayment` would make a call now, so that a call slot is needed. */
 	needsCall(now: Instant): boolean {
-		return this.wanted !== null && (this.#payment.open === null || mayRepeat(this.#payment, now));
+		return this.nextOperation !== null && (this.#payment.open === null || mayRepeat(this.#payment, now));
 	}
 
 	/**
 	 * Starts, or repeats, the provider operation that the order's state asks for, and answers with the call to make
 	 * once this has been committed; null if there is none to make. `timeout` is the call's own.
 	 */
-	pay(moment: Moment, timeout: Duration): PaymentCall | null {
+	beginPayment(moment: Moment, timeout: Duration): PaymentCall | null {
 		if (this.#payment.open === null && this.#record.status === 'CancelRequested') this.#cancelWithoutCall(moment);
-		const operation = this.wanted;
+		const operation = this.nextOperation;
 		if (operation === null || !this.needsCall(moment.now)) return null;
 		const payment = beginOrRepeat(this.#payment, operation, moment.now, timeout);
 		const { open, reference } = payment;
@@ -160,7 +160,7 @@ export class Order {
 	}
 
 	/** Applies what became of a call. An outcome whose operation is no longer open is dropped; answers if it counted. */
-	paid(operation: PaymentOperation, attempt: number, outcome: ProviderOutcome, moment: Moment): boolean {
+	applyPaymentOutcome(operation: PaymentOperation, attempt: number, outcome: ProviderOutcome, moment: Moment): boolean {
 		const before = this.#payment;
 		this.#payment = settle(before, operation, attempt, outcome, moment.now);
 		if (this.#payment === before) return false;
@@ -192,7 +192,7 @@ export class Order {
 	}
 
 	/** Starts, or repeats, the hand-over of a paid order, and answers with the call to make once this is committed. */
-	handOver(moment: Moment, timeout: Duration): HandOverCall | null {
+	beginHandOver(moment: Moment, timeout: Duration): HandOverCall | null {
 		if (this.#record.status !== 'Confirmed' || this.#payment.status !== 'Captured') return null;
 		const shipment = nextAttempt(this.#shipment, moment.now, timeout);
 		if (shipment === undefined) return null;
@@ -201,7 +201,7 @@ export class Order {
 	}
 
 	/** Confirmed → Shipped, once the parcel service has the parcel. Answers if the outcome counted. */
-	handedOver(attempt: number, outcome: HandOverOutcome, moment: Moment): boolean {
+	applyHandOverOutcome(attempt: number, outcome: HandOverOutcome, moment: Moment): boolean {
 		if (this.#record.status !== 'Confirmed' || this.#shipment === null) return false;
 		if (outcome.kind === 'unknown') {
 			const before = this.#shipment;

@@ -52,7 +52,7 @@ export function settlementService(platform: Platform): ServiceSchema {
 		inbox,
 		transaction: 'settlement.handle',
 		consumer: 'settlement',
-		decide: (order, _delivery, moment) => order.pay(moment, settings.providerTimeout),
+		decide: (order, _delivery, moment) => order.beginPayment(moment, settings.providerTimeout),
 	});
 
 	return {

@@ -50,7 +50,8 @@ export function shippingService(platform: Platform): ServiceSchema {
 			const ids = group.map(({ call }) => call.orderId);
 			const { orders, busy } = await work.lockSoon(ids, tries === 1);
 			for (const id of busy) log.warn(`an outcome of order ${id} is forgotten, and asked for again: somebody holds it`);
-			for (const { call, outcome } of group) orders.get(call.orderId)?.handedOver(call.attempt, outcome, work.moment);
+			for (const { call, outcome } of group)
+				orders.get(call.orderId)?.applyHandOverOutcome(call.attempt, outcome, work.moment);
 			work.save();
 		});
 	}
@@ -59,7 +60,7 @@ export function shippingService(platform: Platform): ServiceSchema {
 		inbox,
 		transaction: 'shipping.handle',
 		consumer: 'shipping',
-		decide: (order, _delivery, moment) => order.handOver(moment, settings.providerTimeout),
+		decide: (order, _delivery, moment) => order.beginHandOver(moment, settings.providerTimeout),
 	});
 
 	return {

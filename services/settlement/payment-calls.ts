@@ -56,13 +56,13 @@ export function paymentCalls(platform: Platform, log: Log): PaymentCalls {
 			for (const { call, outcome } of group) {
 				const order = orders.get(call.orderId);
 				if (order === undefined) continue;
-				const counted = order.paid(call.operation, call.attempt, outcome, work.moment);
+				const counted = order.applyPaymentOutcome(call.operation, call.attempt, outcome, work.moment);
 				if (counted) {
 					warnOfRefusal(call, outcome, log);
 					tx.afterCommit(() => metrics.paid(call.operation, outcome.kind));
 				}
 				// The slot of the call that has ended serves for the next one of that order.
-				const next = counted ? order.pay(work.moment, settings.providerTimeout) : null;
+				const next = counted ? order.beginPayment(work.moment, settings.providerTimeout) : null;
 				if (next !== null) calls.push(next);
 			}
 			work.save();

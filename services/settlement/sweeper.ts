@@ -156,6 +156,8 @@ export class Sweeper {
 		const { moment } = work;
 		order.wakeWithoutMessage(moment);
 		if (order.awaitsShipment(moment.now)) order.askForShipment(moment);
-		return hasSlot || !order.needsCall(moment.now) ? order.pay(moment, this.#platform.settings.providerTimeout) : null;
+		return hasSlot || !order.needsCall(moment.now)
+			? order.beginPayment(moment, this.#platform.settings.providerTimeout)
+			: null;
 	}
 }

@@ -41,17 +41,17 @@ describe('calls to the payment provider', () => {
 	it.each(FIXTURES)('are what the state asks for, one at a time: $name', ({ name, open, make: fresh }) => {
 		const order = fresh();
 		const expected = open ?? WANTED[name] ?? null;
-		expect(order.wanted).toBe(expected);
+		expect(order.nextOperation).toBe(expected);
 		const attempts = order.payment.open?.attempts ?? 0;
 		const overdue = order.payment.open?.attemptUntil ?? DUE;
 		if (open !== null) {
 			const before = order.payment;
 			expect(order.needsCall(overdue - 1)).toBe(false);
-			expect(order.pay(at(overdue - 1), TIMEOUT)).toBeNull();
+			expect(order.beginPayment(at(overdue - 1), TIMEOUT)).toBeNull();
 			expect(order.payment).toBe(before);
 		}
 		expect(order.needsCall(overdue)).toBe(expected !== null);
-		const made = order.pay(at(overdue), TIMEOUT);
+		const made = order.beginPayment(at(overdue), TIMEOUT);
 		if (expected === null) {
 			expect(made).toBeNull();
 			return;
@@ -67,7 +67,7 @@ describe('calls to the payment provider', () => {
 		});
 		expect(order.payment.open).toMatchObject({ operation: expected, attemptUntil: overdue + TIMEOUT });
 		expect(order.needsCall(overdue)).toBe(false);
-		expect(order.pay(at(overdue), TIMEOUT)).toBeNull();
+		expect(order.beginPayment(at(overdue), TIMEOUT)).toBeNull();
 	});
 
 	it('say when their key has aged, 23 h after its first use', () => {
@@ -77,17 +77,17 @@ describe('calls to the payment provider', () => {
 		] as const) {
 			const order = place({ cancellationWindow: 48 * HOUR });
 			call(order, START, 'unknown');
-			expect(order.pay(at(START + wait), TIMEOUT)).toMatchObject({ attempt: 2, keyAged: aged });
+			expect(order.beginPayment(at(START + wait), TIMEOUT)).toMatchObject({ attempt: 2, keyAged: aged });
 		}
 	});
 
 	it('are made again after an outcome that is not known, and a void that is refused stays unknown', () => {
 		const order = make('CancelRequested / Authorized (void open)');
-		expect(order.paid('void', 1, outcome('refused'), at(PAUSED + SECOND))).toBe(true);
+		expect(order.applyPaymentOutcome('void', 1, outcome('refused'), at(PAUSED + SECOND))).toBe(true);
 		expect(order.record.status).toBe('CancelRequested');
 		expect(order.payment.status).toBe('Unknown');
-		expect(order.pay(at(PAUSED + 2 * SECOND), TIMEOUT)).toMatchObject({ operation: 'void', attempt: 2 });
-		order.paid('void', 2, outcome('gone'), at(PAUSED + 3 * SECOND));
+		expect(order.beginPayment(at(PAUSED + 2 * SECOND), TIMEOUT)).toMatchObject({ operation: 'void', attempt: 2 });
+		order.applyPaymentOutcome('void', 2, outcome('gone'), at(PAUSED + 3 * SECOND));
 		expect([order.record.status, order.payment.status]).toEqual(['Cancelled', 'Voided']);
 	});
 });
@@ -99,9 +99,9 @@ describe('an outcome', () => {
 			for (const kind of ['succeeded', 'declined', 'refused', 'gone', 'unknown'] as const) {
 				const order = fresh();
 				const { record, payment } = order;
-				expect(raisedBy(order, (o) => expect(o.paid(operation, 1, outcome(kind), at(DUE + 1))).toBe(false))).toEqual(
-					[],
-				);
+				expect(
+					raisedBy(order, (o) => expect(o.applyPaymentOutcome(operation, 1, outcome(kind), at(DUE + 1))).toBe(false)),
+				).toEqual([]);
 				expect(order.record).toBe(record);
 				expect(order.payment).toBe(payment);
 			}
@@ -110,19 +110,19 @@ describe('an outcome', () => {
 
 	it('that comes twice counts once', () => {
 		const order = make('Pending / Requested (authorize open)');
-		expect(order.paid('authorize', 1, outcome('succeeded'), at(START + 1))).toBe(true);
+		expect(order.applyPaymentOutcome('authorize', 1, outcome('succeeded'), at(START + 1))).toBe(true);
 		const { record } = order;
-		expect(order.paid('authorize', 1, outcome('succeeded'), at(START + 2))).toBe(false);
-		expect(order.paid('authorize', 1, outcome('unknown'), at(START + 2))).toBe(false);
+		expect(order.applyPaymentOutcome('authorize', 1, outcome('succeeded'), at(START + 2))).toBe(false);
+		expect(order.applyPaymentOutcome('authorize', 1, outcome('unknown'), at(START + 2))).toBe(false);
 		expect(order.record).toBe(record);
 	});
 
 	it.each(['authorize', 'capture', 'void'] as const)('unknown, of an older %s, changes nothing', (operation) => {
 		const order = FIXTURES.find(({ open, payment }) => open === operation && payment === 'Unknown')?.make();
 		const until = order?.payment.open?.attemptUntil ?? 0;
-		order?.pay(at(until), TIMEOUT);
+		order?.beginPayment(at(until), TIMEOUT);
 		const [record, payment] = [order?.record, order?.payment];
-		expect(order?.paid(operation, 1, outcome('unknown'), at(until + 1))).toBe(false);
+		expect(order?.applyPaymentOutcome(operation, 1, outcome('unknown'), at(until + 1))).toBe(false);
 		expect(order?.record).toBe(record);
 		expect(order?.payment).toBe(payment);
 	});
@@ -133,12 +133,12 @@ describe('an outcome', () => {
 			const open = { operation, keyUsedAt: START, attemptUntil: START, attempts: 1 };
 			const order = new Order({ ...record, status: 'Cancelled' }, { status: 'Authorized', open, reference: null });
 			const kind = operation === 'void' ? 'succeeded' : 'refused';
-			expect(() => order.paid(operation, 1, outcome(kind), at(DUE))).toThrow(IllegalTransition);
+			expect(() => order.applyPaymentOutcome(operation, 1, outcome(kind), at(DUE))).toThrow(IllegalTransition);
 		}
 		const shipment = { attemptUntil: DUE, attempts: 1 };
 		const unpaid = new Order({ ...record, status: 'Confirmed' }, make('Pending / Authorized').payment, shipment);
 		const parcel = { kind: 'succeeded', parcel: 'P1' } as const;
-		expect(() => unpaid.handedOver(1, parcel, at(DUE))).toThrow(IllegalTransition);
+		expect(() => unpaid.applyHandOverOutcome(1, parcel, at(DUE))).toThrow(IllegalTransition);
 	});
 });
 
@@ -147,36 +147,40 @@ describe('what was asked for while a call was open starts from its outcome', () 
 		const order = make(name);
 		order.wakeAtDue(DUE, at(DUE));
 		expect(order.record.status).toBe('Confirmed');
-		expect(order.wanted).toBe('authorize');
-		expect(order.handOver(at(DUE), TIMEOUT)).toBeNull();
-		order.paid('authorize', 1, outcome('succeeded'), at(DUE + 1));
+		expect(order.nextOperation).toBe('authorize');
+		expect(order.beginHandOver(at(DUE), TIMEOUT)).toBeNull();
+		order.applyPaymentOutcome('authorize', 1, outcome('succeeded'), at(DUE + 1));
 		expect(order.record.status).toBe('Confirmed');
-		expect(order.pay(at(DUE + 1), TIMEOUT)).toMatchObject({ operation: 'capture', attempt: 1, reference: 'ref-1' });
+		expect(order.beginPayment(at(DUE + 1), TIMEOUT)).toMatchObject({
+			operation: 'capture',
+			attempt: 1,
+			reference: 'ref-1',
+		});
 	});
 
 	it.each(['Pending / Requested (authorize open)', 'Pending / Unknown (authorize open)'])('%s, cancelled', (name) => {
 		const order = make(name);
 		order.cancel(at(PAUSED));
-		expect(raisedBy(order, (o) => o.pay(at(PAUSED), TIMEOUT))).toEqual([]);
-		expect([order.record.status, order.wanted]).toEqual(['CancelRequested', 'authorize']);
-		const paid = (o: Order) => o.paid('authorize', 1, outcome('succeeded'), at(PAUSED));
+		expect(raisedBy(order, (o) => o.beginPayment(at(PAUSED), TIMEOUT))).toEqual([]);
+		expect([order.record.status, order.nextOperation]).toEqual(['CancelRequested', 'authorize']);
+		const paid = (o: Order) => o.applyPaymentOutcome('authorize', 1, outcome('succeeded'), at(PAUSED));
 		expect(raisedBy(order, paid)).toEqual(['PaymentAuthorized']);
 		expect(order.record.status).toBe('CancelRequested');
-		expect(order.pay(at(PAUSED), TIMEOUT)).toMatchObject({ operation: 'void', attempt: 1 });
+		expect(order.beginPayment(at(PAUSED), TIMEOUT)).toMatchObject({ operation: 'void', attempt: 1 });
 	});
 
 	it('no authorisation begins once the order is CancelRequested', () => {
 		const order = make('CancelRequested / Requested');
-		expect([order.wanted, order.needsCall(PAUSED)]).toEqual([null, false]);
-		expect(order.pay(at(PAUSED), TIMEOUT)).toBeNull();
+		expect([order.nextOperation, order.needsCall(PAUSED)]).toEqual([null, false]);
+		expect(order.beginPayment(at(PAUSED), TIMEOUT)).toBeNull();
 		expect([order.record.status, order.payment.status]).toEqual(['Cancelled', 'Voided']);
 	});
 
 	it('a capture waits for due, however long the payment is authorised', () => {
 		const order = make('Pending / Authorized');
-		expect([order.wanted, order.pay(at(DUE - 1), TIMEOUT)]).toEqual([null, null]);
+		expect([order.nextOperation, order.beginPayment(at(DUE - 1), TIMEOUT)]).toEqual([null, null]);
 		order.hold(at(DUE - 1), LIMIT);
-		expect([order.wanted, order.pay(at(DUE + HOUR), TIMEOUT)]).toEqual([null, null]);
+		expect([order.nextOperation, order.beginPayment(at(DUE + HOUR), TIMEOUT)]).toEqual([null, null]);
 	});
 });
 
@@ -184,7 +188,7 @@ describe('the hand-over', () => {
 	it.each(FIXTURES)('is only for what is paid and confirmed: $name', ({ status, payment, make: fresh }) => {
 		const order = fresh();
 		const intended = order.shipment?.attempts ?? 0;
-		const made = order.handOver(at(order.shipment?.attemptUntil ?? DUE), TIMEOUT);
+		const made = order.beginHandOver(at(order.shipment?.attemptUntil ?? DUE), TIMEOUT);
 		if (status !== 'Confirmed' || payment !== 'Captured') expect(made).toBeNull();
 		else expect(made).toEqual({ orderId: order.record.id, attempt: intended + 1 });
 	});
@@ -195,14 +199,14 @@ describe('the hand-over', () => {
 		const free = order.shipment?.attemptUntil ?? DUE;
 		expect(order.awaitsShipment(free)).toBe(paid);
 		if (order.shipment !== null) expect(order.awaitsShipment(free - 1)).toBe(false);
-		expect(order.handOver(at(free), TIMEOUT) !== null).toBe(paid);
+		expect(order.beginHandOver(at(free), TIMEOUT) !== null).toBe(paid);
 	});
 
 	it('counts once, and only after its intent', () => {
 		const order = make('Confirmed / Captured');
-		const ship = (o: Order) => o.handedOver(1, { kind: 'succeeded', parcel: 'P1' }, at(DUE + 1));
+		const ship = (o: Order) => o.applyHandOverOutcome(1, { kind: 'succeeded', parcel: 'P1' }, at(DUE + 1));
 		expect(raisedBy(order, (o) => expect(ship(o)).toBe(false))).toEqual([]);
-		order.handOver(at(DUE), TIMEOUT);
+		order.beginHandOver(at(DUE), TIMEOUT);
 		expect(raisedBy(order, (o) => expect(ship(o)).toBe(true))).toEqual(['OrderShipped']);
 		expect(order.raised.at(-1)).toMatchObject({ data: { version: 1, parcel: 'P1' } });
 		for (const { make: fresh } of [...withStatus('Shipped', 'PaymentFailed', 'Cancelled', 'CancelRequested')]) {
@@ -213,12 +217,12 @@ describe('the hand-over', () => {
 	it('is repeated one at a time, with back-off; a late failure of an older attempt does not shorten it', () => {
 		const order = make('Confirmed / Captured');
 		const lost = { kind: 'unknown', reason: 'no answer' } as const;
-		order.handOver(at(DUE), TIMEOUT);
-		expect(order.handOver(at(DUE + TIMEOUT - 1), TIMEOUT)).toBeNull();
-		expect(order.handOver(at(DUE + TIMEOUT), TIMEOUT)).toMatchObject({ attempt: 2 });
-		order.handedOver(1, lost, at(DUE + TIMEOUT + 1));
+		order.beginHandOver(at(DUE), TIMEOUT);
+		expect(order.beginHandOver(at(DUE + TIMEOUT - 1), TIMEOUT)).toBeNull();
+		expect(order.beginHandOver(at(DUE + TIMEOUT), TIMEOUT)).toMatchObject({ attempt: 2 });
+		order.applyHandOverOutcome(1, lost, at(DUE + TIMEOUT + 1));
 		expect(order.shipment).toEqual({ attempts: 2, attemptUntil: DUE + 2 * TIMEOUT });
-		order.handedOver(2, lost, at(DUE + TIMEOUT + 1));
+		order.applyHandOverOutcome(2, lost, at(DUE + TIMEOUT + 1));
 		expect(order.shipment).toEqual({ attempts: 2, attemptUntil: DUE + TIMEOUT + 1 + 2 * SECOND });
 		expect(order.record.status).toBe('Confirmed');
 	});

@@ -37,24 +37,25 @@ export const outcome = (kind: ProviderOutcome['kind']): ProviderOutcome =>
 
 /** Starts or repeats what the order asks for, and answers it. */
 export function call(order: Order, now: Instant, kind: ProviderOutcome['kind']): PaymentOperation {
-	const made = order.pay(at(now), TIMEOUT);
+	const made = order.beginPayment(at(now), TIMEOUT);
 	if (made === null) throw new Error('no call was made');
-	order.paid(made.operation, made.attempt, outcome(kind), at(now));
+	order.applyPaymentOutcome(made.operation, made.attempt, outcome(kind), at(now));
 	return made.operation;
 }
 
 type Step = (order: Order, now: Instant) => unknown;
 
-const pay: Step = (order, now) => order.pay(at(now), TIMEOUT);
+const pay: Step = (order, now) => order.beginPayment(at(now), TIMEOUT);
 const succeed: Step = (order, now) => call(order, now, 'succeeded');
 const lose: Step = (order, now) => call(order, now, 'unknown');
 const fail: Step = (order, now) => call(order, now, 'declined');
 const hold: Step = (order) => order.hold(at(PAUSED), LIMIT);
 const cancel: Step = (order) => order.cancel(at(PAUSED));
 const confirm: Step = (order) => order.wakeAtDue(DUE, at(DUE));
-const handOver: Step = (order, now) => order.handOver(at(now), TIMEOUT);
-const loseParcel: Step = (order, now) => order.handedOver(1, { kind: 'unknown', reason: 'no answer' }, at(now));
-const ship: Step = (order, now) => order.handedOver(1, { kind: 'succeeded', parcel: 'P1' }, at(now));
+const handOver: Step = (order, now) => order.beginHandOver(at(now), TIMEOUT);
+const loseParcel: Step = (order, now) =>
+	order.applyHandOverOutcome(1, { kind: 'unknown', reason: 'no answer' }, at(now));
+const ship: Step = (order, now) => order.applyHandOverOutcome(1, { kind: 'succeeded', parcel: 'P1' }, at(now));
 
 export interface Fixture {
 	readonly name: string;
@@ -108,7 +109,7 @@ export const FIXTURES: readonly Fixture[] = [
 	fixture('CancelRequested', 'Unknown', 'void', succeed, cancel, lose),
 	fixture('Cancelled', 'Voided', null, succeed, cancel, succeed),
 	fixture('Cancelled', 'Declined', null, pay, cancel, (order, now) =>
-		order.paid('authorize', 1, outcome('declined'), at(now)),
+		order.applyPaymentOutcome('authorize', 1, outcome('declined'), at(now)),
 	),
 	fixture('Confirmed', 'Requested', null, confirm),
 	fixture('Confirmed', 'Requested', 'authorize', pay, confirm),

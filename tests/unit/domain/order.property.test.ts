@@ -252,7 +252,7 @@ describe('whatever happens to an order, in whatever order', () => {
 					);
 				if (status === 'Pending') must(toCome('OrderDue', pendingUntil), 'OrderDue is to come');
 				if (status === 'OnHold') must(toCome('HoldExpired', holdExpiresAt), 'HoldExpired is to come');
-				if (FINAL.includes(status)) same([sweepAt, order.payment.open, order.wanted], [null, null, null]);
+				if (FINAL.includes(status)) same([sweepAt, order.payment.open, order.nextOperation], [null, null, null]);
 				else must(Number.isSafeInteger(sweepAt), 'the sweeper looks again');
 				must((order.payment.open?.attemptUntil ?? now) <= now + MINUTE, 'no call is waited for longer than a minute');
 			});
@@ -287,8 +287,9 @@ describe('whatever happens to an order, in whatever order', () => {
 					// Nobody knows of an old authorisation: a person decides.
 					world.paid(call, answer.kind === 'unknown' ? outcome('declined') : answer);
 				}
-				const handOver = order.handOver(at(world.now), TIMEOUT);
-				if (handOver !== null) order.handedOver(handOver.attempt, { kind: 'succeeded', parcel: 'P1' }, at(world.now));
+				const handOver = order.beginHandOver(at(world.now), TIMEOUT);
+				if (handOver !== null)
+					order.applyHandOverOutcome(handOver.attempt, { kind: 'succeeded', parcel: 'P1' }, at(world.now));
 			}
 			must(FINAL.includes(order.record.status), `an end after ${looks} looks, not ${order.record.status}`);
 			must(world.now <= soon, `an end by ${soon}, not at ${world.now}`);

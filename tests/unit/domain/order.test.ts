@@ -50,16 +50,16 @@ describe('a new order', () => {
 type Step = (order: Order) => unknown;
 type Row = [from: OrderStatus, payment: PaymentStatus, on: string, step: Step, to: OrderStatus, raised: string[]];
 const paid = (operation: PaymentOperation, kind: Parameters<typeof outcome>[0], now: Instant) => (order: Order) =>
-	order.paid(operation, 1, outcome(kind), at(now));
+	order.applyPaymentOutcome(operation, 1, outcome(kind), at(now));
 const deliver = (now: Instant) => (order: Order) => {
-	order.handOver(at(now), TIMEOUT);
-	order.handedOver(1, { kind: 'succeeded', parcel: 'P1' }, at(now));
+	order.beginHandOver(at(now), TIMEOUT);
+	order.applyHandOverOutcome(1, { kind: 'succeeded', parcel: 'P1' }, at(now));
 };
 const payThen = (kind: Parameters<typeof outcome>[0], now: Instant) => (order: Order) => call(order, now, kind);
 const expire: Step = (order) => order.wakeAtHoldLimit(LIMIT_AT, at(LIMIT_AT));
 const due = (now: Instant) => (order: Order) => order.wakeAtDue(DUE, at(now));
 const sweep = (now: Instant) => (order: Order) => order.wakeWithoutMessage(at(now));
-const unasked: Step = (order) => order.pay(at(PAUSED), TIMEOUT);
+const unasked: Step = (order) => order.beginPayment(at(PAUSED), TIMEOUT);
 const HELD = ['OrderHeld', 'HoldExpired'];
 const RESUMED = ['OrderResumed', 'OrderDue'];
 const CANCEL = ['OrderCancelRequested'];

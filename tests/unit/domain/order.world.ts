@@ -190,7 +190,7 @@ export class World {
 			case 'forge':
 				return this.paid(step, outcome(step.kind));
 			case 'handOver': {
-				const call = order.handOver(moment, TIMEOUT);
+				const call = order.beginHandOver(moment, TIMEOUT);
 				if (call !== null) this.parcelCalls.push(call);
 				return { on: 'handOver', call };
 			}
@@ -198,7 +198,7 @@ export class World {
 				const { attempt } = choose(this.parcelCalls, step.pick) ?? { attempt: 1 };
 				const known =
 					step.kind === 'succeeded' ? { kind: step.kind, parcel: 'P1' } : { kind: step.kind, reason: 'late' };
-				return { on: 'parcel', attempt, kind: step.kind, counted: order.handedOver(attempt, known, moment) };
+				return { on: 'parcel', attempt, kind: step.kind, counted: order.applyHandOverOutcome(attempt, known, moment) };
 			}
 			case 'clock':
 				this.now += step.by;
@@ -214,13 +214,13 @@ export class World {
 	}
 
 	pay(): Did & { readonly on: 'pay' } {
-		const call = this.order.pay(at(this.now), TIMEOUT);
+		const call = this.order.beginPayment(at(this.now), TIMEOUT);
 		if (call !== null) this.calls.push({ call, at: this.now });
 		return { on: 'pay', call };
 	}
 
 	paid({ operation, attempt }: Pick<PaymentCall, 'operation' | 'attempt'>, answer: ProviderOutcome): Did {
-		const counted = this.order.paid(operation, attempt, answer, at(this.now));
+		const counted = this.order.applyPaymentOutcome(operation, attempt, answer, at(this.now));
 		return { on: 'paid', operation, attempt, kind: answer.kind, counted };
 	}
 

@@ -98,7 +98,7 @@ describe('the sweeper’s look', () => {
 
 	it('leaves a repeated call alone until it is overdue', () => {
 		const order = fixture('Pending / Requested (authorize open)');
-		order.pay(at(START + TIMEOUT), TIMEOUT);
+		order.beginPayment(at(START + TIMEOUT), TIMEOUT);
 		expect(order.record.sweepAt).toBe(START + 2 * TIMEOUT + GRACE);
 	});
 });
@@ -132,7 +132,7 @@ describe('a find', () => {
 		expect(paying.found(START + GRACE)).toBe(false);
 		expect(paying.record).toMatchObject({ sweeps: 0, sweepAt: START + TIMEOUT + GRACE });
 		const shipping = fixture('Confirmed / Captured');
-		shipping.handOver(at(DUE + SECOND), TIMEOUT);
+		shipping.beginHandOver(at(DUE + SECOND), TIMEOUT);
 		expect(shipping.found(DUE + GRACE)).toBe(false);
 		expect(shipping.record).toMatchObject({ sweeps: 0, sweepAt: DUE + SECOND + TIMEOUT + GRACE });
 	});
@@ -163,7 +163,7 @@ describe('a find', () => {
 			const order = fixture('Pending / Requested (authorize open)');
 			order.found(START + TIMEOUT);
 			order.found(START + TIMEOUT);
-			order.paid('authorize', 1, outcome(kind), at(START + TIMEOUT));
+			order.applyPaymentOutcome('authorize', 1, outcome(kind), at(START + TIMEOUT));
 			expect(order.record.sweeps).toBe(0);
 			expect(order.record.sweepAt).toBe(
 				{ succeeded: DUE + GRACE, declined: null, unknown: START + TIMEOUT + SECOND }[kind],
