@@ -13,7 +13,18 @@ type SaslMechanism = (typeof SASL_MECHANISMS)[number];
  * `url` is the text as it was given.
  */
 export type BrokerUrl =
-	| { readonly kind: 'amqp' | 'redis'; readonly url: string; readonly tls: boolean }
+	| { readonly kind: 'amqp'; readonly url: string; readonly tls: boolean }
+	| {
+			readonly kind: 'redis';
+			readonly url: string;
+			readonly tls: boolean;
+			readonly host: string;
+			readonly port: number;
+			readonly username?: string;
+			readonly password?: string;
+			/** the number of the database; 0 where there is none */
+			readonly db?: number;
+	  }
 	| {
 			readonly kind: 'kafka';
 			readonly url: string;
@@ -23,11 +34,15 @@ export type BrokerUrl =
 			readonly login?: BrokerLogin & { readonly mechanism: SaslMechanism };
 	  };
 
+/** The same of a Redis. */
+export type RedisUrl = Extract<BrokerUrl, { kind: 'redis' }>;
+
 /** What `parseBrokerUrl` takes, in words. */
 export const BROKER_URL_FORMS =
 	'a URL amqp://… or amqps://…, redis://… or rediss://…, kafka://host:9092[,host:9092] or kafkas://user:password@…';
 
 const KAFKA_PORT = 9092;
+const REDIS_PORT = 6379;
 
 /**
  * Understands a `BROKER_URL`; `undefined` for all that one of the clients would read in another way, or only in part.
@@ -42,12 +57,21 @@ export function parseBrokerUrl(url: string): BrokerUrl | undefined {
 	const parts = scheme === undefined ? null : URL.parse(url);
 	if (parts === null || !isHost(parts.hostname) || parts.port === '0' || parts.search !== '' || parts.hash !== '')
 		return undefined;
-	if (decode(parts.username) === undefined || decode(parts.password) === undefined) return undefined;
-	const path = decode(parts.pathname.slice(1));
-	if (scheme === 'redis')
-		return path !== undefined && /^(?:\d{1,5})?$/.test(path)
-			? Object.freeze({ kind: 'redis', url, tls: tls === 's' })
-			: undefined;
+	const [username, password, path] = [parts.username, parts.password, parts.pathname.slice(1)].map(decode);
+	if (username === undefined || password === undefined) return undefined;
+	if (scheme === 'redis') {
+		if (path === undefined || !/^(?:\d{1,5})?$/.test(path)) return undefined;
+		return Object.freeze({
+			kind: 'redis',
+			url,
+			tls: tls === 's',
+			host: parts.hostname.replace(/^\[|\]$/g, ''),
+			port: Number(parts.port || REDIS_PORT),
+			...(username === '' ? {} : { username }),
+			...(password === '' ? {} : { password }),
+			...(path === '' ? {} : { db: Number(path) }),
+		});
+	}
 	const isVirtualHost = path !== undefined && !parts.pathname.slice(1).includes('/');
 	return isVirtualHost ? Object.freeze({ kind: 'amqp', url, tls: tls === 's' }) : undefined;
 }

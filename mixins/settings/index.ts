@@ -1,5 +1,5 @@
 export type { Access, Auth, RateLimit, Subnet, TokenKeys, TokenRules } from './access.ts';
-export { type BrokerUrl, parseBrokerUrl } from './broker-url.ts';
+export { type BrokerUrl, parseBrokerUrl, type RedisUrl } from './broker-url.ts';
 export type { DatabaseAddress } from './database-address.ts';
 export { isLoopback } from './reading.ts';
 export {

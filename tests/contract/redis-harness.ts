@@ -2,7 +2,7 @@ import type { Topology } from '../../mixins/brokers/carrier.ts';
 import { RedisCarrier } from '../../mixins/brokers/redis/carrier.ts';
 import { keysOf } from '../../mixins/brokers/redis/keys.ts';
 import { decode } from '../../mixins/brokers/redis/message.ts';
-import { ask, startRedis, type TestRedis } from '../support/redis.ts';
+import { ask, redisUrl, startRedis, type TestRedis } from '../support/redis.ts';
 import type { BrokerHarness, CarrierModule, Space } from './carrier-harness.ts';
 
 /** The Redis carrier on a server of the test file's own, as durable as in production. */
@@ -78,9 +78,8 @@ function toSpace(url: string, prefix: string, topology: Topology): Space {
 	};
 }
 
-export const openCarrier: CarrierModule['openCarrier'] = (address, topology, log, onDeadLetter) => {
+export const openCarrier: CarrierModule['openCarrier'] = (address, topology, log) => {
 	const { url, prefix }: { url: string; prefix: string } = JSON.parse(address);
-	const options = { prefix, ...(onDeadLetter === undefined ? {} : { onDeadLetter }) };
-	const carrier = new RedisCarrier(url, topology, log, options);
+	const carrier = new RedisCarrier(redisUrl(url), topology, log, { prefix });
 	return { carrier, release: () => carrier.close() };
 };

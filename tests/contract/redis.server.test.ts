@@ -9,7 +9,7 @@ import { RedisCarrier, UnfitServer } from '../../mixins/brokers/redis/carrier.ts
 import { decode } from '../../mixins/brokers/redis/message.ts';
 import { describeBroker } from '../support/brokers.ts';
 import { memoryLog } from '../support/database.ts';
-import { prepareRedis, startRedis, type TestRedis } from '../support/redis.ts';
+import { prepareRedis, redisUrl, startRedis, type TestRedis } from '../support/redis.ts';
 import { PATIENCE, until } from '../support/until.ts';
 import { Collector, TOPOLOGY, toMessage, toMessages } from './carrier-bench.ts';
 
@@ -31,7 +31,7 @@ await describeBroker(redis, 'the Redis carrier and its server', () => {
 	}
 
 	function open(url: string): RedisCarrier {
-		const carrier = new RedisCarrier(url, TOPOLOGY, log);
+		const carrier = new RedisCarrier(redisUrl(url), TOPOLOGY, log);
 		cleanUp.push(() => carrier.close());
 		return carrier;
 	}

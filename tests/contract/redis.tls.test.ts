@@ -9,7 +9,7 @@ import { redis } from '../../bin/brokers/redis.ts';
 import { RedisCarrier } from '../../mixins/brokers/redis/carrier.ts';
 import { describeBroker } from '../support/brokers.ts';
 import { memoryLog } from '../support/database.ts';
-import { startRedis, type TestRedis } from '../support/redis.ts';
+import { redisUrl, startRedis, type TestRedis } from '../support/redis.ts';
 import { until } from '../support/until.ts';
 import { idsOf, TOPOLOGY, toMessages } from './carrier-bench.ts';
 
@@ -58,7 +58,7 @@ await describeBroker(redis, 'the Redis carrier over TLS', () => {
 
 	it('trusts no certificate that the process does not trust', async () => {
 		const log = memoryLog();
-		const carrier = new RedisCarrier(url, TOPOLOGY, log);
+		const carrier = new RedisCarrier(redisUrl(url), TOPOLOGY, log);
 		await expect(carrier.publish(toMessages(1))).rejects.toThrow(/self-signed certificate/);
 		await until(() => log.lines.some((line) => line.startsWith('warn') && line.includes('self-signed certificate')));
 		expect(log.lines.join()).not.toContain('secret');
@@ -66,7 +66,9 @@ await describeBroker(redis, 'the Redis carrier over TLS', () => {
 	});
 
 	it('carries messages where it does', async () => {
-		const plain = new RedisCarrier(server.url.replace('//', '//:secret@'), TOPOLOGY, memoryLog(), { prefix: 'tls' });
+		const plain = new RedisCarrier(redisUrl(server.url.replace('//', '//:secret@')), TOPOLOGY, memoryLog(), {
+			prefix: 'tls',
+		});
 		const messages = toMessages(5);
 		await plain.publish(messages);
 		await plain.close();

@@ -3,6 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { Redis } from 'ioredis';
 import { LocalRedis } from '../../bin/brokers/redis.ts';
+import { parseBrokerUrl, type RedisUrl } from '../../mixins/settings/broker-url.ts';
 import { quietPort } from './quiet-port.ts';
 
 /** A real Redis of a test's own. */
@@ -46,4 +47,11 @@ export async function ask<T>(url: string, commands: (client: Redis) => Promise<T
 	} finally {
 		if (client.status !== 'end') client.disconnect();
 	}
+}
+
+/** A Redis as `BROKER_URL` names it. */
+export function redisUrl(text: string): RedisUrl {
+	const url = parseBrokerUrl(text);
+	if (url?.kind !== 'redis') throw new Error('not the URL of a Redis');
+	return url;
 }

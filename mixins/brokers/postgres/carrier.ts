@@ -1,4 +1,3 @@
-import { Buffer } from 'node:buffer';
 import { type Duration, type Instant, SECOND } from '../../../domain/time.ts';
 import {
 	type Database,
@@ -17,12 +16,13 @@ import {
 	type CarrierMessage,
 	type Delivery,
 	type Failure,
-	LONGEST_BODY,
 	retryDelay,
 	type SubscribeOptions,
 	type Subscription,
 	type Topology,
 } from '../carrier.ts';
+import { publishable, type Refuse } from '../publishable.ts';
+import { combineSubscriptions } from '../subscriptions.ts';
 
 /** Looked for at least this often, whoever forgot to wake us. */
 const SLOW_POLL: Duration = SECOND;
@@ -51,6 +51,7 @@ export class PostgresCarrier implements Carrier {
 	readonly early = 0;
 	readonly #database: Database;
 	readonly #topology: Topology;
+	readonly #types: ReadonlySet<string>;
 	readonly #log: Log;
 	readonly #loops = new Map<string, Set<Loop>>();
 	readonly #lookingBack = new Set<Loop>();
@@ -58,6 +59,7 @@ export class PostgresCarrier implements Carrier {
 	constructor(database: Database, topology: Topology, log: Log) {
 		this.#database = database;
 		this.#topology = topology;
+		this.#types = new Set(topology.types);
 		this.#log = log;
 	}
 
@@ -66,14 +68,8 @@ export class PostgresCarrier implements Carrier {
 	}
 
 	async publishIn(tx: Transaction, messages: readonly CarrierMessage[]): Promise<readonly Failure[]> {
-		const failures: Failure[] = [];
-		const rows: { readonly consumer: string; readonly message: CarrierMessage }[] = [];
-		const known = new Set(this.#topology.types);
-		for (const message of messages) {
-			const error = refusal(message, known);
-			if (error !== undefined) failures.push({ id: message.id, error });
-			else for (const consumer of this.#consumersOf(message.type)) rows.push({ consumer, message });
-		}
+		const { messages: good, failures } = publishable(messages, this.#types, refuseControls);
+		const rows = good.flatMap((message) => this.#consumersOf(message.type).map((consumer) => ({ consumer, message })));
 		if (rows.length > 0) tx.write(insertMessages(rows));
 		const soon = new Set(rows.filter(({ message }) => message.delay < SLOW_POLL).map(({ consumer }) => consumer));
 		tx.afterCommit(() => this.#wake(soon));
@@ -102,16 +98,11 @@ export class PostgresCarrier implements Carrier {
 			running.add(loop);
 			loop.start();
 		}
-		return {
-			get sinceLastBeat() {
-				return Math.max(...loops.map((loop) => loop.sinceLastBeat));
-			},
-			close: async () => {
-				await Promise.all([...loops, looksBack].map((loop) => loop.stop()));
-				for (const loop of loops) running.delete(loop);
-				this.#lookingBack.delete(looksBack);
-			},
-		};
+		return combineSubscriptions(loops, async () => {
+			await looksBack.stop();
+			for (const loop of loops) running.delete(loop);
+			this.#lookingBack.delete(looksBack);
+		});
 	}
 
 	async close(): Promise<void> {
@@ -193,14 +184,11 @@ export class PostgresCarrier implements Carrier {
 	}
 }
 
-/** An event without a consumer is taken and needs no row; a type that nobody ever declared is refused. */
-function refusal(message: CarrierMessage, known: ReadonlySet<string>): string | undefined {
-	if (!known.has(message.type)) return `unroutable: nobody knows the type ${message.type}`;
-	if (message.body.includes('\0') || message.body.includes('\u001f'))
-		return 'the body holds a control character, which no JSON text has';
-	const size = Buffer.byteLength(message.body);
-	return size > LONGEST_BODY ? `too large: ${size} bytes, at most ${LONGEST_BODY}` : undefined;
-}
+/** They would break the text that all bodies are joined to. */
+const refuseControls: Refuse = ({ body }) =>
+	body.includes('\0') || body.includes('\u001f')
+		? 'the body holds a control character, which no JSON text has'
+		: undefined;
 
 const toDelivery = (row: Row): Delivery => ({
 	id: row.id,

@@ -1,28 +1,23 @@
-import { Buffer } from 'node:buffer';
 import type { Redis } from 'ioredis';
 import { type Duration, SECOND } from '../../../domain/time.ts';
 import { type Log, Loop, quietLog } from '../../runtime/index.ts';
-import {
-	type BatchHandler,
-	type Carrier,
-	type CarrierMessage,
-	type DeadLetter,
-	type Failure,
-	LONGEST_BODY,
-	type OnDeadLetter,
-	type SubscribeOptions,
-	type Subscription,
-	type Topology,
+import type { RedisUrl } from '../../settings/index.ts';
+import type {
+	BatchHandler,
+	Carrier,
+	CarrierMessage,
+	Failure,
+	SubscribeOptions,
+	Subscription,
+	Topology,
 } from '../carrier.ts';
+import { publishable } from '../publishable.ts';
 import { Refusals } from '../refusals.ts';
-import { type SetAside, settingAside } from '../set-aside.ts';
+import { combineSubscriptions } from '../subscriptions.ts';
 import { brokerTrouble } from '../trouble.ts';
-import { type Access, accessOf } from './address.ts';
 import { Consumer } from './consumer.ts';
-import { listDeadLetters, replayDeadLetters } from './dead-letters.ts';
 import { type Keys, keysOf } from './keys.ts';
 import { Link, type LinkEvents } from './link.ts';
-import { MOVE_DUE, PUBLISH } from './lua.ts';
 import { encode } from './message.ts';
 import { misgivings, NotNow, parseInfo, type ServerInfo, UnfitServer, unfitness } from './server.ts';
 
@@ -42,7 +37,6 @@ const WATCH_EVERY: Duration = 2 * SECOND;
 export interface RedisCarrierOptions {
 	/** what the names of all keys begin with */
 	readonly prefix?: string;
-	readonly onDeadLetter?: OnDeadLetter;
 }
 
 /**
@@ -58,32 +52,32 @@ export class RedisCarrier implements Carrier {
 	 */
 	readonly trusted: Promise<void>;
 	readonly #topology: Topology;
+	readonly #types: ReadonlySet<string>;
 	readonly #log: Log;
 	/** for whatever fails because Redis is away: that is said once, not by every connection */
 	readonly #quietly: Log;
-	readonly #setAside: SetAside;
 	readonly #refusals: Refusals;
-	readonly #access: Access;
+	readonly #url: RedisUrl;
 	readonly #keys: Keys;
 	readonly #places: ReadonlyMap<string, readonly number[]>;
 	readonly #main: Link;
 	readonly #movers: Link;
 	readonly #watching: Loop;
 	readonly #moving: Loop;
-	readonly #consumers = new Set<Consumer>();
+	readonly #subscriptions = new Set<Subscription>();
 	readonly #underWay = new Set<Promise<unknown>>();
 	readonly #verdict = Promise.withResolvers<void>();
 	#waitsFor: string | undefined = 'the broker was not reached yet';
 	#unfit: string | undefined;
 	#closing: Promise<void> | undefined;
 
-	/** Throws if the URL cannot be understood; begins to connect by itself otherwise. */
-	constructor(url: string, topology: Topology, log: Log, options: RedisCarrierOptions = {}) {
-		const { prefix = DEFAULT_PREFIX, onDeadLetter } = options;
-		this.#access = accessOf(url);
+	/** Begins to connect by itself. */
+	constructor(url: RedisUrl, topology: Topology, log: Log, options: RedisCarrierOptions = {}) {
+		const { prefix = DEFAULT_PREFIX } = options;
+		this.#url = url;
 		this.#topology = topology;
+		this.#types = new Set(topology.types);
 		this.#log = log;
-		this.#setAside = settingAside(log, onDeadLetter);
 		this.#refusals = new Refusals(log);
 		const groups = Object.keys(topology.consumers);
 		this.#keys = keysOf(prefix, groups);
@@ -114,14 +108,8 @@ export class RedisCarrier implements Carrier {
 
 	publish(messages: readonly CarrierMessage[]): Promise<readonly Failure[]> {
 		return this.#work(async () => {
-			const failures: Failure[] = [];
-			const taken: CarrierMessage[] = [];
-			for (const message of messages) {
-				const error = this.#refusal(message);
-				if (error !== undefined) failures.push({ id: message.id, error });
-				else taken.push(message);
-			}
-			for (const call of calls(taken)) await this.#publish(call);
+			const { messages: good, failures } = publishable(messages, this.#types);
+			for (const call of calls(good)) await this.#publish(call);
 			return failures;
 		});
 	}
@@ -136,40 +124,27 @@ export class RedisCarrier implements Carrier {
 				new Consumer({
 					link: this.#link(),
 					keys,
-					deadLetters: this.#keys.deadLetters,
 					types,
 					handle,
 					batch: options.batch ?? DEFAULT_BATCH,
 					linger: options.linger ?? 0,
 					log: this.#quietly,
-					setAside: this.#setAside,
 					onDelayed: () => this.#moving.wake(),
 					unblock: (id) => this.#main.run((client) => client.client('UNBLOCK', id)),
 				}),
 		);
 		this.#moving.start();
-		for (const consumer of consumers) {
-			this.#consumers.add(consumer);
-			consumer.start();
-		}
+		for (const consumer of consumers) consumer.start();
 		const moving = this.#moving;
-		return {
+		const mover = {
 			get sinceLastBeat() {
-				return Math.max(moving.sinceLastBeat, ...consumers.map((consumer) => consumer.sinceLastBeat));
+				return moving.sinceLastBeat;
 			},
-			close: async () => {
-				await Promise.all(consumers.map((consumer) => consumer.stop()));
-				for (const consumer of consumers) this.#consumers.delete(consumer);
-			},
+			stop: async () => {}, // others need it
 		};
-	}
-
-	deadLetters(limit: number): Promise<readonly DeadLetter[]> {
-		return this.#work(() => listDeadLetters(this.#main, this.#keys, limit));
-	}
-
-	replayDeadLetters(ids?: readonly string[]): Promise<number> {
-		return this.#work(() => replayDeadLetters(this.#main, this.#keys, ids));
+		const subscription = combineSubscriptions([...consumers, mover], () => this.#subscriptions.delete(subscription));
+		this.#subscriptions.add(subscription);
+		return subscription;
 	}
 
 	close(): Promise<void> {
@@ -178,7 +153,7 @@ export class RedisCarrier implements Carrier {
 	}
 
 	async #close(): Promise<void> {
-		await Promise.all([...this.#consumers].map((consumer) => consumer.stop()));
+		await Promise.all([...this.#subscriptions].map((subscription) => subscription.close()));
 		await Promise.allSettled(this.#underWay);
 		// What these two wait for may never be answered, and nothing depends on it.
 		this.#movers.close();
@@ -187,7 +162,7 @@ export class RedisCarrier implements Carrier {
 	}
 
 	#link(events: LinkEvents = {}): Link {
-		return new Link(this.#access, this.#keys.deadLetters, this.#refusals, events);
+		return new Link(this.#url, this.#keys.events, this.#refusals, events);
 	}
 
 	/** Something that `close` waits for. */
@@ -200,12 +175,6 @@ export class RedisCarrier implements Carrier {
 		return work;
 	}
 
-	#refusal(message: CarrierMessage): string | undefined {
-		if (!this.#places.has(message.type)) return `unroutable: nobody knows the type ${message.type}`;
-		const size = Buffer.byteLength(message.body);
-		return size > LONGEST_BODY ? `too large: ${size} bytes, at most ${LONGEST_BODY}` : undefined;
-	}
-
 	async #publish(messages: readonly CarrierMessage[]): Promise<void> {
 		const args = messages.flatMap((message) => {
 			const places = this.#places.get(message.type) ?? [];
@@ -213,13 +182,14 @@ export class RedisCarrier implements Carrier {
 			return [delay, encode({ ...message, attempts: 0 }), places.length, ...places];
 		});
 		const keys = [this.#keys.events, ...this.#groupKeys()];
-		await this.#main.run((client) => PUBLISH.run(client, keys, args), { what: 'publish' });
+		await this.#main.run((client) => client.publishMessages(keys.length, ...keys, ...args), { what: 'publish' });
 		if (messages.some(({ delay }) => delay > 0 && delay < SLOW_POLL)) this.#moving.wake();
 	}
 
 	/** Hands over what is due; answers how long nothing more will be. */
 	async #moveDue(): Promise<Duration> {
-		const moving = (client: Redis) => MOVE_DUE.run(client, this.#groupKeys(), [MOST_MOVED]);
+		const keys = this.#groupKeys();
+		const moving = (client: Redis) => client.moveDue(keys.length, ...keys, MOST_MOVED);
 		const reply = await this.#movers.run(moving, { what: 'delays' });
 		const [, next] = reply as [moved: number, next?: string];
 		return Math.min(Math.max(0, Number(next ?? SLOW_POLL)), SLOW_POLL);

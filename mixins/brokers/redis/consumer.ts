@@ -1,19 +1,18 @@
 import type { Redis } from 'ioredis';
 import { type Duration, SECOND } from '../../../domain/time.ts';
-import { errorMessage, type Log, Loop, newId } from '../../runtime/index.ts';
-import type { BatchHandler } from '../carrier.ts';
-import type { SetAside } from '../set-aside.ts';
-import { judge, type RawEntry, type SetBack, toDelivery, understand } from './entries.ts';
+import { errorMessage, type Log, Loop, newId, withFallback } from '../../runtime/index.ts';
+import { type BatchHandler, retryDelay } from '../carrier.ts';
 import type { GroupKeys } from './keys.ts';
 import type { Link } from './link.ts';
-import { ACKNOWLEDGE, DISMISS, FOUND, SET_BACK, TOUCH } from './lua.ts';
-import { inTime } from './patience.ts';
+import { afterFailure, type Entry, type RawEntry, toEntry } from './message.ts';
 
 /** The longest wait for a message; after it the consumer looks again, whoever forgot to wake it. */
 const SLOW_POLL: Duration = SECOND;
 /** An entry that nobody has touched for so long was in the hands of a consumer that is dead. */
 export const CLAIM_AFTER: Duration = 5 * SECOND;
 const CLAIM_EVERY: Duration = SECOND;
+/** What more consumers than that have died with is handled alone: one message of the batch may be to blame. */
+const SUSPECT_AFTER = 10;
 /** A living consumer says so often that it still works on its batch. */
 const BEAT_EVERY: Duration = SECOND;
 /** The name of a consumer that shows no sign of life for so long, and holds nothing, is forgotten. */
@@ -26,14 +25,12 @@ const UNBLOCK_EVERY: Duration = 50;
 export interface ConsumerOptions {
 	readonly link: Link;
 	readonly keys: GroupKeys;
-	readonly deadLetters: string;
 	/** the types that the group takes */
 	readonly types: readonly string[];
 	readonly handle: BatchHandler;
 	readonly batch: number;
 	readonly linger: Duration;
 	readonly log: Log;
-	readonly setAside: SetAside;
 	/** called after messages were delayed */
 	readonly onDelayed: () => void;
 	/** ends a blocking read of this connection, by another connection */
@@ -90,17 +87,17 @@ export class Consumer {
 			}
 			await Promise.race([ended, wait(UNBLOCK_EVERY)]);
 		}
-		await inTime(this.#acknowledging, STOP_PATIENCE).catch(() => {});
-		const dismiss = (client: Redis) => DISMISS.run(client, [keys.stream], [keys.group, 0, this.#name]);
+		await withFallback(this.#acknowledging, STOP_PATIENCE, undefined);
+		const dismiss = (client: Redis) => client.dismissConsumers(keys.stream, keys.group, 0, this.#name);
 		if (link.openFor >= 0) await link.run(dismiss, { patience: STOP_PATIENCE }).catch(() => {});
 		link.close();
 	}
 
 	async #step(): Promise<Duration> {
 		try {
-			const entries = await this.#take();
+			const batches = await this.#take();
 			this.#handling = true;
-			if (entries.length > 0) await this.#deliver(entries);
+			for (const batch of batches) await this.#deliver(batch);
 			return 0;
 		} catch (error) {
 			this.#leftovers = true;
@@ -110,14 +107,14 @@ export class Consumer {
 		}
 	}
 
-	async #take(): Promise<readonly RawEntry[]> {
+	async #take(): Promise<readonly (readonly RawEntry[])[]> {
 		if (this.#leftovers) {
 			const own = await this.#read('0');
-			if (own.length > 0) return own;
+			if (own.length > 0) return apart(await this.#counted(own));
 			this.#leftovers = false;
 		}
 		const claimed = await this.#claim();
-		return claimed.length > 0 ? claimed : this.#read('>');
+		return claimed.length > 0 ? apart(await this.#counted(claimed)) : [await this.#read('>')];
 	}
 
 	/** Reads new messages, waiting for them, or, from an id on, those that this consumer holds. */
@@ -151,13 +148,27 @@ export class Consumer {
 			if (cursor === '0-0') this.#claimAt = now + CLAIM_EVERY;
 			if (now > this.#forgetAt) {
 				this.#forgetAt = now + FORGET_EVERY;
-				await this.#run('dismiss', (client) => DISMISS.run(client, [stream], [group, FORGET_AFTER]));
+				await this.#run('dismiss', (client) => client.dismissConsumers(stream, group, FORGET_AFTER));
 			}
 			const found = entries.filter((entry) => entry !== null);
 			if (found.length > 0)
 				this.#options.log.warn(`consumer ${group} takes over ${found.length} messages of a dead one`);
 			return found;
 		});
+	}
+
+	/** Entries that this consumer holds, with the number of their deliveries. */
+	async #counted(entries: readonly RawEntry[]): Promise<readonly RawEntry[]> {
+		const { keys, batch } = this.#options;
+		const pending = await this.#run(
+			'count',
+			(client) =>
+				client.xpending(keys.stream, keys.group, '-', '+', batch, this.#name) as Promise<
+					[string, string, number, number][]
+				>,
+		);
+		const deliveries = new Map(pending.map(([id, , , count]) => [id, count]));
+		return entries.map(([id, fields]): RawEntry => [id, fields, deliveries.get(id) ?? 1]);
 	}
 
 	/** Where there is no group yet, or none any more because Redis has lost all, makes it and goes on. */
@@ -169,26 +180,26 @@ export class Consumer {
 			if (message.startsWith('UNBLOCKED')) return nothing; // the stream was deleted while we waited
 			if (!message.startsWith('NOGROUP')) throw error;
 			const { keys } = this.#options;
-			await this.#run('found', (client) => FOUND.run(client, [keys.stream], [keys.group]));
+			await this.#run('found', (client) => client.createGroup(keys.stream, keys.group));
 			return nothing;
 		}
 	}
 
 	async #deliver(raw: readonly RawEntry[]): Promise<void> {
-		const { keys, handle, log } = this.#options;
+		const { keys, types, handle, log } = this.#options;
 		const ids = raw.map(([id]) => id);
-		const { entries, back } = understand(raw, keys.group, this.#options.types);
+		const entries = raw.flatMap((one) => toEntry(keys.stream, types, one) ?? []);
+		let back: readonly Entry[] = [];
 		if (entries.length > 0) {
 			const beat = setInterval(() => {
-				this.#touch(ids, 0).catch((error) => log.debug(`consumer ${keys.group}: ${errorMessage(error)}`));
+				this.#touch(ids).catch((error) => log.debug(`consumer ${keys.group}: ${errorMessage(error)}`));
 			}, BEAT_EVERY);
 			try {
-				const failures = await handle(entries.map(({ message }) => toDelivery(message)));
-				const errors = new Map(failures.map(({ id, error }) => [id, error]));
-				back.push(...entries.flatMap((entry) => judge(entry, errors.get(entry.message.id))));
+				const failures = new Set((await handle(entries.map(({ delivery }) => delivery))).map(({ id }) => id));
+				back = entries.filter(({ delivery }) => failures.has(delivery.id));
 			} catch (error) {
 				// Nobody is to blame. Whoever can handle them may have them at once.
-				await this.#touch(ids, CLAIM_AFTER).catch(() => {});
+				await this.#giveAway(raw).catch(() => {});
 				throw error;
 			} finally {
 				clearInterval(beat);
@@ -203,31 +214,46 @@ export class Consumer {
 	/** Not waited for: it goes out together with the next read, and Redis syncs both to its disk at once. */
 	#acknowledge(ids: readonly string[]): void {
 		const { keys, log } = this.#options;
-		const acknowledge = (client: Redis) => ACKNOWLEDGE.run(client, [keys.stream], [keys.group, ...ids]);
+		const acknowledge = (client: Redis) => client.acknowledge(keys.stream, keys.group, ...ids);
 		this.#acknowledging = this.#run('acknowledge', acknowledge).catch((error) => {
 			log.debug(`consumer ${keys.group}: ${errorMessage(error)}`);
 			this.#leftovers = true; // they come again
 		});
 	}
 
-	async #setBack(back: readonly SetBack[]): Promise<void> {
-		const { keys, deadLetters, setAside, onDelayed } = this.#options;
-		const args = back.flatMap(({ id, delay, message, error }) => [id, delay, message, error]);
-		const names = [keys.stream, keys.delayed, deadLetters];
-		await this.#run('set back', (client) => SET_BACK.run(client, names, [keys.group, ...args]));
-		for (const { delay, what, error } of back) if (delay < 0) setAside(keys.group, what, error);
+	async #setBack(back: readonly Entry[]): Promise<void> {
+		const { keys, onDelayed } = this.#options;
+		const args = back.flatMap((entry) => [entry.id, retryDelay(entry.delivery.attempt), afterFailure(entry)]);
+		await this.#run('set back', (client) => client.setBack(keys.stream, keys.delayed, keys.group, ...args));
 		onDelayed();
 	}
 
-	#touch(ids: readonly string[], idle: Duration): Promise<unknown> {
+	#touch(ids: readonly string[]): Promise<unknown> {
 		const { keys } = this.#options;
-		return this.#run('touch', (client) => TOUCH.run(client, [keys.stream], [keys.group, this.#name, idle, ...ids]));
+		return this.#run('touch', (client) => client.touchEntries(keys.stream, keys.group, this.#name, ...ids));
+	}
+
+	/** This consumer lives, so that this delivery does not count. */
+	#giveAway(raw: readonly RawEntry[]): Promise<unknown> {
+		const { keys } = this.#options;
+		const args = raw.flatMap(([id, , deliveries = 1]) => [id, deliveries - 1]);
+		return this.#run('give away', (client) =>
+			client.giveAway(keys.stream, keys.group, this.#name, CLAIM_AFTER, ...args),
+		);
 	}
 
 	#run<T>(what: string, commands: (client: Redis) => Promise<T>): Promise<T> {
 		const { link, keys } = this.#options;
 		return link.run(commands, { what: `consumer ${keys.group}: ${what}` });
 	}
+}
+
+/** What many have died with goes one by one, in any order, so that what stands before the culprit gets through. */
+function apart(claimed: readonly RawEntry[]): readonly (readonly RawEntry[])[] {
+	const { suspects = [], others = [] } = Object.groupBy(claimed, ([, , deliveries = 1]) =>
+		deliveries > SUSPECT_AFTER ? 'suspects' : 'others',
+	);
+	return [others, ...suspects.toSorted(() => Math.random() - 0.5).map((one) => [one])];
 }
 
 const wait = (duration: Duration): Promise<void> => new Promise((resolve) => setTimeout(resolve, duration));

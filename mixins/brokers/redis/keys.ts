@@ -10,8 +10,6 @@ export interface GroupKeys {
 /** Every key that the carrier touches. */
 export interface Keys {
 	readonly groups: readonly GroupKeys[];
-	/** a stream: the messages that nobody could handle */
-	readonly deadLetters: string;
 	/** a stream for others, written only where somebody made it together with a consumer group */
 	readonly events: string;
 }
@@ -22,7 +20,6 @@ export function keysOf(prefix: string, groups: readonly string[]): Keys {
 	const tag = `{${prefix}}`;
 	return {
 		groups: groups.map((group) => ({ group, stream: `${tag}:messages:${group}`, delayed: `${tag}:delayed:${group}` })),
-		deadLetters: `${tag}:dead-letters`,
 		events: `${tag}:events`,
 	};
 }

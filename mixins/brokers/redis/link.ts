@@ -1,9 +1,20 @@
 import { Redis } from 'ioredis';
 import { type Duration, SECOND } from '../../../domain/time.ts';
+import { withDeadline } from '../../runtime/index.ts';
+import type { RedisUrl } from '../../settings/index.ts';
 import type { Refusals } from '../refusals.ts';
-import type { Access, Address } from './address.ts';
-import { inTime, NoAnswer } from './patience.ts';
-import { findKey, isLoading, isReplica, NotNow, parseInfo, type ServerInfo, UnfitServer, unfitness } from './server.ts';
+import { SCRIPTS } from './scripts.ts';
+import {
+	type Address,
+	findKey,
+	isLoading,
+	isReplica,
+	NotNow,
+	parseInfo,
+	type ServerInfo,
+	UnfitServer,
+	unfitness,
+} from './server.ts';
 
 /** An answer that takes longer does not come any more: the connection may be half dead. */
 const ANSWER_PATIENCE: Duration = 10 * SECOND;
@@ -15,6 +26,9 @@ const MOST_HOPS = 4;
 const CLOSED = 'the connection to Redis is closed';
 /** Replies after which the next command has to look for its server anew. */
 const ELSEWHERE = /^(READONLY|MOVED|ASK|TRYAGAIN|CLUSTERDOWN|MASTERDOWN|LOADING|NOAUTH)\b/;
+
+/** Redis did not answer in time; whether it did what it was asked for is not known. */
+class NoAnswer extends Error {}
 
 export interface RunOptions {
 	/** what it is to the carrier's refusals; without it a refusal is nobody's concern but the caller's */
@@ -34,7 +48,7 @@ export interface LinkEvents {
  * away, and whoever sent it decides what that means.
  */
 export class Link {
-	readonly #access: Access;
+	readonly #url: RedisUrl;
 	readonly #key: string;
 	readonly #refusals: Refusals;
 	readonly #events: LinkEvents;
@@ -49,8 +63,8 @@ export class Link {
 	#openedAt = Number.POSITIVE_INFINITY;
 
 	/** `key` is any of the keys: all are in one slot. */
-	constructor(access: Access, key: string, refusals: Refusals, events: LinkEvents = {}) {
-		this.#access = access;
+	constructor(url: RedisUrl, key: string, refusals: Refusals, events: LinkEvents = {}) {
+		this.#url = url;
 		this.#refusals = refusals;
 		this.#key = key;
 		this.#events = events;
@@ -107,7 +121,7 @@ export class Link {
 	async #find(): Promise<Redis> {
 		this.drop();
 		let failure: unknown;
-		for (const seed of [this.#access, ...this.#others]) {
+		for (const seed of [this.#url, ...this.#others]) {
 			try {
 				return await this.#follow(seed);
 			} catch (error) {
@@ -122,7 +136,7 @@ export class Link {
 		let address = seed;
 		for (let hop = 0; hop < MOST_HOPS; hop += 1) {
 			if (this.#closed) throw new Error(CLOSED);
-			const client = prepare(this.#access, address);
+			const client = prepare(this.#url, address);
 			this.#candidate = client;
 			try {
 				await connect(client);
@@ -170,9 +184,10 @@ function end(client: Redis): void {
 	if (client.status !== 'end' && client.status !== 'close') client.disconnect();
 }
 
-const prepare = ({ options }: Access, { host, port }: Address): Redis =>
+const prepare = ({ kind: _kind, url: _url, tls, ...access }: RedisUrl, { host, port }: Address): Redis =>
 	new Redis({
-		...options,
+		...access,
+		...(tls ? { tls: {} } : {}),
 		host,
 		port,
 		lazyConnect: true,
@@ -184,7 +199,12 @@ const prepare = ({ options }: Access, { host, port }: Address): Redis =>
 		keepAlive: KEEP_ALIVE,
 		disconnectTimeout: DISCONNECT_PATIENCE,
 		disableClientInfo: true,
+		scripts: SCRIPTS,
 	});
+
+/** Rejects with `NoAnswer` when an answer takes too long. */
+const inTime = <T>(answer: Promise<T>, timeout: Duration): Promise<T> =>
+	withDeadline(answer, timeout, () => new NoAnswer(`Redis did not answer within ${timeout / SECOND} s`));
 
 /** Throws what kept the connection from being opened; ioredis itself would only say that it is closed. */
 async function connect(client: Redis): Promise<void> {

@@ -1,5 +1,10 @@
 import type { Redis } from 'ioredis';
-import type { Address } from './address.ts';
+
+/** Where a Redis is. */
+export interface Address {
+	readonly host: string;
+	readonly port: number;
+}
 
 /** What `INFO` says of a server. */
 export type ServerInfo = ReadonlyMap<string, string>;

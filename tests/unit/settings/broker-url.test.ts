@@ -8,9 +8,10 @@ describe('a broker URL', () => {
 		['amqp://user:p%40ss@10.0.0.1:5672/%2Forders', { kind: 'amqp', tls: false }],
 		['amqps://user@mq.example:5671/', { kind: 'amqp', tls: true }],
 		['amqp://[::1]:5672', { kind: 'amqp', tls: false }],
-		['redis://localhost', { kind: 'redis', tls: false }],
-		['redis://:s3cret@cache_1:6379/15', { kind: 'redis', tls: false }],
-		['rediss://user:s3cret@cache.example/', { kind: 'redis', tls: true }],
+		['redis://localhost', { kind: 'redis', tls: false, host: 'localhost', port: 6379 }],
+		['redis://:p%40ss@cache_1:7000/15', { kind: 'redis', host: 'cache_1', port: 7000, password: 'p@ss', db: 15 }],
+		['redis://me:it@[::1]:7000/', { kind: 'redis', host: '::1', port: 7000, username: 'me', password: 'it' }],
+		['rediss://u%3Aser:s3cret@cache.example/', { kind: 'redis', tls: true, username: 'u:ser', password: 's3cret' }],
 		['kafka://a', { kind: 'kafka', tls: false, hosts: ['a:9092'] }],
 		['kafka://a:1,b.example:65535,10.0.0.1/', { kind: 'kafka', hosts: ['a:1', 'b.example:65535', '10.0.0.1:9092'] }],
 		['kafka://[::1]:9093,[fe80::1]', { kind: 'kafka', hosts: ['[::1]:9093', '[fe80::1]:9092'] }],
@@ -28,7 +29,11 @@ describe('a broker URL', () => {
 		],
 	])('%s', (url, expected) => expect(parseBrokerUrl(url)).toMatchObject({ url, ...expected }));
 
-	it('without a login has none', () => expect(parseBrokerUrl('kafkas://a')).not.toHaveProperty('login'));
+	it('without a login has none', () => {
+		expect(parseBrokerUrl('kafkas://a')).not.toHaveProperty('login');
+		const url = 'redis://localhost/';
+		expect(parseBrokerUrl(url)).toEqual({ kind: 'redis', url, tls: false, host: 'localhost', port: 6379 });
+	});
 
 	it.each([
 		...['', 'amqp', 'amqp:', 'amqp://', 'AMQP://h', 'amqp:/h', 'amqp:h', 'amqpss://h', 'http://h', 'postgres://h/d'],

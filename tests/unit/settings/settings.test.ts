@@ -115,7 +115,10 @@ describe('good values', () => {
 		[{ SERVICES: 'orders', DATABASE_URL_FILE: '/run/url', BROKER_URL_FILE: '/run/broker' }, part('orders')],
 		[{ BROKER_URL: BROKER_TEXT }, broker],
 		[{ BROKER_URL_FILE: '/run/broker' }, broker],
-		[{ BROKER_URL: 'redis://cache' }, { broker: { kind: 'redis', url: 'redis://cache', tls: false } }],
+		[
+			{ BROKER_URL: 'redis://cache' },
+			{ broker: { kind: 'redis', url: 'redis://cache', tls: false, host: 'cache', port: 6379 } },
+		],
 		[
 			{ BROKER_URL: 'kafka://a,b:1' },
 			{ broker: { kind: 'kafka', url: 'kafka://a,b:1', tls: false, hosts: ['a:9092', 'b:1'] } },

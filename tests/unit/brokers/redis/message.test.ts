@@ -1,6 +1,5 @@
 import { describe, expect, it } from '@jest/globals';
 import fc from 'fast-check';
-import { accessOf } from '../../../../mixins/brokers/redis/address.ts';
 import { keysOf } from '../../../../mixins/brokers/redis/keys.ts';
 import { decode, encode } from '../../../../mixins/brokers/redis/message.ts';
 import { misgivings, parseInfo, unfitness } from '../../../../mixins/brokers/redis/server.ts';
@@ -62,33 +61,6 @@ describe('a message as Redis keeps it', () => {
 	});
 });
 
-describe('the URL of a Redis', () => {
-	it.each([
-		['redis://localhost', { host: 'localhost', port: 6379, options: {} }],
-		['redis://:p%40ss@10.0.0.1:7000/2', { host: '10.0.0.1', port: 7000, options: { password: 'p@ss', db: 2 } }],
-		['redis://me:it@[::1]:7000/', { host: '::1', port: 7000, options: { username: 'me', password: 'it' } }],
-		[
-			'rediss://me:it@r.example',
-			{ host: 'r.example', port: 6379, options: { username: 'me', password: 'it', tls: {} } },
-		],
-	])('is understood: %s', (url, access) => {
-		expect(accessOf(url)).toEqual(access);
-	});
-
-	it.each([
-		'',
-		'redis',
-		'redis://',
-		'http://secret@host',
-		'redis://u:secret@h/x',
-		'redis://:secret@h?family=6',
-		'redis://:secret@h:99999',
-		'redis://:secret%@h',
-	])('is refused without its secret: %s', (url) => {
-		expect(() => accessOf(url)).toThrow(/^not a URL of a Redis: redis:\/\/(?!.*secret)/);
-	});
-});
-
 describe('a server', () => {
 	const info = (changes: Readonly<Record<string, string>> = {}) =>
 		parseInfo(
@@ -116,9 +88,9 @@ describe('a server', () => {
 
 describe('keys', () => {
 	it('share one hash tag, whatever the groups are called', () => {
-		const { groups, deadLetters, events } = keysOf('shop', ['one', 'two{x}']);
-		const all = [deadLetters, events, ...groups.flatMap(({ stream, delayed }) => [stream, delayed])];
-		expect(new Set(all).size).toBe(6);
+		const { groups, events } = keysOf('shop', ['one', 'two{x}']);
+		const all = [events, ...groups.flatMap(({ stream, delayed }) => [stream, delayed])];
+		expect(new Set(all).size).toBe(5);
 		for (const key of all) expect(/\{(.*?)\}/.exec(key)?.[1]).toBe('shop');
 	});
 

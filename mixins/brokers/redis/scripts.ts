@@ -2,8 +2,8 @@
  * The scripts. Each is one step for Redis, so that a message is never in two places or in none, whoever dies. They
  * read Redis's own clock and no other, and touch only the keys that they are given.
  */
+import type { ClientContext, Result } from 'ioredis';
 import { FIELD } from './message.ts';
-import { Script } from './script.ts';
 
 /** Milliseconds with their fractions; Lua would write such a number with 14 digits only. */
 const CLOCK = `
@@ -47,7 +47,7 @@ const TRIM = `
  * KEYS: the events for others, then a stream and a sorted set for each group. ARGV: for each message its delay (below
  * 0 if it has no moment at all), itself, the number of its groups and their places in KEYS, the first being 1.
  */
-export const PUBLISH = new Script(`
+const PUBLISH = `
 	${CLOCK} ${TRIM}
 	local events = KEYS[1]
 	local heard = redis.call('TYPE', events).ok == 'stream' and #redis.call('XINFO', 'GROUPS', events) > 0
@@ -66,14 +66,14 @@ export const PUBLISH = new Script(`
 	end
 	if heard then trim(events) end
 	return redis.status_reply('OK')
-`);
+`;
 
 /**
  * Moves what is due to where it is delivered, the longest due first. KEYS: a stream and a sorted set for each group.
  * ARGV: the most for each group in one call. Answers how many it moved at most, and the milliseconds until the next
  * is due, below 0 if it is due already; nothing if none waits.
  */
-export const MOVE_DUE = new Script(`
+const MOVE_DUE = `
 	${CLOCK} ${EVEN_IF_FULL}
 	local most, moved, next = tonumber(ARGV[1]), 0, nil
 	for i = 1, #KEYS, 2 do
@@ -92,19 +92,19 @@ export const MOVE_DUE = new Script(`
 		if first and (not next or first - now < next) then next = first - now end
 	end
 	return {moved, next and exactly(next)}
-`);
+`;
 
 /** Makes a group that gets all that its stream holds, unless it is there. KEYS: the stream. ARGV: the group. */
-export const FOUND = new Script(`
+const FOUND = `
 	${EVEN_IF_FULL}
 	evenIfFull(KEYS[1])
 	local reply = redis.pcall('XGROUP', 'CREATE', KEYS[1], ARGV[1], '0', 'MKSTREAM')
 	if reply.err and not string.find(reply.err, 'BUSYGROUP', 1, true) then return reply end
 	return redis.status_reply('OK')
-`);
+`;
 
 /** KEYS: a stream. ARGV: its group, then the entries that are done. */
-export const ACKNOWLEDGE = new Script(`
+const ACKNOWLEDGE = `
 	${TRIM}
 	if redis.call('EXISTS', KEYS[1]) == 0 then return 0 end
 	local done = 0
@@ -113,62 +113,54 @@ export const ACKNOWLEDGE = new Script(`
 	end
 	trim(KEYS[1])
 	return done
-`);
+`;
 
 /**
- * Takes entries out of hand and delays their messages, or sets them aside. KEYS: the stream, the sorted set, the dead
- * letters. ARGV: the group, then for each its entry, the delay (below 0 to set it aside), the message, the error. An
- * entry that somebody else has settled meanwhile is left alone.
+ * Takes entries out of hand and delays their messages. KEYS: the stream, the sorted set. ARGV: the group, then for each
+ * its entry, the delay, the message. An entry that somebody else has settled meanwhile is left alone.
  */
-export const SET_BACK = new Script(`
+const SET_BACK = `
 	${CLOCK} ${TRIM}
 	if redis.call('EXISTS', KEYS[1]) == 0 then return 0 end
-	for i = 2, #ARGV, 4 do
-		local delay, message, error = tonumber(ARGV[i + 1]), ARGV[i + 2], ARGV[i + 3]
+	for i = 2, #ARGV, 3 do
 		if redis.call('XACK', KEYS[1], ARGV[1], ARGV[i]) == 1 then
-			if delay >= 0 then redis.call('ZADD', KEYS[2], exactly(now + delay), message)
-			else redis.call('XADD', KEYS[3], '*', 'consumer', ARGV[1], 'error', error, '${FIELD}', message) end
+			redis.call('ZADD', KEYS[2], exactly(now + tonumber(ARGV[i + 1])), ARGV[i + 2])
 		end
 	end
 	trim(KEYS[1])
 	return 1
-`);
+`;
 
-/**
- * Delivers dead letters again. KEYS: the dead letters, then a stream for each. ARGV: for each its entry and the
- * message. One that somebody else replayed meanwhile is left alone. Answers how many.
- */
-export const REPLAY = new Script(`
-	local replayed = 0
-	for i = 2, #KEYS do
-		if redis.call('XDEL', KEYS[1], ARGV[2 * i - 3]) == 1 then
-			redis.call('XADD', KEYS[i], '*', '${FIELD}', ARGV[2 * i - 2])
-			replayed = replayed + 1
-		end
-	end
-	return replayed
-`);
-
-/**
- * Says how long entries have been idle, of those that this consumer still holds: 0 keeps them, more gives them away.
- * KEYS: the stream. ARGV: the group, the consumer, the milliseconds, the entries. Answers how many it still holds.
- */
-export const TOUCH = new Script(`
-	local stream, group, consumer, idle, held = KEYS[1], ARGV[1], ARGV[2], ARGV[3], 0
-	for i = 4, #ARGV do
+/** Says that this consumer still works on the entries that it still holds. KEYS: the stream. ARGV: the group, the consumer, the entries. */
+const TOUCH = `
+	local stream, group, consumer = KEYS[1], ARGV[1], ARGV[2]
+	for i = 3, #ARGV do
 		if #redis.call('XPENDING', stream, group, ARGV[i], ARGV[i], 1, consumer) == 1 then
-			redis.call('XCLAIM', stream, group, consumer, 0, ARGV[i], 'IDLE', idle, 'JUSTID')
-			held = held + 1
+			redis.call('XCLAIM', stream, group, consumer, 0, ARGV[i], 'IDLE', 0, 'JUSTID')
 		end
 	end
-	return held
-`);
+	return redis.status_reply('OK')
+`;
+
+/**
+ * Lets others have at once what this consumer still holds. KEYS: the stream. ARGV: the group, the consumer, the idle
+ * time after which others claim, then for each its entry and how often it was delivered to a consumer that died of it.
+ */
+const GIVE_AWAY = `
+	local stream, group, consumer, idle = KEYS[1], ARGV[1], ARGV[2], ARGV[3]
+	for i = 4, #ARGV, 2 do
+		if #redis.call('XPENDING', stream, group, ARGV[i], ARGV[i], 1, consumer) == 1 then
+			redis.call('XCLAIM', stream, group, consumer, 0, ARGV[i], 'IDLE', idle, 'RETRYCOUNT', ARGV[i + 1], 'JUSTID')
+		end
+	end
+	return redis.status_reply('OK')
+`;
 
 /**
  * Forgets consumers that hold nothing and were idle for so long; Redis would drop what they hold together with them.
  * KEYS: the stream. ARGV: the group, the milliseconds, the consumer if only one is meant.
  */
-export const DISMISS = new Script(`
+const DISMISS = `
 	for _, fields in ipairs(redis.call('XINFO', 'CONSUMERS', KEYS[1], ARGV[1])) do
 		local consumer = {}
 		for i = 1, #fields, 2 do consumer[fields[i]] = fields[i + 1] end
@@ -178,4 +170,32 @@ export const DISMISS = new Script(`
 		end
 	end
 	return redis.status_reply('OK')
-`);
+`;
+
+/** For ioredis, which sends each by its hash once a connection has sent it in full. */
+export const SCRIPTS = {
+	publishMessages: { lua: PUBLISH },
+	moveDue: { lua: MOVE_DUE },
+	createGroup: { lua: FOUND, numberOfKeys: 1 },
+	acknowledge: { lua: ACKNOWLEDGE, numberOfKeys: 1 },
+	setBack: { lua: SET_BACK, numberOfKeys: 2 },
+	touchEntries: { lua: TOUCH, numberOfKeys: 1 },
+	giveAway: { lua: GIVE_AWAY, numberOfKeys: 1 },
+	dismissConsumers: { lua: DISMISS, numberOfKeys: 1 },
+};
+
+/** The number of keys, if it is not fixed, then the keys and the arguments. */
+type Run<Context extends ClientContext> = (...args: (string | number)[]) => Result<unknown, Context>;
+
+declare module 'ioredis' {
+	interface RedisCommander<Context> {
+		publishMessages: Run<Context>;
+		moveDue: Run<Context>;
+		createGroup: Run<Context>;
+		acknowledge: Run<Context>;
+		setBack: Run<Context>;
+		touchEntries: Run<Context>;
+		giveAway: Run<Context>;
+		dismissConsumers: Run<Context>;
+	}
+}
