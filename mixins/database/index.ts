@@ -1,9 +1,11 @@
 export { joinedTexts, plainArray, splitTexts, storable, textArray } from './arrays.ts';
 export { clientConfig, DatabaseClient, openClient, verify } from './client.ts';
 export { CLOCK, type Clock, DatabaseClock, readClock } from './clock.ts';
+export { inserting } from './columns.ts';
 export { Database, isTransient, type Transaction } from './database.ts';
 export { IMPATIENT, isNobodysFault, isTimeOut, limited } from './impatience.ts';
 export { instant, instants, NOW } from './instants.ts';
+export { EVENT } from './orders-columns.ts';
 export {
 	existingOrders,
 	firstLookBefore,

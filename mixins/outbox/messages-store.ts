@@ -1,5 +1,5 @@
 import type { OrderEvent, Raised } from '../../domain/events.ts';
-import { instants, joinedTexts, plainArray, type Statement, splitTexts, type Transaction } from '../database/index.ts';
+import { EVENT, inserting, plainArray, type Statement, type Transaction } from '../database/index.ts';
 
 /** Something raised, with the trace of what caused it (W3C Trace Context). */
 export interface Traced<T extends Raised> {
@@ -7,42 +7,32 @@ export interface Traced<T extends Raised> {
 	readonly traceparent: string | null;
 }
 
-/** Events stand once, here, for ever. */
-export function insertEvents(events: readonly Traced<OrderEvent>[]): Statement {
-	return {
-		name: 'insert-events',
-		text: `INSERT INTO order_events (order_id, sequence, id, type, occurred_at, data, traceparent)
-			SELECT order_id, sequence, id, type, to_timestamp(occurred_at), data, traceparent
-			FROM unnest($1::uuid[], $2::int[], $3::uuid[], $4::text[], $5::float8[], ${splitTexts('$6')}::json[], $7::text[])
-				AS e (order_id, sequence, id, type, occurred_at, data, traceparent)`,
-		values: [
-			plainArray(events.map(({ message }) => message.orderId)),
-			plainArray(events.map(({ message }) => message.sequence)),
-			plainArray(events.map(({ message }) => message.id)),
-			plainArray(events.map(({ message }) => message.type)),
-			instants(events.map(({ message }) => message.occurredAt)),
-			joinedTexts(events.map(({ message }) => JSON.stringify(message.data))),
-			plainArray(events.map(({ traceparent }) => traceparent)),
-		],
-	};
-}
+const eventsInserted = inserting('insert-events', 'order_events', { ...EVENT, traceparent: 'word' });
 
-export function insertOutbox(messages: readonly Raised[]): Statement {
-	return {
-		name: 'insert-outbox',
-		text: `INSERT INTO outbox_messages (message_id, type, order_id, sequence, deliver_at)
-			SELECT message_id, type, order_id, sequence, to_timestamp(deliver_at)
-			FROM unnest($1::uuid[], $2::text[], $3::uuid[], $4::int[], $5::float8[])
-				AS m (message_id, type, order_id, sequence, deliver_at)`,
-		values: [
-			plainArray(messages.map(({ id }) => id)),
-			plainArray(messages.map(({ type }) => type)),
-			plainArray(messages.map(({ orderId }) => orderId)),
-			plainArray(messages.map((message) => (message.kind === 'event' ? message.sequence : null))),
-			instants(messages.map((message) => (message.kind === 'wake-up' ? message.at : null))),
-		],
-	};
-}
+/** Events stand once, here, for ever. */
+export const insertEvents = (events: readonly Traced<OrderEvent>[]): Statement =>
+	eventsInserted(
+		events.map(({ message, traceparent }) => ({ ...message, data: JSON.stringify(message.data), traceparent })),
+	);
+
+const outboxInserted = inserting('insert-outbox', 'outbox_messages', {
+	messageId: 'uuid',
+	type: 'word',
+	orderId: 'uuid',
+	sequence: 'int',
+	deliverAt: 'moment',
+});
+
+export const insertOutbox = (messages: readonly Raised[]): Statement =>
+	outboxInserted(
+		messages.map((message) => ({
+			messageId: message.id,
+			type: message.type,
+			orderId: message.orderId,
+			sequence: message.kind === 'event' ? message.sequence : null,
+			deliverAt: message.kind === 'wake-up' ? message.at : null,
+		})),
+	);
 
 /** Records messages as handled by a consumer; answers the ids that were not recorded yet. */
 export async function insertInbox(

@@ -1,27 +1,14 @@
-import type { OrderStatus } from '../../../domain/order-record.ts';
 import type { PaymentStatus } from '../../../domain/payment.ts';
 import type { Instant } from '../../../domain/time.ts';
 import { plainArray, textArray } from '../arrays.ts';
+import { selected } from '../columns.ts';
 import type { Database } from '../database.ts';
 import { NOW } from '../instants.ts';
+import { SHOWN_ORDER, type ShownOrder } from '../orders-columns.ts';
 
 /** An order as clients see it, read without a lock. */
-export interface OrderView {
-	readonly id: string;
-	readonly owner: string;
-	readonly productName: string;
-	readonly amount: bigint;
-	readonly currency: string;
-	readonly status: OrderStatus;
+export interface OrderView extends ShownOrder {
 	readonly paymentStatus: PaymentStatus;
-	readonly createdAt: Instant;
-	readonly pendingUntil: Instant;
-	readonly holdExpiresAt: Instant | null;
-	readonly confirmedAt: Instant | null;
-	readonly cancelledAt: Instant | null;
-	readonly shippedAt: Instant | null;
-	readonly failedAt: Instant | null;
-	readonly failureReason: string | null;
 	/** another one whenever one of its rows was written again, also where nothing of the above changed */
 	readonly version: string;
 	/** the database's clock at the reading */
@@ -38,12 +25,8 @@ export interface Known {
 export function readChanged(database: Database, known: readonly Known[]): Promise<OrderView[]> {
 	return database.query<OrderView>({
 		name: 'read-changed-orders',
-		text: `SELECT o.id, o.owner, o.product_name AS "productName", o.amount, o.currency, o.status,
-				coalesce(p.status, 'Requested') AS "paymentStatus", o.created_at AS "createdAt",
-				o.pending_until AS "pendingUntil", o.hold_expires_at AS "holdExpiresAt", o.confirmed_at AS "confirmedAt",
-				o.cancelled_at AS "cancelledAt", o.shipped_at AS "shippedAt", o.failed_at AS "failedAt",
-				o.failure_reason AS "failureReason", concat(o.xmin, '.', p.xmin) AS version,
-				${NOW} AS now
+		text: `SELECT ${selected(SHOWN_ORDER, 'o')}, coalesce(p.status, 'Requested') AS "paymentStatus",
+				concat(o.xmin, '.', p.xmin) AS version, ${NOW} AS now
 			FROM unnest($1::uuid[], $2::text[]) AS k (id, version)
 			CROSS JOIN LATERAL (SELECT t.xmin, t.* FROM orders t WHERE t.id = k.id LIMIT 1) AS o
 			LEFT JOIN LATERAL (SELECT t.xmin, t.status FROM payments t WHERE t.order_id = k.id LIMIT 1) AS p ON true

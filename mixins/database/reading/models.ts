@@ -1,30 +1,33 @@
-import { DataTypes, type Model, type ModelStatic, type Options, Sequelize } from 'sequelize';
+import {
+	type DataType,
+	DataTypes,
+	type Model,
+	type ModelAttributes,
+	type ModelStatic,
+	type Options,
+	Sequelize,
+} from 'sequelize';
 import type { EventType } from '../../../domain/events.ts';
-import type { OrderStatus } from '../../../domain/order-record.ts';
 import type { PaymentStatus } from '../../../domain/payment.ts';
 import type { DatabaseAddress } from '../../settings/index.ts';
 import { CONNECT, type DatabaseClient } from '../client.ts';
 import { Clients } from '../clients.ts';
+import type { Columns, Kind } from '../columns.ts';
+import { EVENT, ORDER, PAYMENT, SHOWN_ORDER, type ShownOrder } from '../orders-columns.ts';
 import { checkReader, readerModule } from './client.ts';
 
+/** Values as Sequelize has them: moments are dates, and bigints are text. */
+type Read<Row> = {
+	[Name in keyof Row]: Row[Name] extends bigint
+		? string
+		: number extends Row[Name]
+			? NotYet<Row[Name]> | Date
+			: Row[Name];
+};
+type NotYet<Value> = Exclude<Value, number>;
+
 /** An order as it is read for people. */
-export interface OrderRow {
-	id: string;
-	owner: string;
-	productName: string;
-	/** minor units; the driver gives bigints as text */
-	amount: string;
-	currency: string;
-	status: OrderStatus;
-	createdAt: Date;
-	pendingUntil: Date;
-	holdExpiresAt: Date | null;
-	confirmedAt: Date | null;
-	cancelledAt: Date | null;
-	shippedAt: Date | null;
-	failedAt: Date | null;
-	failureReason: string | null;
-	sweepAt: Date | null;
+export interface OrderRow extends Read<ShownOrder> {
 	payment: { status: PaymentStatus } | null;
 	/** the database's clock at the reading; no column */
 	now: Date;
@@ -51,6 +54,23 @@ export interface Models {
 
 const READERS = 5;
 
+const TYPES: Readonly<Record<Kind, DataType>> = {
+	uuid: DataTypes.UUID,
+	word: DataTypes.TEXT,
+	text: DataTypes.TEXT,
+	int: DataTypes.INTEGER,
+	bigint: DataTypes.BIGINT,
+	moment: DataTypes.DATE,
+	json: DataTypes.JSON,
+};
+
+function modelled<Row extends object>(columns: Columns, ...key: readonly string[]): ModelAttributes<Model<Row>, Row> {
+	const attributes = Object.entries(columns).map(([name, kind]) => {
+		return [name, { type: TYPES[kind], primaryKey: key.includes(name) }];
+	});
+	return Object.fromEntries(attributes);
+}
+
 /** The models that reading goes through. Nothing is written here: that is the unit of work's. */
 export function defineModels(address: DatabaseAddress): Models {
 	const clients = new Clients();
@@ -66,31 +86,13 @@ export function defineModels(address: DatabaseAddress): Models {
 		define: { timestamps: false, underscored: true, freezeTableName: true },
 	} as Options);
 	sequelize.addHook('afterConnect', (client) => checkReader(client as DatabaseClient));
-	// Functions, since Sequelize writes into each column's definition.
-	const text = () => ({ type: DataTypes.TEXT, allowNull: false });
-	const moment = () => ({ type: DataTypes.DATE, allowNull: false });
-	const maybe = () => ({ type: DataTypes.DATE });
-	const payments = sequelize.define('payments', {
-		orderId: { type: DataTypes.UUID, primaryKey: true },
-		status: text(),
-	});
-	const orders = sequelize.define<Model<OrderRow>>('orders', {
-		id: { type: DataTypes.UUID, primaryKey: true },
-		owner: text(),
-		productName: text(),
-		amount: { type: DataTypes.BIGINT, allowNull: false },
-		currency: text(),
-		status: text(),
-		createdAt: moment(),
-		pendingUntil: moment(),
-		holdExpiresAt: maybe(),
-		confirmedAt: maybe(),
-		cancelledAt: maybe(),
-		shippedAt: maybe(),
-		failedAt: maybe(),
-		failureReason: { type: DataTypes.TEXT },
-		sweepAt: maybe(),
-	} as never);
+	const payment = { orderId: PAYMENT.orderId, status: PAYMENT.status };
+	const payments = sequelize.define<Model<Record<keyof typeof payment, string>>>(
+		'payments',
+		modelled(payment, 'orderId'),
+	);
+	const { sweepAt } = ORDER; // orders are listed by it
+	const orders = sequelize.define<Model<OrderRow>>('orders', modelled({ ...SHOWN_ORDER, sweepAt }, 'id'));
 	orders.hasOne(payments, { foreignKey: 'orderId', as: 'payment', constraints: false });
 	orders.addScope(
 		'defaultScope',
@@ -100,14 +102,7 @@ export function defineModels(address: DatabaseAddress): Models {
 		},
 		{ override: true },
 	);
-	const events = sequelize.define<Model<EventRow>>('order_events', {
-		orderId: { type: DataTypes.UUID, primaryKey: true },
-		sequence: { type: DataTypes.INTEGER, primaryKey: true },
-		id: { type: DataTypes.UUID, allowNull: false },
-		type: text(),
-		occurredAt: moment(),
-		data: { type: DataTypes.JSON, allowNull: false },
-	});
+	const events = sequelize.define<Model<EventRow>>('order_events', modelled(EVENT, 'orderId', 'sequence'));
 	const cutOff = (): void => clients.cutOff();
 	return { sequelize, orders, events, cutOff, close: () => clients.atEnd(sequelize.close()) };
 }

@@ -1,0 +1,94 @@
+/** The columns of an order, its payment and its shipment: each stands here once, for all that reads and writes them. */
+import type { OrderRecord } from '../../domain/order-record.ts';
+import type { OpenOperation, Payment } from '../../domain/payment.ts';
+import type { Shipment } from '../../domain/shipment.ts';
+import type { Columns, ColumnsOf } from './columns.ts';
+
+/** An order as it is stored, with the trace of the request that placed it. */
+export type OrderRow = Omit<OrderRecord, 'amount'> & {
+	readonly amount: bigint;
+	readonly currency: string;
+	readonly traceparent: string | null;
+};
+
+/** What an order is given once and for all. */
+const FIXED = {
+	id: 'uuid',
+	owner: 'text',
+	productName: 'text',
+	amount: 'bigint',
+	currency: 'word',
+	paymentMethod: 'text',
+	cancellationWindow: 'int',
+	createdAt: 'moment',
+	traceparent: 'word',
+} as const;
+
+/** What it has from the first, and what may change. */
+const BEGUN = { status: 'word', pendingUntil: 'moment', sequence: 'int', sweepAt: 'moment' } as const;
+
+/** What comes later. */
+const LATER = {
+	heldAt: 'moment',
+	holdExpiresAt: 'moment',
+	pauses: 'int',
+	confirmedAt: 'moment',
+	cancelledAt: 'moment',
+	shippedAt: 'moment',
+	failedAt: 'moment',
+	failureReason: 'text',
+	sweeps: 'int',
+} as const;
+
+export const ORDER = { ...FIXED, ...BEGUN, ...LATER } satisfies ColumnsOf<OrderRow>;
+export const NEW_ORDER = { ...FIXED, ...BEGUN };
+export const CHANGED_ORDER = { id: FIXED.id, ...BEGUN, ...LATER };
+
+const SHOWN = [
+	'id',
+	'owner',
+	'productName',
+	'amount',
+	'currency',
+	'status',
+	'createdAt',
+	'pendingUntil',
+	'holdExpiresAt',
+	'confirmedAt',
+	'cancelledAt',
+	'shippedAt',
+	'failedAt',
+	'failureReason',
+] as const;
+
+/** What clients see of an order. */
+export type ShownOrder = Pick<OrderRow, (typeof SHOWN)[number]>;
+export const SHOWN_ORDER: Columns = Object.fromEntries(SHOWN.map((name) => [name, ORDER[name]]));
+
+/** A payment as it is stored: of an operation that is not open, nothing is. */
+export type PaymentRow = Omit<Payment, 'open'> & { readonly orderId: string } & (OpenOperation | NothingOpen);
+type NothingOpen = { readonly [Name in keyof OpenOperation]: null };
+
+export const PAYMENT = {
+	orderId: 'uuid',
+	status: 'word',
+	operation: 'word',
+	keyUsedAt: 'moment',
+	attemptUntil: 'moment',
+	attempts: 'int',
+	reference: 'text',
+} as const satisfies ColumnsOf<PaymentRow>;
+
+export const SHIPMENT = { orderId: 'uuid', attemptUntil: 'moment', attempts: 'int' } as const satisfies ColumnsOf<
+	Shipment & { readonly orderId: string }
+>;
+
+/** What everybody reads of an event. */
+export const EVENT = {
+	orderId: 'uuid',
+	sequence: 'int',
+	id: 'uuid',
+	type: 'word',
+	occurredAt: 'moment',
+	data: 'json',
+} as const satisfies Columns;
