@@ -135,7 +135,7 @@ export class Order {
 	}
 
 	/**
-	 * Starts, or repeats, the provider operation that the order's state asks for, and answers with the call to make
+	 * Starts, or repeats, the provider operation that the order's state asks for, and returns the call to make
 	 * once this has been committed; null if there is none to make. `timeout` is the call's own.
 	 */
 	beginPayment(moment: Moment, timeout: Duration): PaymentCall | null {
@@ -159,7 +159,7 @@ export class Order {
 		};
 	}
 
-	/** Applies what became of a call. An outcome whose operation is no longer open is dropped; answers if it counted. */
+	/** Applies what became of a call. An outcome whose operation is no longer open is dropped. Returns whether it counted. */
 	applyPaymentOutcome(operation: PaymentOperation, attempt: number, outcome: ProviderOutcome, moment: Moment): boolean {
 		const before = this.#payment;
 		this.#payment = settle(before, operation, attempt, outcome, moment.now);
@@ -191,7 +191,7 @@ export class Order {
 		return true;
 	}
 
-	/** Starts, or repeats, the hand-over of a paid order, and answers with the call to make once this is committed. */
+	/** Starts, or repeats, the hand-over of a paid order, and returns the call to make once this is committed. */
 	beginHandOver(moment: Moment, timeout: Duration): HandOverCall | null {
 		if (this.#record.status !== 'Confirmed' || this.#payment.status !== 'Captured') return null;
 		const shipment = nextAttempt(this.#shipment, moment.now, timeout);
@@ -200,7 +200,7 @@ export class Order {
 		return { orderId: this.#record.id, attempt: shipment.attempts };
 	}
 
-	/** Confirmed → Shipped, once the parcel service has the parcel. Answers if the outcome counted. */
+	/** Confirmed → Shipped, once the parcel service has the parcel. Returns whether the outcome counted. */
 	applyHandOverOutcome(attempt: number, outcome: HandOverOutcome, moment: Moment): boolean {
 		if (this.#record.status !== 'Confirmed' || this.#shipment === null) return false;
 		if (outcome.kind === 'unknown') {
@@ -223,7 +223,7 @@ export class Order {
 	}
 
 	/**
-	 * The sweeper has come to this order: its next look moves on, later with each find. Answers whether it is a find; an
+	 * The sweeper has come to this order: its next look moves on, later with each find. Returns whether it is a find; an
 	 * order whose call is under way, or that the look came to early, is none.
 	 */
 	found(now: Instant): boolean {

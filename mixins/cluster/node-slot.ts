@@ -161,7 +161,7 @@ export class NodeSlot {
 	}
 }
 
-/** Ends the sessions of this process that the server still believes in; answers how many there were. */
+/** Ends the sessions of this process that the server still believes in; returns how many there were. */
 async function endGhosts(client: pg.Client, application: string): Promise<number> {
 	const { rows } = await client.query(
 		'SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = $1 AND pid <> pg_backend_pid()',

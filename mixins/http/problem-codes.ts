@@ -23,7 +23,7 @@ export const PROBLEMS = {
 	'Auth.TokenExpired': {
 		status: 401,
 		title: 'Token expired',
-		meaning: 'The token was good. Get a new one.',
+		meaning: 'The token has expired. Get a new one.',
 	},
 	'Auth.TokenInvalid': {
 		status: 401,

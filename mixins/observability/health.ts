@@ -51,10 +51,6 @@ export class Health {
 		this.#checks.set(name, { check, kind });
 	}
 
-	remove(name: string): void {
-		this.#checks.delete(name);
-	}
-
 	/** Registers something that beats, such as a loop. */
 	watch(name: string, beating: { readonly sinceLastBeat: Duration }, kind: Kind = 'own'): void {
 		const check = (): string | undefined =>

@@ -17,15 +17,15 @@ export interface BatcherOptions {
 	/** at most this many groups at once */
 	readonly inFlight: number;
 	/**
-	 * The smallest group worth a place beside another. Fewer wait until none is at work; more are shared among the places,
-	 * so that the work for one group overlaps with the waiting of another. Without, all that wait go at once, together.
+	 * The fewest items for which a second group begins in parallel. Fewer wait until no group is at work; more are divided
+	 * among the free places, so that one group waits while another is worked on. Unset: all that wait go in one group.
 	 */
 	readonly worthwhile?: number;
 }
 
 /**
  * Lets callers that wait at the same time share one piece of work, such as a transaction: whatever waits when a place
- * is free is handled as one group. `handle` answers for each item in its order; if it throws, the whole group fails. A
+ * is free is handled as one group. `handle` returns a result for each item, in their order; if it throws, the whole group fails. A
  * group that hangs holds up no other.
  */
 export class Batcher<I, O> {
@@ -91,7 +91,7 @@ export class Batcher<I, O> {
 		}
 	}
 
-	/** Takes a place, and answers how to give it back; it is given back before that where the group takes long. */
+	/** Takes a place, and returns how to give it back; it is given back before that where the group takes long. */
 	#enter(items: number): () => void {
 		this.#active += 1;
 		this.#inHand += items;

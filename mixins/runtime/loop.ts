@@ -11,7 +11,7 @@ const LONGEST_PAUSE: Duration = 1_000;
 const QUIET: Duration = 5_000;
 
 /**
- * Repeats a step until it is stopped. A step answers how many milliseconds the next one may wait; `wake` ends the
+ * Repeats a step until it is stopped. A step returns how many milliseconds the next one may wait; `wake` ends the
  * wait. An exception never ends the loop: it is logged, and the next step waits longer.
  */
 export class Loop {

@@ -53,7 +53,7 @@ export class LowWater<P> {
 }
 
 /**
- * Looks at what lies before the mark, every few seconds, and more rarely where that takes long. `look` answers whether
+ * Looks at what lies before the mark, every few seconds, and more rarely where that takes long. `look` returns whether
  * it has lowered the mark; then `wake` lets those look who take.
  */
 export function lookingBack(name: string, log: Log, look: () => Promise<boolean>, wake: () => void): Loop {

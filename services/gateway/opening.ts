@@ -2,7 +2,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { type Duration, SECOND } from '../../domain/time.ts';
 import type { Readiness } from '../../mixins/observability/index.ts';
-import { type Log, WaitLog } from '../../mixins/runtime/index.ts';
+import { abortable, type Log, WaitLog, withFallback } from '../../mixins/runtime/index.ts';
 
 const LOOK_EVERY: Duration = SECOND / 20;
 /** Who is not ready after so long listens all the same, to answer what is missing. */
@@ -25,7 +25,7 @@ export async function listenWhenReady(gateway: { listen(): Promise<void> }, open
 	const { opened, signal } = opening;
 	const complete = opened.then(() => untilReady(opening));
 	complete.catch(() => {}); // nobody waits for it where the gateway cannot listen
-	await Promise.race([complete, sleep(LONGEST_WAIT, undefined, { signal, ref: false })]);
+	await withFallback(abortable(complete, signal), LONGEST_WAIT, undefined);
 	await gateway.listen();
 	await complete;
 }

@@ -43,7 +43,7 @@ export class Admission {
 		await Promise.all([this.#authenticator.stop(), this.#limiter?.stop()]);
 	}
 
-	/** Throws the problem of what is meant for another host, where nothing else tells strangers apart. */
+	/** Without tokens, throws the problem of a request whose host is not one of ours. */
 	checkHost(req: IncomingMessage, destination: string): void {
 		if (this.#openAt === undefined) return;
 		// Who collects metrics calls this machine by a name of the network, as probes do.
@@ -61,7 +61,7 @@ export class Admission {
 		try {
 			caller = await this.#authenticator.callerOf(req);
 		} catch (error) {
-			// Whoever tries tokens is counted by address, or there would be no end to it.
+			// Requests with a bad token count against their address, or anybody could try tokens without limit.
 			await this.admitUnknown(req);
 			throw error;
 		}

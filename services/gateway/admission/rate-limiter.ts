@@ -30,7 +30,7 @@ export class Cell {
 		this.#per = per;
 	}
 
-	/** Takes one; answers how long to wait instead, 0 if it was there. */
+	/** Takes one, and returns 0; or returns how long to wait, and takes none. */
 	take(now: Duration): Duration {
 		const freeAt = Math.max(this.#freeAt, now) + this.#step;
 		if (freeAt - now > this.#per + ROUNDING) return freeAt - now - this.#per;

@@ -23,7 +23,7 @@ export class TokenRefused extends Error {
 	}
 }
 
-/** No token speaks for these: they are who calls without one, and the REPL. */
+/** Subjects that a token may not have: `anonymous` calls without a token, `operator` is the REPL. */
 const RESERVED_SUBJECTS: ReadonlySet<string> = new Set(['anonymous', 'operator']);
 
 /** Checks tokens: JSON Web Tokens (RFC 7519) in compact form, signed with one of the accepted algorithms. */

@@ -7,8 +7,9 @@ import { type Fault, invalid, malformed, ProblemError, pointerTo } from '../../.
 import { isUuid } from '../../../mixins/runtime/index.ts';
 import { type Check, compile, type ObjectSchema, type Schema } from '../../../mixins/validation/index.ts';
 import { CREATE_BODY, HISTORY_QUERY, IDEMPOTENCY_KEY, LIST_PARAMS } from '../../orders/params.ts';
+import type { Request } from '../types.ts';
 import { readJson, readOptionalJson } from './body.ts';
-import { entityTags, waitOf } from './conditions.ts';
+import { entityTags } from './conditions.ts';
 import type { OrderAction } from './routes.ts';
 
 export type Params = Record<string, unknown>;
@@ -26,7 +27,7 @@ const isKey = compile(IDEMPOTENCY_KEY);
 const checkBody = compile(CREATE_BODY);
 
 /** Throws 400 and 422 for what must not reach the action; `id` and `query` are as they came. */
-export async function paramsOf(action: OrderAction, req: IncomingMessage, id: string, query: string): Promise<Params> {
+export async function paramsOf(action: OrderAction, req: Request, id: string, query: string): Promise<Params> {
 	switch (action) {
 		case 'orders.create':
 			readQuery(query, NOTHING);
@@ -77,9 +78,8 @@ function idempotencyKey(req: IncomingMessage): string | undefined {
 	throw new ProblemError(malformed('Idempotency-Key has to be one value of 1 to 255 visible ASCII characters.'));
 }
 
-function conditions(req: IncomingMessage): Params {
-	const ifNoneMatch = entityTags(req.headers['if-none-match']);
-	const wait = waitOf(req.headers.prefer);
+function conditions({ headers, $wait: wait }: Request): Params {
+	const ifNoneMatch = entityTags(headers['if-none-match']);
 	return { ...(ifNoneMatch === undefined ? {} : { ifNoneMatch }), ...(wait === undefined ? {} : { wait }) };
 }
 
