@@ -34,7 +34,7 @@ export async function carrierOf(
 			return new PostgresCarrier(database, topology, log);
 		case 'redis': {
 			const { RedisCarrier } = await import('./redis/index.ts');
-			return new RedisCarrier(broker, topology, log, { prefix });
+			return new RedisCarrier(broker, topology, log, { prefix, clock });
 		}
 		case 'amqp': {
 			const { RabbitMqCarrier } = await import('./rabbitmq/index.ts');

@@ -2,6 +2,7 @@ import type { Topology } from '../../mixins/brokers/carrier.ts';
 import { RedisCarrier } from '../../mixins/brokers/redis/carrier.ts';
 import { keysOf } from '../../mixins/brokers/redis/keys.ts';
 import { decode } from '../../mixins/brokers/redis/message.ts';
+import { machineClock } from '../support/clock.ts';
 import { ask, redisUrl, startRedis, type TestRedis } from '../support/redis.ts';
 import type { BrokerHarness, CarrierModule, Space } from './carrier-harness.ts';
 
@@ -16,7 +17,7 @@ export function redisHarness(): BrokerHarness & { redis(): TestRedis } {
 	return {
 		redis: running,
 		module: import.meta.url,
-		early: 0, // the clock below is the one by which the carrier counts
+		early: 5, // both sides read the same clock, which is set a little now and then
 		transactional: false,
 		start: async () => {
 			redis = await startRedis();
@@ -32,10 +33,7 @@ export function redisHarness(): BrokerHarness & { redis(): TestRedis } {
 			await running().server.down();
 			await running().server.up();
 		},
-		clock: async () => {
-			const [seconds = Number.NaN, microseconds = Number.NaN] = await running().ask((client) => client.time());
-			return seconds * 1_000 + Math.floor(microseconds / 1_000);
-		},
+		clock: async () => machineClock.now(),
 		space: async (topology) => {
 			await running().ask((client) => client.flushall());
 			spaces += 1;
@@ -80,6 +78,6 @@ function toSpace(url: string, prefix: string, topology: Topology): Space {
 
 export const openCarrier: CarrierModule['openCarrier'] = (address, topology, log) => {
 	const { url, prefix }: { url: string; prefix: string } = JSON.parse(address);
-	const carrier = new RedisCarrier(redisUrl(url), topology, log, { prefix });
+	const carrier = new RedisCarrier(redisUrl(url), topology, log, { prefix, clock: machineClock });
 	return { carrier, release: () => carrier.close() };
 };

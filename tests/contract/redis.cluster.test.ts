@@ -1,10 +1,12 @@
 /** The carrier on a Redis Cluster: all its keys in one slot, found wherever that slot is. */
+
 import { afterEach, expect, it, jest } from '@jest/globals';
 import { freePort } from '../../bin/brokers/ports.ts';
 import { redis } from '../../bin/brokers/redis.ts';
 import { HOUR, SECOND } from '../../domain/time.ts';
 import { RedisCarrier } from '../../mixins/brokers/redis/carrier.ts';
 import { describeBroker } from '../support/brokers.ts';
+import { machineClock } from '../support/clock.ts';
 import { memoryLog } from '../support/database.ts';
 import { redisUrl, startRedis, type TestRedis } from '../support/redis.ts';
 import { PATIENCE, until } from '../support/until.ts';
@@ -58,7 +60,7 @@ await describeBroker(redis, 'the Redis carrier on a cluster', () => {
 	}
 
 	function open(url: string): RedisCarrier {
-		const carrier = new RedisCarrier(redisUrl(url), TOPOLOGY, log);
+		const carrier = new RedisCarrier(redisUrl(url), TOPOLOGY, log, { clock: machineClock });
 		cleanUp.push(() => carrier.close());
 		return carrier;
 	}

@@ -4,11 +4,12 @@ import { afterAll, afterEach, beforeAll, beforeEach, expect, it, jest } from '@j
 import { redis } from '../../bin/brokers/redis.ts';
 import { HOUR, SECOND } from '../../domain/time.ts';
 import type { BatchHandler } from '../../mixins/brokers/carrier.ts';
+import { RedisCarrier } from '../../mixins/brokers/redis/carrier.ts';
 import { CLAIM_AFTER } from '../../mixins/brokers/redis/consumer.ts';
 import { keysOf } from '../../mixins/brokers/redis/keys.ts';
 import { encode } from '../../mixins/brokers/redis/message.ts';
 import { describeBroker } from '../support/brokers.ts';
-import type { TestRedis } from '../support/redis.ts';
+import { redisUrl, type TestRedis } from '../support/redis.ts';
 import { PATIENCE, until } from '../support/until.ts';
 import { Bench, Collector, idsOf, TOPOLOGY, toMessage, toMessages } from './carrier-bench.ts';
 import { redisHarness } from './redis-harness.ts';
@@ -328,6 +329,24 @@ await describeBroker(redis, 'consumers of the Redis carrier', () => {
 		await until(() => deliveries > 3);
 		await bench.drained('first');
 		expect(seen).toEqual([1, 1, 2, 1]);
+	});
+
+	it('go by the clock that they are given, not by that of Redis', async () => {
+		let ahead = -HOUR;
+		const clock = { isRead: true, now: () => Date.now() + ahead };
+		const { url }: { url: string } = JSON.parse(bench.space.address);
+		const carrier = new RedisCarrier(redisUrl(url), TOPOLOGY, bench.log, { prefix: prefix(), clock });
+		const failsOnce = new Collector(async (deliveries) =>
+			deliveries.filter(({ attempt }) => attempt === 1).map(({ id }) => ({ id, error: 'once' })),
+		);
+		carrier.subscribe('first', failsOnce.handle);
+		const late = await bench.delayed(HOUR / 2);
+		await carrier.publish([late]);
+		await until(async () => (await ask((client) => client.zcard(delayed()))) === 1);
+		ahead = HOUR;
+		await failsOnce.hasHandled([late]);
+		expect(failsOnce.received.map(({ attempt }) => attempt)).toEqual([1, 2]);
+		await carrier.close();
 	});
 
 	it('do not start on what is no stream', async () => {

@@ -1,4 +1,5 @@
 /** What the carrier asks of a Redis, and what it does with one that changes, refuses, hangs or moves. */
+
 import { createConnection, createServer, type Server, type Socket } from 'node:net';
 import { afterEach, expect, it, jest } from '@jest/globals';
 import type { Redis } from 'ioredis';
@@ -8,6 +9,7 @@ import { SECOND } from '../../domain/time.ts';
 import { RedisCarrier, UnfitServer } from '../../mixins/brokers/redis/carrier.ts';
 import { decode } from '../../mixins/brokers/redis/message.ts';
 import { describeBroker } from '../support/brokers.ts';
+import { machineClock } from '../support/clock.ts';
 import { memoryLog } from '../support/database.ts';
 import { prepareRedis, redisUrl, startRedis, type TestRedis } from '../support/redis.ts';
 import { PATIENCE, until } from '../support/until.ts';
@@ -31,7 +33,7 @@ await describeBroker(redis, 'the Redis carrier and its server', () => {
 	}
 
 	function open(url: string): RedisCarrier {
-		const carrier = new RedisCarrier(redisUrl(url), TOPOLOGY, log);
+		const carrier = new RedisCarrier(redisUrl(url), TOPOLOGY, log, { clock: machineClock });
 		cleanUp.push(() => carrier.close());
 		return carrier;
 	}

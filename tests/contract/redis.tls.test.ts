@@ -8,6 +8,7 @@ import { freePort } from '../../bin/brokers/ports.ts';
 import { redis } from '../../bin/brokers/redis.ts';
 import { RedisCarrier } from '../../mixins/brokers/redis/carrier.ts';
 import { describeBroker } from '../support/brokers.ts';
+import { machineClock } from '../support/clock.ts';
 import { memoryLog } from '../support/database.ts';
 import { redisUrl, startRedis, type TestRedis } from '../support/redis.ts';
 import { until } from '../support/until.ts';
@@ -58,7 +59,7 @@ await describeBroker(redis, 'the Redis carrier over TLS', () => {
 
 	it('trusts no certificate that the process does not trust', async () => {
 		const log = memoryLog();
-		const carrier = new RedisCarrier(redisUrl(url), TOPOLOGY, log);
+		const carrier = new RedisCarrier(redisUrl(url), TOPOLOGY, log, { clock: machineClock });
 		await expect(carrier.publish(toMessages(1))).rejects.toThrow(/self-signed certificate/);
 		await until(() => log.lines.some((line) => line.startsWith('warn') && line.includes('self-signed certificate')));
 		expect(log.lines.join()).not.toContain('secret');
@@ -68,6 +69,7 @@ await describeBroker(redis, 'the Redis carrier over TLS', () => {
 	it('carries messages where it does', async () => {
 		const plain = new RedisCarrier(redisUrl(server.url.replace('//', '//:secret@')), TOPOLOGY, memoryLog(), {
 			prefix: 'tls',
+			clock: machineClock,
 		});
 		const messages = toMessages(5);
 		await plain.publish(messages);

@@ -1,5 +1,6 @@
 import type { Redis } from 'ioredis';
 import { type Duration, SECOND } from '../../../domain/time.ts';
+import type { Clock } from '../../database/index.ts';
 import { type Log, Loop, quietLog } from '../../runtime/index.ts';
 import type { RedisUrl } from '../../settings/index.ts';
 import type {
@@ -37,6 +38,7 @@ const WATCH_EVERY: Duration = 2 * SECOND;
 export interface RedisCarrierOptions {
 	/** what the names of all keys begin with */
 	readonly prefix?: string;
+	readonly clock: Clock;
 }
 
 /**
@@ -44,7 +46,7 @@ export interface RedisCarrierOptions {
  * be away at any time; whatever needs it fails or waits, and goes on when it is back.
  */
 export class RedisCarrier implements Carrier {
-	/** Redis counts the delay by its own clock, which may run a little faster than the database's. */
+	/** The clock is the database's, but that may be set back. */
 	readonly early: Duration = SECOND;
 	/**
 	 * Resolves once a Redis was reached that may carry messages; rejects with `UnfitServer`, in one sentence, if the
@@ -58,6 +60,7 @@ export class RedisCarrier implements Carrier {
 	readonly #quietly: Log;
 	readonly #refusals: Refusals;
 	readonly #url: RedisUrl;
+	readonly #clock: Clock;
 	readonly #keys: Keys;
 	readonly #places: ReadonlyMap<string, readonly number[]>;
 	readonly #main: Link;
@@ -72,9 +75,9 @@ export class RedisCarrier implements Carrier {
 	#closing: Promise<void> | undefined;
 
 	/** Begins to connect by itself. */
-	constructor(url: RedisUrl, topology: Topology, log: Log, options: RedisCarrierOptions = {}) {
-		const { prefix = DEFAULT_PREFIX } = options;
+	constructor(url: RedisUrl, topology: Topology, log: Log, { prefix = DEFAULT_PREFIX, clock }: RedisCarrierOptions) {
 		this.#url = url;
+		this.#clock = clock;
 		this.#topology = topology;
 		this.#types = new Set(topology.types);
 		this.#log = log;
@@ -128,6 +131,7 @@ export class RedisCarrier implements Carrier {
 					handle,
 					batch: options.batch ?? DEFAULT_BATCH,
 					linger: options.linger ?? 0,
+					clock: this.#clock,
 					log: this.#quietly,
 					onDelayed: () => this.#moving.wake(),
 					unblock: (id) => this.#main.run((client) => client.client('UNBLOCK', id)),
@@ -178,21 +182,22 @@ export class RedisCarrier implements Carrier {
 	async #publish(messages: readonly CarrierMessage[]): Promise<void> {
 		const args = messages.flatMap((message) => {
 			const places = this.#places.get(message.type) ?? [];
-			const delay = message.deliverAt === null ? -1 : Math.max(0, message.delay);
-			return [delay, encode({ ...message, attempts: 0 }), places.length, ...places];
+			const moment = message.deliverAt === null ? -1 : message.delay > 0 ? message.deliverAt : 0;
+			return [moment, encode({ ...message, attempts: 0 }), places.length, ...places];
 		});
 		const keys = [this.#keys.events, ...this.#groupKeys()];
 		await this.#main.run((client) => client.publishMessages(keys.length, ...keys, ...args), { what: 'publish' });
 		if (messages.some(({ delay }) => delay > 0 && delay < SLOW_POLL)) this.#moving.wake();
 	}
 
-	/** Hands over what is due; answers how long nothing more will be. */
+	/** Hands over what is due; returns how long nothing more will be. */
 	async #moveDue(): Promise<Duration> {
+		if (!this.#clock.isRead) return SLOW_POLL;
 		const keys = this.#groupKeys();
-		const moving = (client: Redis) => client.moveDue(keys.length, ...keys, MOST_MOVED);
+		const moving = (client: Redis) => client.moveDue(keys.length, ...keys, MOST_MOVED, this.#clock.now());
 		const reply = await this.#movers.run(moving, { what: 'delays' });
 		const [, next] = reply as [moved: number, next?: string];
-		return Math.min(Math.max(0, Number(next ?? SLOW_POLL)), SLOW_POLL);
+		return next === undefined ? SLOW_POLL : Math.min(Math.max(0, Number(next) - this.#clock.now()), SLOW_POLL);
 	}
 
 	#groupKeys(): string[] {

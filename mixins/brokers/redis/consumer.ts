@@ -1,5 +1,6 @@
 import type { Redis } from 'ioredis';
 import { type Duration, SECOND } from '../../../domain/time.ts';
+import type { Clock } from '../../database/index.ts';
 import { errorMessage, type Log, Loop, newId, withFallback } from '../../runtime/index.ts';
 import { type BatchHandler, retryDelay } from '../carrier.ts';
 import type { GroupKeys } from './keys.ts';
@@ -30,6 +31,7 @@ export interface ConsumerOptions {
 	readonly handle: BatchHandler;
 	readonly batch: number;
 	readonly linger: Duration;
+	readonly clock: Clock;
 	readonly log: Log;
 	/** called after messages were delayed */
 	readonly onDelayed: () => void;
@@ -222,8 +224,9 @@ export class Consumer {
 	}
 
 	async #setBack(back: readonly Entry[]): Promise<void> {
-		const { keys, onDelayed } = this.#options;
-		const args = back.flatMap((entry) => [entry.id, retryDelay(entry.delivery.attempt), afterFailure(entry)]);
+		const { keys, clock, onDelayed } = this.#options;
+		const now = clock.now();
+		const args = back.flatMap((entry) => [entry.id, now + retryDelay(entry.delivery.attempt), afterFailure(entry)]);
 		await this.#run('set back', (client) => client.setBack(keys.stream, keys.delayed, keys.group, ...args));
 		onDelayed();
 	}

@@ -1,16 +1,9 @@
 /**
  * The scripts. Each is one step for Redis, so that a message is never in two places or in none, whoever dies. They
- * read Redis's own clock and no other, and touch only the keys that they are given.
+ * read no clock, moments are given to them, and touch only the keys that they are given.
  */
 import type { ClientContext, Result } from 'ioredis';
 import { FIELD } from './message.ts';
-
-/** Milliseconds with their fractions; Lua would write such a number with 14 digits only. */
-const CLOCK = `
-	local time = redis.call('TIME')
-	local now = time[1] * 1000 + time[2] / 1000
-	local function exactly(milliseconds) return string.format('%.3f', milliseconds) end
-`;
 
 /**
  * A Redis whose memory is full refuses to store more, but not in a script that has written before. What only moves
@@ -44,22 +37,23 @@ const TRIM = `
 `;
 
 /**
- * KEYS: the events for others, then a stream and a sorted set for each group. ARGV: for each message its delay (below
- * 0 if it has no moment at all), itself, the number of its groups and their places in KEYS, the first being 1.
+ * KEYS: the events for others, then a stream and a sorted set for each group. ARGV: for each message its moment (0 if
+ * that is past, below 0 if it has none at all), itself, the number of its groups and their places in KEYS, the first
+ * being 1.
  */
 const PUBLISH = `
-	${CLOCK} ${TRIM}
+	${TRIM}
 	local events = KEYS[1]
 	local heard = redis.call('TYPE', events).ok == 'stream' and #redis.call('XINFO', 'GROUPS', events) > 0
 	local i = 1
 	while i <= #ARGV do
-		local delay, message, groups = tonumber(ARGV[i]), ARGV[i + 1], tonumber(ARGV[i + 2])
+		local moment, message, groups = tonumber(ARGV[i]), ARGV[i + 1], tonumber(ARGV[i + 2])
 		for g = i + 3, i + 2 + groups do
 			local place = 2 * ARGV[g]
-			if delay > 0 then redis.call('ZADD', KEYS[place + 1], exactly(now + delay), message)
+			if moment > 0 then redis.call('ZADD', KEYS[place + 1], ARGV[i], message)
 			else redis.call('XADD', KEYS[place], '*', '${FIELD}', message) end
 		end
-		if heard and delay < 0 then
+		if heard and moment < 0 then
 			redis.call('XADD', events, '*', 'event', string.sub(message, string.find(message, '\\n', 1, true) + 1))
 		end
 		i = i + 3 + groups
@@ -70,17 +64,17 @@ const PUBLISH = `
 
 /**
  * Moves what is due to where it is delivered, the longest due first. KEYS: a stream and a sorted set for each group.
- * ARGV: the most for each group in one call. Answers how many it moved at most, and the milliseconds until the next
- * is due, below 0 if it is due already; nothing if none waits.
+ * ARGV: the most for each group in one call, the present moment. Returns how many it moved at most, and the next one's
+ * moment if any waits.
  */
 const MOVE_DUE = `
-	${CLOCK} ${EVEN_IF_FULL}
-	local most, moved, next = tonumber(ARGV[1]), 0, nil
+	${EVEN_IF_FULL}
+	local most, now, moved, next = tonumber(ARGV[1]), ARGV[2], 0, nil
 	for i = 1, #KEYS, 2 do
 		local stream, delayed, left = KEYS[i], KEYS[i + 1], most
 		while left > 0 do
 			-- Little by little: nobody knows how long they are.
-			local due = redis.call('ZRANGEBYSCORE', delayed, '-inf', exactly(now), 'LIMIT', 0, math.min(left, 100))
+			local due = redis.call('ZRANGEBYSCORE', delayed, '-inf', now, 'LIMIT', 0, math.min(left, 100))
 			if #due == 0 then break end
 			evenIfFull(delayed)
 			for _, message in ipairs(due) do redis.call('XADD', stream, '*', '${FIELD}', message) end
@@ -89,9 +83,9 @@ const MOVE_DUE = `
 			moved = moved + #due
 		end
 		local first = redis.call('ZRANGE', delayed, 0, 0, 'WITHSCORES')[2]
-		if first and (not next or first - now < next) then next = first - now end
+		if first and (not next or tonumber(first) < tonumber(next)) then next = first end
 	end
-	return {moved, next and exactly(next)}
+	return {moved, next}
 `;
 
 /** Makes a group that gets all that its stream holds, unless it is there. KEYS: the stream. ARGV: the group. */
@@ -117,14 +111,15 @@ const ACKNOWLEDGE = `
 
 /**
  * Takes entries out of hand and delays their messages. KEYS: the stream, the sorted set. ARGV: the group, then for each
- * its entry, the delay, the message. An entry that somebody else has settled meanwhile is left alone.
+ * its entry, the moment at which it is to come again, the message. An entry that somebody else has settled meanwhile is
+ * left alone.
  */
 const SET_BACK = `
-	${CLOCK} ${TRIM}
+	${TRIM}
 	if redis.call('EXISTS', KEYS[1]) == 0 then return 0 end
 	for i = 2, #ARGV, 3 do
 		if redis.call('XACK', KEYS[1], ARGV[1], ARGV[i]) == 1 then
-			redis.call('ZADD', KEYS[2], exactly(now + tonumber(ARGV[i + 1])), ARGV[i + 2])
+			redis.call('ZADD', KEYS[2], ARGV[i + 1], ARGV[i + 2])
 		end
 	end
 	trim(KEYS[1])
