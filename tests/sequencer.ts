@@ -1,5 +1,7 @@
 /** Starts what takes longest first: a long file that came last would leave the other processes without work. */
+import { existsSync } from 'node:fs';
 import { createRequire } from 'node:module';
+import { join } from 'node:path';
 
 // Imported, it is another thing than its types say.
 const jest: typeof import('@jest/test-sequencer') = createRequire(import.meta.url)('@jest/test-sequencer');
@@ -35,10 +37,15 @@ const SLOW = [
 	'system/node-slot',
 ];
 
-const rank = (path: string): number => {
-	const found = SLOW.findIndex((name) => path.endsWith(`/tests/${name}.test.ts`));
-	return found < 0 ? SLOW.length : found;
-};
+/** The place of a test file by its path, those that are not named behind all others. Throws where a name is no file. */
+export function ranking(names: readonly string[], folder = import.meta.dirname): (path: string) => number {
+	const places = new Map(names.map((name, place) => [join(folder, `${name}.test.ts`), place]));
+	const missing = [...places.keys()].filter((path) => !existsSync(path));
+	if (missing.length > 0) throw new Error(`tests/sequencer.ts names what is no file: ${missing.join(', ')}`);
+	return (path) => places.get(path) ?? names.length;
+}
+
+const rank = ranking(SLOW);
 
 export default class SlowestFirst extends jest.default {
 	/** The rest as Jest has it: what failed, what took longest here, or the largest. */
