@@ -1,43 +1,26 @@
-import { spawn } from 'node:child_process';
 import { randomUUID } from 'node:crypto';
-import { once } from 'node:events';
-import { createInterface } from 'node:readline';
 import autocannon from 'autocannon';
+import { type Served, serve } from './process.ts';
 import type { Stage } from './stage.ts';
 
 const BODY = JSON.stringify({ productName: 'A pound of tea', amount: 19.9, currency: 'USD', paymentMethod: 'card_ok' });
 
 /** The gateway and the orders service in a process of their own, as they are deployed. */
 export class Door {
-	readonly #child: ReturnType<typeof spawn>;
-	readonly #url: string;
+	readonly #served: Served;
 
-	private constructor(child: ReturnType<typeof spawn>, url: string) {
-		this.#child = child;
-		this.#url = url;
+	private constructor(served: Served) {
+		this.#served = served;
 	}
 
 	static async open(stage: Stage): Promise<Door> {
-		const env = {
-			...process.env,
-			DATABASE_URL: stage.url,
-			DATA_DIR: `${stage.dataDir}/door`,
-			PORT: '0',
-			LOG_LEVEL: 'warn',
-		};
-		const child = spawn(process.execPath, ['bench/door.ts'], { env, stdio: ['ignore', 'pipe', 'inherit'] });
-		const lines = createInterface({ input: child.stdout });
-		for await (const line of lines) {
-			const url = /listens on (\S+);/.exec(line)?.[1];
-			if (url !== undefined) return new Door(child, url);
-		}
-		throw new Error('the gateway did not start');
+		return new Door(await serve('bench/door.ts', stage));
 	}
 
 	/** Orders accepted a second over HTTP, each with a key of its own. */
 	async measure(seconds: number, connections = 64): Promise<number> {
 		const result = await autocannon({
-			url: `${this.#url}/orders`,
+			url: `${this.#served.url}/orders`,
 			connections,
 			duration: seconds,
 			requests: [
@@ -55,8 +38,7 @@ export class Door {
 		return result['2xx'] / result.duration;
 	}
 
-	async close(): Promise<void> {
-		this.#child.kill('SIGTERM');
-		await once(this.#child, 'exit');
+	close(): Promise<void> {
+		return this.#served.close();
 	}
 }

@@ -3,12 +3,10 @@
  * a process of its own; requests come at a fixed rate, however the answers come. Prints what was accepted and refused a
  * second, how long accepted ones took, and whether any of them was lost.
  */
-import { type ChildProcess, spawn } from 'node:child_process';
-import { once } from 'node:events';
-import { createInterface } from 'node:readline';
 import autocannon from 'autocannon';
 import { SECOND } from '../domain/time.ts';
 import { type Answers, openLoop } from './open-loop.ts';
+import { serve } from './process.ts';
 import { Stage } from './stage.ts';
 
 const BODY = JSON.stringify({ productName: 'A pound of tea', amount: 19.9, cancellationWindow: '5s' });
@@ -17,22 +15,6 @@ const REQUEST = { method: 'POST', headers: HEADERS, body: BODY } as const;
 const BYTES = `POST /orders HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nContent-Length: ${BODY.length}\r\n\r\n${BODY}`;
 /** More than are ever at work, so that no request waits for a connection. */
 const CONNECTIONS = 1_800;
-
-async function start(stage: Stage): Promise<{ readonly child: ChildProcess; readonly url: string }> {
-	const env = {
-		...process.env,
-		DATABASE_URL: stage.url,
-		DATA_DIR: `${stage.dataDir}/app`,
-		PORT: '0',
-		LOG_LEVEL: 'warn',
-	};
-	const child = spawn(process.execPath, ['bin/start.ts'], { env, stdio: ['ignore', 'pipe', 'inherit'] });
-	for await (const line of createInterface({ input: child.stdout })) {
-		const url = /listens on (\S+);/.exec(line)?.[1];
-		if (url !== undefined) return { child, url };
-	}
-	throw new Error('the system did not start');
-}
 
 const percentile = (sorted: readonly number[], part: number): number =>
 	Math.round(sorted[Math.min(sorted.length - 1, Math.floor(sorted.length * part))] ?? Number.NaN);
@@ -48,7 +30,7 @@ function report(name: string, { latencies, lost, unsent, waited }: Answers, seco
 
 const seconds = Number(process.argv[2] ?? 10);
 const stage = await Stage.open();
-const { child, url } = await start(stage);
+const { url, close } = await serve('bin/start.ts', stage);
 try {
 	const { port } = new URL(url);
 	// A warm system; then what it takes at most, by as many clients as it takes to keep it busy.
@@ -74,7 +56,6 @@ try {
 		`all ${await stage.count('orders')} orders shipped ${Math.round((performance.now() - begin) / SECOND)} s later`,
 	);
 } finally {
-	child.kill('SIGTERM');
-	await once(child, 'exit');
+	await close();
 	await stage.close();
 }

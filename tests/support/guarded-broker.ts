@@ -1,16 +1,16 @@
 /** Brokers that a user enters who may do what is listed, and nothing else. */
-import { mkdtemp, rm, writeFile } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
+import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { AclOperationTypes, AclPermissionTypes, AclResourceTypes, ResourcePatternTypes } from 'kafkajs';
 import { LocalKafka } from '../../bin/brokers/kafka.ts';
-import type { LocalBroker } from '../../bin/brokers/local-broker.ts';
+import type { LocalBroker, LocalBrokerOptions } from '../../bin/brokers/local-broker.ts';
 import { freePort } from '../../bin/brokers/ports.ts';
 import { LocalRabbitMq } from '../../bin/brokers/rabbitmq.ts';
 import { LocalRedis } from '../../bin/brokers/redis.ts';
 import { createClient, parseKafkaUrl } from '../../mixins/brokers/kafka/client.ts';
 import { makeCertificates } from './certificates.ts';
 import { memoryLog } from './database.ts';
+import { type OwnBroker, ownBroker } from './own-broker.ts';
 import { ask } from './redis.ts';
 
 /**
@@ -39,20 +39,18 @@ const PASSWORD = 'sesame';
 const EVENTS = 'protected-payment-';
 const CALLS = 'MOL-protected-payment-';
 
-async function started<B extends LocalBroker>(make: (folder: string) => B | Promise<B>) {
-	const folder = await mkdtemp(join(tmpdir(), 'pp-guarded-'));
-	const server = await make(folder);
+async function started<B extends LocalBroker>(
+	make: (options: LocalBrokerOptions) => B | Promise<B>,
+	port: number,
+): Promise<OwnBroker<B>> {
+	const server = await ownBroker(make, port);
 	await server.up();
-	const dispose = async (): Promise<void> => {
-		await server.kill();
-		await rm(folder, { recursive: true, force: true });
-	};
-	return { server, dispose };
+	return server;
 }
 
 export async function guardedRabbitMq(): Promise<GuardedBroker> {
 	const port = await freePort();
-	const { server, dispose } = await started((folder) => new LocalRabbitMq({ folder, port }));
+	const server = await started((options) => new LocalRabbitMq(options), port);
 	await server.evaluate(`ok = rabbit_auth_backend_internal:add_user(<<"shop">>, <<"${PASSWORD}">>, <<"test">>)`);
 	const patterns: Partial<Record<Rights, readonly [own: string, write: string]>> = {
 		listed: ['^(MOL-)?protected-payment-', '^((MOL-)?protected-payment-|amq\\\\.default$)'],
@@ -74,13 +72,13 @@ export async function guardedRabbitMq(): Promise<GuardedBroker> {
 		relent: async () => {
 			await server.evaluate('rabbit_alarm:clear_alarm({resource_limit, memory, node()})');
 		},
-		dispose,
+		dispose: () => server.dispose(),
 	};
 }
 
 export async function guardedRedis(): Promise<GuardedBroker> {
 	const port = await freePort();
-	const { server, dispose } = await started((folder) => new LocalRedis({ folder, port }));
+	const server = await started((options) => new LocalRedis(options), port);
 	const commands = ['-@all', '+@read', '+@write', '+@pubsub', '+@connection', '+@scripting', '+info', '+time'];
 	const events = `~{${EVENTS}*`;
 	const calls = `&${CALLS}*`;
@@ -99,7 +97,7 @@ export async function guardedRedis(): Promise<GuardedBroker> {
 		relent: async () => {
 			await ask(server.url, (client) => client.config('SET', 'maxmemory', '0'));
 		},
-		dispose,
+		dispose: () => server.dispose(),
 	};
 }
 
@@ -107,26 +105,24 @@ export async function guardedRedis(): Promise<GuardedBroker> {
 export async function guardedKafka(): Promise<GuardedBroker> {
 	const [port, guarded, controller] = [await freePort(), await freePort(), await freePort()];
 	let authority = '';
-	const { server, dispose } = await started(async (folder) => {
+	const server = await started(async (options) => {
+		const { folder } = options;
 		const certificates = makeCertificates(folder);
 		authority = certificates.authority;
 		await writeFile(join(folder, 'ports.json'), JSON.stringify({ controller }));
 		const login = `org.apache.kafka.common.security.plain.PlainLoginModule required user_shop="${PASSWORD}";`;
-		return new LocalKafka(
-			{ folder, port },
-			{
-				listeners: `PLAINTEXT://127.0.0.1:${port},SASL_SSL://127.0.0.1:${guarded},CONTROLLER://127.0.0.1:${controller}`,
-				'advertised.listeners': `PLAINTEXT://127.0.0.1:${port},SASL_SSL://localhost:${guarded}`,
-				'listener.security.protocol.map': 'PLAINTEXT:PLAINTEXT,SASL_SSL:SASL_SSL,CONTROLLER:PLAINTEXT',
-				'sasl.enabled.mechanisms': 'PLAIN',
-				'listener.name.sasl_ssl.plain.sasl.jaas.config': login,
-				'ssl.keystore.type': 'PEM',
-				'ssl.keystore.location': certificates.chain,
-				'authorizer.class.name': 'org.apache.kafka.metadata.authorizer.StandardAuthorizer',
-				'super.users': 'User:ANONYMOUS',
-			},
-		);
-	});
+		return new LocalKafka(options, {
+			listeners: `PLAINTEXT://127.0.0.1:${port},SASL_SSL://127.0.0.1:${guarded},CONTROLLER://127.0.0.1:${controller}`,
+			'advertised.listeners': `PLAINTEXT://127.0.0.1:${port},SASL_SSL://localhost:${guarded}`,
+			'listener.security.protocol.map': 'PLAINTEXT:PLAINTEXT,SASL_SSL:SASL_SSL,CONTROLLER:PLAINTEXT',
+			'sasl.enabled.mechanisms': 'PLAIN',
+			'listener.name.sasl_ssl.plain.sasl.jaas.config': login,
+			'ssl.keystore.type': 'PEM',
+			'ssl.keystore.location': certificates.chain,
+			'authorizer.class.name': 'org.apache.kafka.metadata.authorizer.StandardAuthorizer',
+			'super.users': 'User:ANONYMOUS',
+		});
+	}, port);
 	const admin = createClient(parseKafkaUrl(server.url), memoryLog()).admin();
 	await admin.connect();
 	const shop = { principal: 'User:shop', host: '*', permissionType: AclPermissionTypes.ALLOW };
@@ -159,7 +155,7 @@ export async function guardedKafka(): Promise<GuardedBroker> {
 		},
 		dispose: async () => {
 			await admin.disconnect();
-			await dispose();
+			await server.dispose();
 		},
 	};
 }

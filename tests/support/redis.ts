@@ -1,10 +1,7 @@
-import { mkdtemp, rm } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
 import { Redis } from 'ioredis';
 import { LocalRedis } from '../../bin/brokers/redis.ts';
 import { parseBrokerUrl, type RedisUrl } from '../../mixins/settings/broker-url.ts';
-import { quietPort } from './quiet-port.ts';
+import { ownBroker } from './own-broker.ts';
 
 /** A real Redis of a test's own. */
 export interface TestRedis {
@@ -18,16 +15,12 @@ export interface TestRedis {
 
 /** `settings` are Redis's own; without any it is as durable as in production. It does not run before `server.up()`. */
 export async function prepareRedis(settings: Readonly<Record<string, string>> = {}): Promise<TestRedis> {
-	const folder = await mkdtemp(join(tmpdir(), 'pp-redis-'));
-	const server = new LocalRedis({ folder, port: await quietPort() }, settings);
+	const server = await ownBroker((options) => new LocalRedis(options, settings));
 	return {
 		server,
 		url: server.url,
 		ask: (commands) => ask(server.url, commands),
-		stop: async () => {
-			await server.kill();
-			await rm(folder, { recursive: true, force: true });
-		},
+		stop: () => server.dispose(),
 	};
 }
 

@@ -1,13 +1,13 @@
 /** Processes that leave while others go on: SHUTDOWN_DELAY, and a stop that is cut short. */
 import { setTimeout as pause } from 'node:timers/promises';
 import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
+import { freePort } from '../../bin/brokers/ports.ts';
 import { redis } from '../../bin/brokers/redis.ts';
 import { testBroker } from '../support/broker-kinds.ts';
 import { describeBroker } from '../support/brokers.ts';
 import { Cluster, healthOf, ready } from '../support/cluster.ts';
 import { startTestDatabase } from '../support/database.ts';
 import { type Running, System } from '../support/process.ts';
-import { quietPort } from '../support/quiet-port.ts';
 import { until } from '../support/until.ts';
 
 /** A module that Node loads before the program. */
@@ -80,7 +80,7 @@ await describeBroker(redis, 'two gateways behind a balancer', () => {
 		const [broker, database] = [await testBroker(redis), await startTestDatabase()];
 		await broker.up();
 		const cluster = await Cluster.create(database, broker.url, { SHUTDOWN_DELAY: '2s' });
-		const ports = [await quietPort(), await quietPort()];
+		const ports = [await freePort(), await freePort()];
 		const gateway = (port: number | undefined): Running => cluster.start('gateway', { PORT: String(port) });
 		try {
 			const [worker] = await cluster.up({ 'orders,outbox-relay,settlement,shipping': 1 });

@@ -1,12 +1,11 @@
 /** `pp …` in `npm run repl` on a running system: by pipe, and in a terminal. */
-import { type ChildProcess, spawn } from 'node:child_process';
+import type { ChildProcess } from 'node:child_process';
 import { randomUUID } from 'node:crypto';
 import { join } from 'node:path';
-import { stripVTControlCharacters } from 'node:util';
 import { afterAll, beforeAll, expect, it } from '@jest/globals';
 import { Client } from '../support/client.ts';
 import { ROOT, System } from '../support/process.ts';
-import { runRepl, type Session } from '../support/repl.ts';
+import { type Outcome, openRepl, runRepl } from '../support/repl.ts';
 import { until } from '../support/until.ts';
 
 const HEAD = 'ORDER                                 STATUS   PAYMENT   AMOUNT     CREATED                   PRODUCT';
@@ -15,7 +14,7 @@ let system: System;
 let shipped: string;
 const terminals: ChildProcess[] = [];
 
-const repl = (...lines: string[]): Promise<Session> => runRepl({ DATA_DIR: system.dataDir }, ...lines);
+const repl = (...lines: string[]): Promise<Outcome> => runRepl({ DATA_DIR: system.dataDir }, ...lines);
 
 /** What a command prints, without the prompt. */
 async function pp(...lines: string[]): Promise<string[]> {
@@ -150,33 +149,26 @@ it('answers a mistake with one line, and goes on', async () => {
 });
 
 /** The REPL in a terminal, as `script` makes one; what was typed comes back with what is printed. */
-async function terminal(): Promise<{ type(keys: string): void; seen(text: string): Promise<void> }> {
-	const { PATH, HOME } = process.env;
-	const command = `${process.execPath} ${join(ROOT, 'bin/repl.ts')}`;
-	const child = spawn('script', ['-qec', command, '/dev/null'], {
-		env: { PATH, HOME, TERM: 'xterm', DATA_DIR: system.dataDir, NODE_REPL_HISTORY: '' },
-		stdio: 'pipe',
-	});
+function terminal(): { type(keys: string): void; seen(text: string): Promise<void> } {
+	const repl = `${process.execPath} ${join(ROOT, 'bin/repl.ts')}`;
+	const env = { TERM: 'xterm', DATA_DIR: system.dataDir };
+	const { child, output } = openRepl(env, undefined, ['script', '-qec', repl, '/dev/null']);
 	terminals.push(child);
-	let output = '';
 	let read = 0;
-	child.stdout.on('data', (data) => {
-		output = stripVTControlCharacters(output + data);
-	});
 	return {
-		type: (keys) => void child.stdin.write(keys),
+		type: (keys) => void child.stdin?.write(keys),
 		seen: async (text) => {
 			await until(
-				() => output.includes(text, read),
-				() => `${text} in ${output.slice(read)}`,
+				() => output().includes(text, read),
+				() => `${text} in ${output().slice(read)}`,
 			);
-			read = output.indexOf(text, read) + text.length;
+			read = output().indexOf(text, read) + text.length;
 		},
 	};
 }
 
 it('completes words in a terminal, with the ids of orders too', async () => {
-	const { type, seen } = await terminal();
+	const { type, seen } = terminal();
 	await seen('mol $ ');
 	type('pp ou\t');
 	await seen('pp outbox');

@@ -5,14 +5,13 @@ import { connect } from 'node:net';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { createInterface } from 'node:readline';
-import { setTimeout as sleep } from 'node:timers/promises';
-import { stripVTControlCharacters } from 'node:util';
 import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
 import { type Context, ServiceBroker } from 'moleculer';
 import { UnixSocketHub } from '../../mixins/cluster/unix-socket-transporter.ts';
 import { chooseSocketDir } from '../../mixins/database/embedded/host.ts';
+import { openRepl, type Session } from '../support/repl.ts';
+import { until } from '../support/until.ts';
 
-const REPL = join(import.meta.dirname, '../../bin/repl.ts');
 const OPERATOR = /subject: 'operator', scopes: \[ 'orders:admin' \]/;
 
 /** A process that listens on the path that it is given, until it is killed. */
@@ -21,15 +20,6 @@ const LISTENER = `require('node:net').createServer().listen(process.argv[1], () 
 interface System {
 	readonly broker: ServiceBroker;
 	readonly hub: UnixSocketHub;
-}
-
-interface Session {
-	readonly child: ChildProcess;
-	/** what it has printed so far, without colours */
-	readonly output: () => string;
-	readonly errors: () => string;
-	/** its exit code, or the signal that ended it */
-	readonly ended: Promise<number | string>;
 }
 
 let root: string;
@@ -100,27 +90,10 @@ async function start({ folder = dataDir, open = true } = {}): Promise<System> {
 	return { broker, hub };
 }
 
-/** `npm run repl`, with these lines as its whole input, or with an input that stays open. */
 function repl(input?: string, folder = dataDir): Session {
-	const env = { PATH: process.env.PATH, TMPDIR: process.env.TMPDIR, HOME: root, DATA_DIR: folder };
-	const child = spawn(process.execPath, [REPL], { env, stdio: 'pipe' });
-	children.push(child);
-	let output = '';
-	let errors = '';
-	child.stdout.on('data', (text) => {
-		output += text;
-	});
-	child.stderr.on('data', (text) => {
-		errors += text;
-	});
-	child.stdin.on('error', () => {}); // it may end before it has read all
-	if (input !== undefined) child.stdin.end(input);
-	return {
-		child,
-		output: () => stripVTControlCharacters(output),
-		errors: () => stripVTControlCharacters(errors),
-		ended: once(child, 'close').then(([code, signal]) => code ?? signal),
-	};
+	const session = openRepl({ HOME: root, DATA_DIR: folder, TMPDIR: tmpdir() }, input);
+	children.push(session.child);
+	return session;
 }
 
 async function kill(child: ChildProcess): Promise<void> {
@@ -138,14 +111,6 @@ async function leaveStaleSocket(path: string): Promise<void> {
 	await once(createInterface(child.stdout), 'line');
 	await kill(child);
 	expect((await lstat(path)).isSocket()).toBe(true);
-}
-
-async function until(condition: () => unknown, patience = 20_000): Promise<void> {
-	const deadline = performance.now() + patience;
-	while (!(await condition())) {
-		if (performance.now() > deadline) throw new Error(`not within ${patience} ms: ${condition}`);
-		await sleep(10);
-	}
 }
 
 const nodesOf = ({ broker }: System): string[] => broker.registry.nodes.toArray().map(({ id }) => id);
@@ -346,7 +311,7 @@ describe('the system', () => {
 		const session = repl();
 		await until(() => nodesOf(system).length === 2);
 		await kill(session.child);
-		await until(() => nodesOf(system).length === 1, 1000); // long before any heartbeat would be missed
+		await until(() => nodesOf(system).length === 1, 'it is forgotten', 1000); // long before any heartbeat would be missed
 		expect(nodesOf(system)).toEqual(['system']);
 	});
 
