@@ -69,11 +69,6 @@ export class Database {
 		this.#open = true;
 	}
 
-	/** Refuses every use until `open` is called again. */
-	shut(): void {
-		this.#open = false;
-	}
-
 	/** How the pool is used, for operators. */
 	get connections(): { readonly total: number; readonly idle: number; readonly waiting: number } {
 		return { total: this.#pool.totalCount, idle: this.#pool.idleCount, waiting: this.#pool.waitingCount };
@@ -121,14 +116,14 @@ export class Database {
 	/**
 	 * Runs `work` in one transaction (read committed). Conflicts with other transactions repeat it as a whole, so
 	 * `work` must have no effect outside the transaction. Throws `DatabaseUnavailable` if the server went away; the
-	 * commit may then have happened or not.
+	 * commit may then have happened or not. A violation of `unique`, a constraint, counts as a conflict.
 	 */
-	async transaction<T>(name: TransactionName, work: (tx: Transaction) => Promise<T>): Promise<T> {
+	async transaction<T>(name: TransactionName, work: (tx: Transaction) => Promise<T>, unique?: string): Promise<T> {
 		for (let attempt = 1; ; attempt += 1) {
 			try {
 				return await this.#attempt(name, work);
 			} catch (error) {
-				if (!isRepeatable(error)) throw error;
+				if (!isRepeatable(error, unique)) throw error;
 				if (attempt === MOST_REPEATS) throw unavailable(error);
 				await pause(Math.random() * 10 * 2 ** attempt);
 			}

@@ -1,5 +1,6 @@
 import type { Sequelize } from 'sequelize';
 import { type Duration, SECOND } from '../../domain/time.ts';
+import { withFallback } from '../runtime/index.ts';
 import type { Database } from './database.ts';
 import { requireRights } from './rights.ts';
 import { reasonOf } from './trouble.ts';
@@ -40,15 +41,11 @@ export class DatabaseReadiness {
 		await this.#readers?.query('SELECT FROM orders LIMIT 1');
 	}
 
-	async #inTime(): Promise<string | undefined> {
-		const { promise, resolve } = Promise.withResolvers<string>();
-		const timer = setTimeout(() => resolve('the database does not answer in time'), PATIENCE);
-		const looked = this.require().then(
+	#inTime(): Promise<string | undefined> {
+		const found = this.require().then(
 			() => undefined,
 			(error) => reasonOf(error).kind,
 		);
-		const answer = await Promise.race([looked, promise]);
-		clearTimeout(timer);
-		return answer;
+		return withFallback<string | undefined>(found, PATIENCE, 'the database does not answer in time');
 	}
 }

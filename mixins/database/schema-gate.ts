@@ -1,6 +1,5 @@
-import { setTimeout as sleep } from 'node:timers/promises';
 import { type Duration, SECOND } from '../../domain/time.ts';
-import { type Log, Loop, WaitLog } from '../runtime/index.ts';
+import { endedWithin, type Log, Loop, WaitLog } from '../runtime/index.ts';
 import type { DatabaseAddress } from '../settings/index.ts';
 import type { Database } from './database.ts';
 import { MigrationFailed, migrate, migrationStatus } from './migrations/index.ts';
@@ -66,7 +65,7 @@ export class SchemaGate {
 
 	/** Resolves once nothing is under way, or after a while: a dead line, or a long migration, does not hold up a stop. */
 	async stop(): Promise<void> {
-		await Promise.race([this.#loop.stop(), sleep(LONGEST_STOP, undefined, { ref: false })]);
+		await endedWithin(this.#loop.stop(), LONGEST_STOP);
 	}
 
 	async #step(): Promise<Duration> {

@@ -85,7 +85,7 @@ export const holding = (application: string): Session => ({
 const { builtins } = pg.types;
 
 /** A timestamptz as the server writes it (ISO style, UTC) in whole milliseconds since 1970. */
-export function parseInstant(text: string): number {
+function parseInstant(text: string): number {
 	return Date.parse(`${text.slice(0, 10)}T${text.slice(11).replace(/\+00$/, 'Z')}`);
 }
 

@@ -18,8 +18,7 @@ export class SessionRefused extends Error {
 
 /** deadlock, lock time-out, serialisation failure: the transaction is repeated as a whole */
 const REPEATABLE = new Set(['40P01', '55P03', '40001']);
-/** SQLSTATE of a unique violation, and where it means that the snapshot which looked for an idempotency key was too old */
-const STALE_KEY = { code: '23505', constraint: 'idempotency_keys_pkey' };
+const UNIQUE_VIOLATION = '23505';
 
 /**
  * SQLSTATE classes and codes that speak of the connection, the server or the operator's part, not of the statement
@@ -39,10 +38,11 @@ const codeOf = (error: unknown): string =>
 
 const isServerError = (error: unknown): error is pg.DatabaseError => error instanceof pg.DatabaseError;
 
-export function isRepeatable(error: unknown): boolean {
+/** `unique` names a constraint whose violation says that the transaction looked too early. */
+export function isRepeatable(error: unknown, unique?: string): boolean {
 	if (!isServerError(error)) return false;
 	const { code = '', constraint } = error;
-	return REPEATABLE.has(code) || (code === STALE_KEY.code && constraint === STALE_KEY.constraint);
+	return REPEATABLE.has(code) || (code === UNIQUE_VIOLATION && constraint !== undefined && constraint === unique);
 }
 
 /** True where the session is to be thrown away: the error says nothing of the statement that met it. */

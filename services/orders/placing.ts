@@ -50,6 +50,8 @@ export type Placed<A> =
 
 /** One group is one transaction; more than this at once would only wait for the disk. */
 const GROUP = { size: 200, inFlight: 4, worthwhile: 32 };
+/** Violated where a key was stored after the snapshot that looked for it: the next look finds it. */
+const KEY_STORED_SINCE = 'idempotency_keys_pkey';
 /** How long a request waits for another with the same key. */
 const LONGEST_WAIT: Duration = 5 * SECOND;
 const WAIT_STEP: Duration = 25;
@@ -91,9 +93,8 @@ async function storeApart<A>(
 	await bisect(
 		requests,
 		async (group) => {
-			const placed = await database.transaction('orders.create', (tx) =>
-				store(tx, new UnitOfWork(tx, onStored), group),
-			);
+			const place = (tx: Transaction) => store(tx, new UnitOfWork(tx, onStored), group);
+			const placed = await database.transaction('orders.create', place, KEY_STORED_SINCE);
 			for (const [request, answer] of placed) answers.set(request, answer);
 		},
 		(request, error) => answers.set(request, { kind: 'failed', error }),

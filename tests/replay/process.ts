@@ -87,14 +87,19 @@ export class ProcessDatabase extends Database {
 		return this.#dead ? Promise.reject(dead()) : this.#shared.query<R>(statement);
 	}
 
-	override async transaction<T>(name: TransactionName, work: (tx: Transaction) => Promise<T>): Promise<T> {
+	override async transaction<T>(
+		name: TransactionName,
+		work: (tx: Transaction) => Promise<T>,
+		unique?: string,
+	): Promise<T> {
 		if (this.#dead) throw dead();
 		if (this.#closed.has(name)) return new Promise(() => {});
-		const result = await this.#shared.transaction(name, async (tx) => {
+		const passing = async (tx: Transaction): Promise<T> => {
 			const value = await work(tx);
 			await this.#pass(`before:${name}`);
 			return value;
-		});
+		};
+		const result = await this.#shared.transaction(name, passing, unique);
 		await this.#pass(`after:${name}`);
 		return result;
 	}
