@@ -18,7 +18,7 @@ export const PROBLEMS = {
 	'Auth.ScopeMissing': {
 		status: 403,
 		title: 'Scope missing',
-		meaning: 'The token is good, and lacks a scope that this request needs.',
+		meaning: 'The token is valid, but lacks a scope that this request needs.',
 	},
 	'Auth.TokenExpired': {
 		status: 401,
@@ -38,7 +38,7 @@ export const PROBLEMS = {
 	'Idempotency.InProgress': {
 		status: 409,
 		title: 'A request with this key is still running',
-		meaning: 'Another request with this `Idempotency-Key` had no answer within 5 s. Send the same request again.',
+		meaning: 'Another request with this `Idempotency-Key` is still running after 5 s. Send the same request again.',
 	},
 	'Idempotency.KeyReused': {
 		status: 422,
@@ -48,7 +48,7 @@ export const PROBLEMS = {
 	'Orders.InvalidState': {
 		status: 409,
 		title: 'Not possible in this state of the order',
-		meaning: "The order's state does not know this command, or it has been paused 20 times. Read the order.",
+		meaning: "The order's state does not allow this command, or the order has been paused 20 times. Read the order.",
 	},
 	'Orders.NotFound': {
 		status: 404,
@@ -58,17 +58,18 @@ export const PROBLEMS = {
 	'Orders.WindowClosed': {
 		status: 409,
 		title: 'The window has closed',
-		meaning: 'The end of the window, or the hold limit, has passed. The order goes on; it cannot be stopped any more.',
+		meaning: 'The end of the window, or the hold limit, has passed. The order cannot be stopped any more.',
 	},
 	'RateLimit.Exceeded': {
 		status: 429,
 		title: 'Too many requests',
-		meaning: 'More requests of this token or address than are admitted. Send it again after `Retry-After` seconds.',
+		meaning:
+			'There were more requests with this token or from this address than allowed. Send the request again after `Retry-After` seconds.',
 	},
 	'Request.CrossSite': {
 		status: 403,
 		title: 'Request from another site',
-		meaning: "A browser sent a request that changes something from another site's page. No other origin is admitted.",
+		meaning: "A browser sent a request that changes something from another site's page. No other origin is allowed.",
 	},
 	'Request.ExpectationFailed': {
 		status: 417,
@@ -83,13 +84,13 @@ export const PROBLEMS = {
 	'Request.Malformed': {
 		status: 400,
 		title: 'Malformed request',
-		meaning: 'The request line, a header, the id in the path or the JSON of the body cannot be read.',
+		meaning: 'The request line, a header, the id in the path or the JSON of the body is malformed.',
 	},
 	'Request.Misdirected': {
 		status: 421,
 		title: 'Request for another host',
 		meaning:
-			'Without tokens the gateway answers to no name that a stranger may own: `Host` has to be `localhost`, `127.0.0.1` or `[::1]`, or on another `HOST` an address or a private name; also from a proxy.',
+			'Without tokens the gateway accepts no host name that a stranger may own. `Host` has to be `localhost`, `127.0.0.1` or `[::1]`; on another `HOST` an address or a private name. This holds for proxies too.',
 	},
 	'Request.Timeout': {
 		status: 408,
@@ -109,7 +110,7 @@ export const PROBLEMS = {
 	'Route.MethodNotAllowed': {
 		status: 405,
 		title: 'Method not allowed',
-		meaning: 'The path does not know this method; `Allow` lists those that it knows.',
+		meaning: 'The path does not support this method; `Allow` lists those that it supports.',
 	},
 	'Route.NotFound': {
 		status: 404,
@@ -119,7 +120,7 @@ export const PROBLEMS = {
 	'Server.Error': {
 		status: 500,
 		title: 'Internal error',
-		meaning: 'A fault of the service. Tell its operator the `traceId`.',
+		meaning: 'An error in the service. Tell its operator the `traceId`.',
 	},
 	'Service.Overloaded': {
 		status: 503,
@@ -131,7 +132,7 @@ export const PROBLEMS = {
 		status: 503,
 		title: 'Service unavailable',
 		meaning:
-			'The service cannot answer at the moment, or not in time. Send the request again after `Retry-After` seconds; an order with the same `Idempotency-Key`.',
+			'The service cannot answer at the moment, or not in time. Send the request again after `Retry-After` seconds, a new order with the same `Idempotency-Key`.',
 	},
 	'Validation.Failed': {
 		status: 422,

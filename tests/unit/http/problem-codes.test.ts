@@ -32,7 +32,7 @@ function document(): string {
 	]);
 	return `# Errors
 
-Every error is a problem detail (RFC 9457, \`application/problem+json\`) with \`type\`, \`title\`, \`status\`, \`detail\`, \`code\` and \`traceId\`; where fields are invalid, \`errors\` names each by a JSON \`pointer\` into the body or by the query \`parameter\`. Programs go by \`code\`, which is stable; \`type\` is the same as a URI reference, such as \`${problemType('Orders.WindowClosed')}\`. This table is made from the code: \`UPDATE_DOCS=1 npm test -- problem-codes\` writes it.
+Every error is a problem detail (RFC 9457, \`application/problem+json\`) with \`type\`, \`title\`, \`status\`, \`detail\`, \`code\` and \`traceId\`. If fields are invalid, \`errors\` names each by a JSON \`pointer\` into the body or by the query \`parameter\`. Programs should use \`code\`, which is stable. \`type\` is the code as a URI reference, such as \`${problemType('Orders.WindowClosed')}\`. This table is made from the code: \`UPDATE_DOCS=1 npm test -- problem-codes\` writes it.
 
 ${table([['code', 'status', 'title', 'when it comes, and what to do'], ...rows])}
 `;
