@@ -24,21 +24,6 @@ export const LONGEST_CONNECT: Duration = 30 * SECOND;
 
 const CONNECT_TIMEOUT: Duration = 5 * SECOND;
 
-/**
- * AMQP. Requests are taken without acknowledgement: one that was acknowledged only after its answer would be carried
- * out a second time when its node dies in between, and Moleculer's default of one unacknowledged request at a time lets
- * calls that need each other wait for ever. What limits the work in hand is the bulkhead.
- */
-export const amqpOptions = (url: string) => ({
-	// A list, because Moleculer would split a text at semicolons. The heartbeat finds a connection that died unsaid.
-	url: [`${url}?heartbeat=10`],
-	prefetch: 1_000,
-	consumeOptions: { noAck: true },
-	// A request to a node that is gone must not wait for its successor, which has the same name.
-	messageOptions: { expiration: String(beginWithin(REQUEST_TIMEOUT)) },
-	socketOptions: { timeout: CONNECT_TIMEOUT, noDelay: true, keepAlive: true, keepAliveDelay: 5 * SECOND },
-});
-
 /** The subscribing connection: it waits for the broker; Moleculer subscribes again after each connect. */
 export const REDIS_SUBSCRIBER: RedisOptions = {
 	connectionName: 'protected-payment-subscriber',

@@ -25,35 +25,35 @@ import { declareTopology, Names } from './topology.ts';
 
 const DEFAULT_PREFIX = 'protected-payment';
 const DEFAULT_BATCH = 500;
-/** RabbitMQ gives no reason. */
+/** RabbitMQ gives no reason with a nack. */
 const NACK = 'the broker takes no messages: basic.nack, a queue is full or cannot store them';
-/** How often the topology is declared again, whoever may have deleted a part of it. */
+/** How often the topology is declared again: somebody may have deleted a part of it. */
 const DECLARE_EVERY: Duration = MINUTE;
 
 export interface RabbitMqOptions {
 	/** the beginning of the names of all queues and exchanges; systems with different ones share a virtual host */
 	readonly prefix?: string;
-	/** the database's */
+	/** the database's clock */
 	readonly clock: Clock;
 }
 
 /**
- * RabbitMQ as the carrier: quorum queues, a ladder of queues with fixed times to live for the delay, confirms for all
- * that is published. See docs/decisions/0010-rabbitmq.md.
+ * RabbitMQ as the carrier: quorum queues, a ladder of queues with fixed times to live for delays, confirms for every
+ * publish. See docs/decisions/0010-rabbitmq.md.
  */
 export class RabbitMqCarrier implements Carrier {
-	/** The clocks of database and broker drift apart while a message waits, or are set. */
+	/** While a message waits, the clocks of database and broker may drift apart or be set. */
 	readonly early: Duration = SECOND;
-	/** One channel keeps their order; the broker stores one batch while the next is written to it. */
+	/** One channel keeps their order, and the broker stores one batch while it reads the next. */
 	readonly publications = 3;
 	readonly #topology: Topology;
 	readonly #types: ReadonlySet<string>;
 	readonly #taken: ReadonlySet<string>;
-	/** for whatever fails because the broker refuses it */
+	/** says less while it is known what the broker refuses */
 	readonly #quietly: Log;
 	readonly #refusals: Refusals;
 	readonly #names: Names;
-	/** Two connections: a broker that is short of memory stops reading from the one that publishes, and from no other. */
+	/** A broker that is short of memory stops reading from connections that publish; so consumers have their own. */
 	readonly #publishing: Connection;
 	readonly #consuming: Connection;
 	readonly #publisher: Publisher;
@@ -61,7 +61,7 @@ export class RabbitMqCarrier implements Carrier {
 	readonly #clock: Clock;
 	readonly #consumers = new Set<Consumer>();
 
-	/** Connects in the background, with back-off, for ever; the broker may be away. */
+	/** Connects in the background and goes on trying; the broker may be away. */
 	constructor(url: string, topology: Topology, log: Log, { prefix = DEFAULT_PREFIX, clock }: RabbitMqOptions) {
 		this.#topology = topology;
 		this.#types = new Set(topology.types);
@@ -93,7 +93,7 @@ export class RabbitMqCarrier implements Carrier {
 			else failures.push({ id: message.id, error });
 		}
 		if (good.length === 0) return failures;
-		await this.#publishing.opened(); // what is left of a delay is counted after that
+		await this.#publishing.opened(); // this may take long, and delays get shorter meanwhile
 		const waited = performance.now() - begun;
 		const send = () => this.#publisher.send(good.map((message) => this.#outgoing(message, waited)));
 		const refused = await this.#refusals.watch('publish', send);
@@ -117,14 +117,14 @@ export class RabbitMqCarrier implements Carrier {
 				return Math.max(...consumers.map((consumer) => consumer.sinceLastBeat));
 			},
 			close: async () => {
-				await Promise.all(consumers.map((consumer) => consumer.close()));
+				await Promise.all(consumers.map((consumer) => consumer.stop()));
 				for (const consumer of consumers) this.#consumers.delete(consumer);
 			},
 		};
 	}
 
 	async close(): Promise<void> {
-		await Promise.all([this.#deadQueue, ...this.#consumers].map((part) => part.close()));
+		await Promise.all([this.#deadQueue, ...this.#consumers].map((part) => part.stop()));
 		await this.#publisher.idle();
 		await Promise.all([this.#publishing.close(), this.#consuming.close()]);
 	}
@@ -134,7 +134,7 @@ export class RabbitMqCarrier implements Carrier {
 		const size = Buffer.byteLength(body);
 		if (size > LONGEST_BODY) return `too large: ${size} bytes, at most ${LONGEST_BODY}`;
 		if (delay > LONGEST_DELAY) return `too far ahead: ${delay} ms, at most ${LONGEST_DELAY}`;
-		// Nothing may come down the ladder that nobody takes: it would lie there.
+		// At the end of the ladder it would have nowhere to go.
 		if (delay > 0 && !this.#taken.has(type)) return `unroutable: no group takes the type ${type}, which has a delay`;
 		return undefined;
 	}
@@ -142,7 +142,7 @@ export class RabbitMqCarrier implements Carrier {
 	#outgoing(message: CarrierMessage, waited: Duration): Outgoing {
 		const { exchange, routingKey, rest } = this.#names.toType(message.type, Math.max(0, message.delay - waited));
 		const { content, options } = toPacket(message, rest);
-		// An event for others may find no queue.
+		// What only others listen to may find no queue.
 		const mandatory = this.#taken.has(message.type);
 		return { id: message.id, exchange, routingKey, content, options: { ...options, mandatory } };
 	}

@@ -49,12 +49,12 @@ export class Consumer {
 	readonly #loop: Loop;
 	#channel: Channel | undefined;
 	#suspect = false;
-	#closing: Promise<void> | undefined;
+	#stopping: Promise<void> | undefined;
 	/** due, in the order in which they are to be handled */
 	#ready: InFlight[] = [];
 	/** what is not due yet, with its timer */
 	readonly #early = new Map<InFlight, NodeJS.Timeout>();
-	/** aborted when it closes, which ends a wait for a broker that does not answer */
+	/** aborted by `stop`, which ends a wait for a broker that does not answer */
 	readonly #ending = new AbortController();
 	#lookedAt = Number.NEGATIVE_INFINITY;
 	/** messages that came since the last look */
@@ -73,12 +73,12 @@ export class Consumer {
 	}
 
 	/** Finishes the batch in hand; all else that it holds goes back to the broker. */
-	close(): Promise<void> {
-		this.#closing ??= this.#close();
-		return this.#closing;
+	stop(): Promise<void> {
+		this.#stopping ??= this.#stop();
+		return this.#stopping;
 	}
 
-	async #close(): Promise<void> {
+	async #stop(): Promise<void> {
 		this.#ending.abort();
 		await this.#loop.stop();
 		const channel = this.#channel;

@@ -45,7 +45,7 @@ export class DeadQueue {
 		this.#loop.start();
 	}
 
-	async close(): Promise<void> {
+	async stop(): Promise<void> {
 		this.#ending.abort();
 		await this.#loop.stop();
 	}

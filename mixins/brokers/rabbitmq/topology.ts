@@ -4,15 +4,15 @@ import type { Topology } from '../carrier.ts';
 import { LEVELS, lengthName, USUAL, wayThrough } from './delay-ladder.ts';
 
 /**
- * After so many deliveries that were neither acknowledged nor refused, a message may be what kills its consumers. They
- * set it aside one delivery earlier, and count it; the queue does so by itself where no consumer of ours gets it.
+ * A message that was delivered so often without an answer may be what kills its consumers: the broker moves it to the
+ * dead queue. Our consumers stop handling it one delivery earlier.
  */
 export const MOST_DELIVERIES = 100;
-/** Looking at a dead letter counts as a delivery; without a limit of its own a quorum queue takes 20 (RabbitMQ 4). */
+/** Without a limit of its own a quorum queue drops a message after 20 deliveries in vain (RabbitMQ 4). */
 const NO_LIMIT = 2_147_483_647;
 
 const DURABLE = { durable: true } as const;
-/** In a cluster the leaders of the queues spread over all nodes. */
+/** In a cluster the queues' leaders are spread over all nodes. */
 const QUORUM = { 'x-queue-type': 'quorum', 'x-queue-leader-locator': 'balanced' } as const;
 /** A dead-lettered message leaves its queue only when the next one has confirmed it; this needs `reject-publish`. */
 const AT_LEAST_ONCE = { 'x-dead-letter-strategy': 'at-least-once', 'x-overflow': 'reject-publish' } as const;
@@ -21,17 +21,19 @@ const AT_LEAST_ONCE = { 'x-dead-letter-strategy': 'at-least-once', 'x-overflow':
 export interface Route {
 	readonly exchange: string;
 	readonly routingKey: string;
-	/** what its consumer has to wait out */
+	/** how much of the delay is left to the consumer */
 	readonly rest: Duration;
 }
 
 /**
  * The names of all that the carrier has on the broker:
  * - `events`: takes what is to be delivered at once, under its type; others may bind queues of their own here;
- * - `delay.*`: the ladder of delays. A routing key has a word for each level and the address at its end;
- * - `due`: what comes down the ladder goes on to the group's queue by its address;
+ * - `delay.*`: the delay ladder. A routing key has a word for each level and the address at its end;
+ * - `due`: takes what comes off the ladder and passes it to the group's queue, by its address;
  * - `group.*`: a queue for each consumer group;
- * - `dead`: the dead letters.
+ * - `dead`: takes what the broker gives up, until `DeadQueue` fetches it.
+ *
+ * The release before declares the same with the same arguments: the broker refuses any other.
  */
 export class Names {
 	readonly events: string;
@@ -99,7 +101,7 @@ async function declareDeadLetters(channel: Channel, { dead }: Names): Promise<vo
 	await channel.assertExchange(dead, 'fanout', DURABLE);
 	await channel.assertQueue(dead, {
 		...DURABLE,
-		// A quorum queue takes no notice of `exclusive`, which would be the other way to look at it alone.
+		// One process at a time empties it.
 		arguments: { ...QUORUM, 'x-delivery-limit': NO_LIMIT, 'x-single-active-consumer': true },
 	});
 	await channel.bindQueue(dead, dead, '');
@@ -108,7 +110,7 @@ async function declareDeadLetters(channel: Channel, { dead }: Names): Promise<vo
 async function declareGroups(channel: Channel, names: Names, topology: Topology): Promise<void> {
 	const { events, due, dead } = names;
 	await channel.assertExchange(events, 'topic', DURABLE);
-	// A message that nobody takes any more would stay at the head of its delay queue for ever, and the others behind it.
+	// A message that no group takes any more would stay at the head of its delay queue, and hold up those behind it.
 	await channel.assertExchange(due, 'topic', { ...DURABLE, alternateExchange: dead });
 	for (const [group, types] of Object.entries(topology.consumers)) {
 		const queue = names.group(group);

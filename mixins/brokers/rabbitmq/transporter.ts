@@ -2,7 +2,7 @@ import type { Duplex } from 'node:stream';
 import { Transporters } from 'moleculer';
 import { type Duration, SECOND } from '../../../domain/time.ts';
 import { type Linkable, NotSent, type TransporterError } from '../linkable.ts';
-import { amqpOptions } from '../transporter-options.ts';
+import { beginWithin, REQUEST_TIMEOUT } from '../transporter-options.ts';
 
 /** What amqplib gives to a consumer; null when the broker has cancelled it, because its queue is gone. */
 type Consumed = { readonly content: Buffer } | null;
@@ -20,8 +20,8 @@ interface Prefetching {
 }
 
 /**
- * Moleculer does not wait for the answer to `prefetch`: if the channel ends before it comes, the rejection would be
- * nobody's, and end the process. Whoever uses the channel then notices its end as well.
+ * Moleculer does not wait for the answer to `prefetch`. If the channel ends before it comes, nobody handles the
+ * rejection, and the process ends. So it is caught here; the next use of the channel notices its end as well.
  */
 function forgivingPrefetch(connection: Connection): Connection {
 	const createChannel = connection.createChannel.bind(connection);
@@ -34,14 +34,33 @@ function forgivingPrefetch(connection: Connection): Connection {
 	});
 }
 
-/** Less than Moleculer waits before it connects anew: the end of the connection before would be taken for the new one's. */
-const CLOSE_PATIENCE: Duration = SECOND;
+const CONNECT_TIMEOUT: Duration = 5 * SECOND;
+/** Less than Moleculer waits before it connects anew: it would take the end of the old connection for that of the new one. */
+const CLOSE_TIMEOUT: Duration = SECOND;
 
 /**
- * Moleculer's AMQP transporter with what its source (0.15.2, `transporters/amqp.js`) lacks: requests without
- * acknowledgement; a `prefetch` that may fail; a way on when the channel alone is closed or a queue is deleted, after
- * which all that is sent would be dropped without a word, as it is without one; an end to a connect that the broker leaves without an answer;
- * the reason of a failed connect as an event; and no more connects after a stop.
+ * Requests are taken without acknowledgement. One that was acknowledged only after its answer would be carried out a
+ * second time when its node dies in between. And Moleculer's default of one unacknowledged request at a time lets calls
+ * that need each other wait for ever. The bulkhead limits the work in hand.
+ */
+const optionsFor = (url: string) => ({
+	// A list, because Moleculer would split a text at semicolons. The heartbeat finds a connection that died without a word.
+	url: [`${url}?heartbeat=10`],
+	prefetch: 1_000,
+	consumeOptions: { noAck: true },
+	// A request to a node that is gone must not wait for its successor, which has the same name.
+	messageOptions: { expiration: String(beginWithin(REQUEST_TIMEOUT)) },
+	socketOptions: { timeout: CONNECT_TIMEOUT, noDelay: true, keepAlive: true, keepAliveDelay: 5 * SECOND },
+});
+
+/**
+ * Moleculer's AMQP transporter, with what its source (0.15.2, `transporters/amqp.js`) lacks:
+ * - requests without acknowledgement, and a `prefetch` that may fail;
+ * - a new connection when only the channel was closed or a queue was deleted; Moleculer would drop all that is sent
+ *   from then on, without a word;
+ * - an error for what is sent without a connection, for the same reason;
+ * - a time limit for a connect that the broker does not answer, and the reason of a failed one as an event;
+ * - no more connects after a stop.
  */
 export class AmqpTransporter extends Transporters.AMQP implements Linkable {
 	declare connection: Connection | null;
@@ -49,7 +68,7 @@ export class AmqpTransporter extends Transporters.AMQP implements Linkable {
 	#stopped = false;
 
 	constructor(url: string, longestConnect: Duration) {
-		super(amqpOptions(url));
+		super(optionsFor(url));
 		this.#longestConnect = longestConnect;
 		let connection: Connection | null = null;
 		Object.defineProperty(this, 'connection', {
@@ -90,7 +109,7 @@ export class AmqpTransporter extends Transporters.AMQP implements Linkable {
 	override async disconnect(): Promise<void> {
 		this.#stopped = true;
 		// Moleculer takes leave of each queue; a broker that is silent is left without.
-		const tooLate = setTimeout(() => void this.#closeConnection(), CLOSE_PATIENCE);
+		const tooLate = setTimeout(() => void this.#closeConnection(), CLOSE_TIMEOUT);
 		await super.disconnect();
 		clearTimeout(tooLate);
 	}
@@ -111,7 +130,7 @@ export class AmqpTransporter extends Transporters.AMQP implements Linkable {
 		if (connection === null) return;
 		const cut = (): unknown =>
 			connection.connection.stream.destroy(new Error('the broker does not end the connection'));
-		const tooLate = setTimeout(cut, CLOSE_PATIENCE);
+		const tooLate = setTimeout(cut, CLOSE_TIMEOUT);
 		try {
 			await connection.close();
 		} catch {

@@ -73,6 +73,20 @@ describe('what is declared on RabbitMQ', () => {
 		}
 	});
 
+	it('has the arguments that the release before gives it: the broker refuses any other', () => {
+		const quorum = { 'x-queue-type': 'quorum', 'x-queue-leader-locator': 'balanced' };
+		const safe = { ...quorum, 'x-dead-letter-strategy': 'at-least-once', 'x-overflow': 'reject-publish' };
+		const given = (name: string) => queues.get(name)?.arguments;
+		const dead = 'test.dead';
+		expect(given(dead)).toEqual({ ...quorum, 'x-delivery-limit': 2_147_483_647, 'x-single-active-consumer': true });
+		expect(given('test.group.deadlines')).toEqual({ ...safe, 'x-dead-letter-exchange': dead, 'x-delivery-limit': 100 });
+		expect(given('test.delay.9m')).toEqual({
+			...safe,
+			'x-message-ttl': 540_000,
+			'x-dead-letter-exchange': 'test.delay.level-11',
+		});
+	});
+
 	it('gives each group what it takes, at once and at the end of a delay', () => {
 		const queue = NAMES.group('deadlines');
 		for (const binding of [`${NAMES.events} OrderDue`, `${NAMES.due} #.OrderDue`, `${NAMES.due} #.@deadlines`])
