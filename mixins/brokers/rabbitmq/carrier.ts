@@ -1,22 +1,22 @@
-import { Buffer } from 'node:buffer';
 import { performance } from 'node:perf_hooks';
 import type { ChannelModel } from 'amqplib';
 import { type Duration, MINUTE, SECOND } from '../../../domain/time.ts';
 import type { Clock } from '../../database/index.ts';
 import { type Log, quietLog } from '../../runtime/index.ts';
-import {
-	type BatchHandler,
-	type Carrier,
-	type CarrierMessage,
-	type Failure,
-	LONGEST_BODY,
-	type SubscribeOptions,
-	type Subscription,
-	type Topology,
+import type {
+	BatchHandler,
+	Carrier,
+	CarrierMessage,
+	Failure,
+	SubscribeOptions,
+	Subscription,
+	Topology,
 } from '../carrier.ts';
+import { publishable } from '../publishable.ts';
 import { Refusals } from '../refusals.ts';
+import { combineSubscriptions } from '../subscriptions.ts';
 import { Connection, closeQuietly } from './connection.ts';
-import { Consumer } from './consumer.ts';
+import { Consumer, type ConsumerSurroundings } from './consumer.ts';
 import { DeadQueue } from './dead-queue.ts';
 import { LONGEST_DELAY } from './delay-ladder.ts';
 import { toPacket } from './message.ts';
@@ -49,8 +49,6 @@ export class RabbitMqCarrier implements Carrier {
 	readonly #topology: Topology;
 	readonly #types: ReadonlySet<string>;
 	readonly #taken: ReadonlySet<string>;
-	/** says less while it is known what the broker refuses */
-	readonly #quietly: Log;
 	readonly #refusals: Refusals;
 	readonly #names: Names;
 	/** A broker that is short of memory stops reading from connections that publish; so consumers have their own. */
@@ -58,7 +56,7 @@ export class RabbitMqCarrier implements Carrier {
 	readonly #consuming: Connection;
 	readonly #publisher: Publisher;
 	readonly #deadQueue: DeadQueue;
-	readonly #clock: Clock;
+	readonly #forConsumers: ConsumerSurroundings;
 	readonly #consumers = new Set<Consumer>();
 
 	/** Connects in the background and goes on trying; the broker may be away. */
@@ -66,16 +64,18 @@ export class RabbitMqCarrier implements Carrier {
 		this.#topology = topology;
 		this.#types = new Set(topology.types);
 		this.#taken = new Set(Object.values(topology.consumers).flat());
-		this.#clock = clock;
 		this.#refusals = new Refusals(log);
 		this.#names = new Names(prefix);
 		const prepare = (connection: ChannelModel): Promise<void> => this.#declare(connection);
-		this.#quietly = quietLog(log, () => this.#refusals.reason !== undefined);
-		const shared = { url, log: this.#quietly, refusals: this.#refusals, prepare, every: DECLARE_EVERY };
-		this.#publishing = new Connection({ name: 'RabbitMQ publishing', ...shared });
-		this.#consuming = new Connection({ name: 'RabbitMQ consuming', ...shared });
+		const quietly = quietLog(log, () => this.#refusals.reason !== undefined);
+		const both = { refusals: this.#refusals, log: quietly };
+		const connecting = { url, prepare, every: DECLARE_EVERY, ...both };
+		this.#publishing = new Connection({ name: 'RabbitMQ publishing', ...connecting });
+		this.#consuming = new Connection({ name: 'RabbitMQ consuming', ...connecting });
 		this.#publisher = new Publisher(this.#publishing);
-		this.#deadQueue = new DeadQueue({ groups: Object.keys(topology.consumers), ...this.#shared() });
+		const consuming = { connection: this.#consuming, publisher: this.#publisher, names: this.#names, ...both };
+		this.#deadQueue = new DeadQueue({ groups: Object.keys(topology.consumers), ...consuming });
+		this.#forConsumers = { clock, early: this.early, ...consuming };
 	}
 
 	/** What keeps it from its work, as one sentence; undefined if nothing does. */
@@ -85,13 +85,7 @@ export class RabbitMqCarrier implements Carrier {
 
 	async publish(messages: readonly CarrierMessage[]): Promise<readonly Failure[]> {
 		const begun = performance.now();
-		const failures: Failure[] = [];
-		const good: CarrierMessage[] = [];
-		for (const message of messages) {
-			const error = this.#refusal(message);
-			if (error === undefined) good.push(message);
-			else failures.push({ id: message.id, error });
-		}
+		const { messages: good, failures } = publishable(messages, this.#types, (message) => this.#refuse(message));
 		if (good.length === 0) return failures;
 		await this.#publishing.opened(); // this may take long, and delays get shorter meanwhile
 		const waited = performance.now() - begun;
@@ -108,19 +102,12 @@ export class RabbitMqCarrier implements Carrier {
 		this.#deadQueue.start();
 		const consumers = Array.from(
 			{ length: concurrency },
-			() =>
-				new Consumer({ group, types, batch, linger, handle, early: this.early, clock: this.#clock, ...this.#shared() }),
+			() => new Consumer({ group, types, batch, linger, handle, ...this.#forConsumers }),
 		);
 		for (const consumer of consumers) this.#consumers.add(consumer);
-		return {
-			get sinceLastBeat() {
-				return Math.max(...consumers.map((consumer) => consumer.sinceLastBeat));
-			},
-			close: async () => {
-				await Promise.all(consumers.map((consumer) => consumer.stop()));
-				for (const consumer of consumers) this.#consumers.delete(consumer);
-			},
-		};
+		return combineSubscriptions(consumers, () => {
+			for (const consumer of consumers) this.#consumers.delete(consumer);
+		});
 	}
 
 	async close(): Promise<void> {
@@ -129,10 +116,7 @@ export class RabbitMqCarrier implements Carrier {
 		await Promise.all([this.#publishing.close(), this.#consuming.close()]);
 	}
 
-	#refusal({ type, body, delay }: CarrierMessage): string | undefined {
-		if (!this.#types.has(type)) return `unroutable: nobody knows the type ${type}`;
-		const size = Buffer.byteLength(body);
-		if (size > LONGEST_BODY) return `too large: ${size} bytes, at most ${LONGEST_BODY}`;
+	#refuse({ type, delay }: CarrierMessage): string | undefined {
 		if (delay > LONGEST_DELAY) return `too far ahead: ${delay} ms, at most ${LONGEST_DELAY}`;
 		// At the end of the ladder it would have nowhere to go.
 		if (delay > 0 && !this.#taken.has(type)) return `unroutable: no group takes the type ${type}, which has a delay`;
@@ -145,16 +129,6 @@ export class RabbitMqCarrier implements Carrier {
 		// What only others listen to may find no queue.
 		const mandatory = this.#taken.has(message.type);
 		return { id: message.id, exchange, routingKey, content, options: { ...options, mandatory } };
-	}
-
-	#shared() {
-		return {
-			connection: this.#consuming,
-			publisher: this.#publisher,
-			names: this.#names,
-			log: this.#quietly,
-			refusals: this.#refusals,
-		};
 	}
 
 	async #declare(connection: ChannelModel): Promise<void> {

@@ -17,12 +17,8 @@ const CONSUMER_TAG = 'batches';
 /** A message that is due so soon is handled at once. */
 const SOON: Duration = 1;
 
-export interface ConsumerOptions {
-	readonly group: string;
-	readonly types: readonly string[];
-	readonly batch: number;
-	readonly linger: Duration;
-	readonly handle: BatchHandler;
+/** What all consumers of a carrier share. */
+export interface ConsumerSurroundings {
 	readonly connection: Connection;
 	readonly publisher: Publisher;
 	readonly names: Names;
@@ -32,6 +28,14 @@ export interface ConsumerOptions {
 	readonly early: Duration;
 	readonly log: Log;
 	readonly refusals: Refusals;
+}
+
+export interface ConsumerOptions extends ConsumerSurroundings {
+	readonly group: string;
+	readonly types: readonly string[];
+	readonly batch: number;
+	readonly linger: Duration;
+	readonly handle: BatchHandler;
 }
 
 /** A message that the broker has given us and that is not acknowledged yet. */
