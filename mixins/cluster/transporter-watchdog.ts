@@ -234,8 +234,8 @@ export class TransporterLink {
 	#say(): void {
 		const { trouble } = this;
 		if (this.#refusals.reason !== undefined) return; // it was told when it came
-		if (trouble === undefined) return this.#waiting.over('messages pass through the broker again');
 		const why = this.#error === undefined ? '' : ` (${brokerReason(this.#error)})`;
-		this.#waiting.warn(`waiting: ${trouble}${why}`, 'broker'); // one line a minute, however the words change
+		if (trouble === undefined) this.#waiting.over('messages pass through the broker again');
+		else this.#waiting.warn(`waiting: ${trouble}${why}`, 'broker'); // one line a minute, however the words change
 	}
 }

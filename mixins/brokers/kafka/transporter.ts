@@ -2,10 +2,36 @@ import { setTimeout as pause } from 'node:timers/promises';
 import type { Admin, Consumer } from '@platformatic/kafka';
 import { Transporters } from 'moleculer';
 import { type Duration, SECOND } from '../../../domain/time.ts';
+import { endedWithin } from '../../runtime/index.ts';
 import type { BrokerUrl } from '../../settings/index.ts';
 import { type Linkable, NotSent } from '../linkable.ts';
-import { kafkaOptions } from '../transporter-options.ts';
 
+/**
+ * Kafka, in the object form: a text with several hosts is not split. With its default retries the consumer stays deaf
+ * for good after an outage. The producer has none: the client repeats what may have been stored, so one request would
+ * arrive twice.
+ */
+function kafkaOptions({ hosts, tls, login }: Extract<BrokerUrl, { kind: 'kafka' }>) {
+	const connection = {
+		...(tls ? { tls: {}, tlsServerName: true } : {}),
+		...(login === undefined
+			? {}
+			: {
+					sasl: {
+						mechanism: login.mechanism.toUpperCase(),
+						username: login.username,
+						password: login.password,
+					},
+				}),
+	};
+	return {
+		clientId: 'protected-payment',
+		bootstrapBrokers: [...hosts],
+		producer: { ...connection, retries: 0 },
+		admin: connection,
+		consumer: { ...connection, retries: true, retryDelay: 250 },
+	};
+}
 interface Closable {
 	close(force?: boolean): Promise<void>;
 }
@@ -129,7 +155,7 @@ export class KafkaTransporter extends Transporters.Kafka implements Linkable {
 		this.admin = null;
 		this.producer = null;
 		const closing = [stream?.close(), closeForGood(consumer), ...clients.map((client) => client?.close())];
-		await Promise.race([Promise.allSettled(closing), pause(CLOSE_PATIENCE, undefined, { ref: false })]);
+		await endedWithin(Promise.allSettled(closing), CLOSE_PATIENCE);
 	}
 }
 

@@ -1,7 +1,28 @@
 import { Redis, type RedisOptions, ReplyError } from 'ioredis';
 import { Transporters } from 'moleculer';
+import { type Duration, SECOND } from '../../../domain/time.ts';
 import { type Linkable, NotSent, type TransporterError } from '../linkable.ts';
-import { REDIS_PUBLISHER, REDIS_SUBSCRIBER } from '../transporter-options.ts';
+
+const CONNECT_TIMEOUT: Duration = 5 * SECOND;
+
+/** The subscribing connection: it waits for the broker; Moleculer subscribes again after each connect. */
+const SUBSCRIBER: RedisOptions = {
+	connectionName: 'protected-payment-subscriber',
+	connectTimeout: CONNECT_TIMEOUT,
+	keepAlive: 5 * SECOND,
+	retryStrategy: (times) => Math.min(times * 50, SECOND),
+	maxRetriesPerRequest: null,
+	autoResubscribe: false,
+};
+
+/** The publishing connection: what cannot be sent now fails now, and is never sent again. */
+const PUBLISHER: RedisOptions = {
+	...SUBSCRIBER,
+	connectionName: 'protected-payment-publisher',
+	maxRetriesPerRequest: 0,
+	autoResendUnfulfilledCommands: false,
+	enableOfflineQueue: false,
+};
 
 /**
  * Moleculer's Redis transporter with what its source (0.15.2, `transporters/redis.js`) lacks: each time the subscriber
@@ -38,11 +59,11 @@ export class RedisTransporter extends Transporters.Redis implements Linkable {
 	/** Moleculer asks for the subscriber first, and for a publisher each time that the subscriber has connected. */
 	override getRedisClient(): Redis {
 		if (this.#subscriber === undefined) {
-			this.#subscriber = this.#open(REDIS_SUBSCRIBER);
+			this.#subscriber = this.#open(SUBSCRIBER);
 			return this.#subscriber;
 		}
 		retire(this.#publisher);
-		this.#publisher = this.#open(REDIS_PUBLISHER);
+		this.#publisher = this.#open(PUBLISHER);
 		return this.#publisher;
 	}
 
