@@ -8,12 +8,11 @@ import { freePort, isListening } from '../../bin/brokers/ports.ts';
 import { familyOf, isAlive, signalTo } from '../../bin/brokers/processes.ts';
 import { until } from '../support/until.ts';
 
-/** Listens on both ports, and has a child that no SIGTERM ends. */
-const SERVER = `
-	const [port, further] = process.argv.slice(1);
-	require('node:child_process').spawn(process.execPath, ['-e', "process.on('SIGTERM', () => {}); setInterval(() => {}, 1e6)"]);
-	for (const each of [port, further]) require('node:net').createServer().listen(each, '127.0.0.1');
-`;
+/** Listens on both ports. */
+const SERVER = `for (const port of process.argv.slice(1)) require('node:net').createServer().listen(port, '127.0.0.1');`;
+/** The same, with a child that no SIGTERM ends. */
+const PARENT = `${SERVER}
+	require('node:child_process').spawn(process.execPath, ['-e', "process.on('SIGTERM', () => {}); setInterval(() => {}, 1e6)"]);`;
 
 class Stub extends LocalProcess {
 	readonly url: string;
@@ -77,6 +76,7 @@ it('takes over the process that runs on its folder, and leaves one on another po
 });
 
 it.each(['down', 'kill'] as const)('%s ends all that it started, and is safe to repeat', async (end) => {
+	stub.script = PARENT;
 	await stub.up();
 	const pid = (await stub.pid()) ?? 0;
 	const family = await until(() => {
