@@ -3,11 +3,11 @@ import type pg from 'pg';
 import { type Duration, SECOND } from '../../domain/time.ts';
 import { DatabaseClient } from './client.ts';
 
-/** How long what is under way may take at the end of a pool; whatever hangs then is cut off. */
+/** How long work in progress may take when a pool ends; then its connections are cut. */
 const LONGEST_END: Duration = SECOND;
 const CUT_EVERY: Duration = SECOND / 4;
 
-/** All clients of one pool, those that are being connected included: a pool knows no way to be rid of one that hangs. */
+/** All clients of one pool, also those that are connecting: the pool itself cannot remove one that hangs. */
 export class Clients implements Iterable<DatabaseClient> {
 	/** for the pool to make its clients of */
 	readonly Client: new (
@@ -35,7 +35,7 @@ export class Clients implements Iterable<DatabaseClient> {
 		for (const client of this.#all) client.destroy();
 	}
 
-	/** Waits for the end of a pool, and sees to it that it comes. */
+	/** Ends a pool, within the time limit. */
 	async atEnd(end: Promise<unknown>): Promise<void> {
 		const done = new AbortController();
 		void this.#cutOffUntil(done.signal);

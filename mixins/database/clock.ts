@@ -17,7 +17,7 @@ const AGAIN: Duration = SECOND;
 const PRECISE: Duration = 5;
 /** How soon the first reading is tried again: until it is there, messages wait. */
 const FIRST: Duration = SECOND / 10;
-/** What this process's timer may gain on the database's clock, as a part of the time that has passed. */
+/** How much this process's timer may run faster than the database's clock, as a part of the time that has passed. */
 const DRIFT = 1e-4;
 /** The database says whole milliseconds, rounded down. */
 const ROUNDED: Duration = 1;
@@ -29,7 +29,7 @@ export interface Clock {
 	readonly isRead: boolean;
 }
 
-/** The database's clock outside any transaction, for what is only told or waited for; nothing is decided by it. */
+/** The database's clock, read outside a transaction: for showing and waiting, never for decisions. */
 export async function readClock(database: Pick<Database, 'query'>): Promise<Instant> {
 	const [row] = await database.query<{ now: Instant }>(CLOCK);
 	return row?.now ?? Number.NaN;
@@ -77,7 +77,7 @@ export class DatabaseClock implements Clock {
 		const took = at - asked;
 		if (Number.isNaN(instant)) throw new Error('the database has told no time');
 		const carried = this.isRead ? this.now() : Number.NEGATIVE_INFINITY;
-		// What was carried on may be nearer to the truth than an answer that took long, if the answer allows it.
+		// The value carried on may be more exact than a slow answer; it is kept if the answer does not contradict it.
 		const isPossible = carried >= instant && carried <= instant + took + ROUNDED;
 		this.#set = { instant: isPossible ? carried : instant, at };
 		return took;

@@ -162,7 +162,7 @@ export class Database {
 		return result;
 	}
 
-	/** What was committed stays so, whatever those do who are told of it. */
+	/** Runs the after-commit actions; an error in one of them cannot undo the commit. */
 	#tell(name: TransactionName, observers: readonly (() => void)[]): void {
 		for (const observe of observers) {
 			try {
@@ -198,7 +198,7 @@ export class Database {
 		}
 	}
 
-	/** Takes in what an error says of all sessions, and tells the operator what will not pass by itself. */
+	/** Closes other sessions if the error concerns them too, and logs what will not pass by itself. */
 	hear(error: unknown): void {
 		if (speaksOfRoom(error)) this.#size.shrink();
 		const { line, lasts } = reasonOf(error);

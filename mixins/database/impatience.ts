@@ -1,4 +1,7 @@
-/** For work of which a part makes a statement take too long: short statements, and an end to the looking for that part. */
+/**
+ * For batches in which one item makes a statement take too long: short time-outs, and a limit on the search for that
+ * item.
+ */
 import { performance } from 'node:perf_hooks';
 import { type Duration, SECOND } from '../../domain/time.ts';
 import { DatabaseUnavailable, isTransient } from './database.ts';
@@ -6,10 +9,10 @@ import type { Statement } from './statement.ts';
 
 /** How long each statement of a transaction may take that begins with `IMPATIENT`; they take milliseconds. */
 const STATEMENT: Duration = 3 * SECOND;
-/** How long one look for the culprits may take. A transaction that waits for its end may be idle for 30 s. */
+/** How long the search for the failing items may take. A transaction that waits for its end may be idle for 30 s. */
 const LOOK: Duration = 15 * SECOND;
 
-/** Nothing may be waited for for long in this transaction, not even by the server. */
+/** Shortens every wait in this transaction, also in the server. */
 export const IMPATIENT: Statement = {
 	name: 'impatient',
 	text: `SELECT set_config('statement_timeout', $1, true)`,

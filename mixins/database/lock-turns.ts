@@ -17,7 +17,7 @@ const HOLDERS = `SELECT DISTINCT a.pid, a.application_name AS application, l.rel
 		AND c.relkind = 'r' AND c.relnamespace <> 'pg_catalog'::regnamespace AND a.pid <> pg_backend_pid()
 	ORDER BY age DESC NULLS LAST LIMIT 1`;
 
-/** Waits for what others hold: a little, then again after a while; says what for, and not for ever. */
+/** Waits for locks that others hold: briefly, again and again, up to a limit; logs whose transaction it waits for. */
 export class LockTurns {
 	readonly #client: pg.ClientBase;
 	readonly #waiting: WaitLog;
@@ -41,7 +41,7 @@ export class LockTurns {
 		this.#waiting.over('the other process is done');
 	}
 
-	/** Does it, and again for as long as a lock is not to be had. */
+	/** Does it, and repeats it while the lock cannot be had. */
 	async repeat(name: string, action: () => Promise<void>): Promise<void> {
 		for (let tries = 1; ; tries += 1) {
 			try {

@@ -4,7 +4,7 @@ import { begin } from './first-statement.ts';
 import { HOT } from './session.ts';
 import { type Statement, together, writes } from './statement.ts';
 
-/** What work inside a transaction may do. */
+/** What code inside a transaction may do. */
 export interface Transaction {
 	/** Statements begun without waiting for each other run one after the other, in one round trip. */
 	query<R extends object>(statement: Statement): Promise<R[]>;
@@ -12,7 +12,7 @@ export interface Transaction {
 	write(statement: Statement): void;
 	/** runs `action` once the transaction has been committed, and never if it has not */
 	afterCommit(action: () => void): void;
-	/** lets the commit answer before it is on disk; only for what may be lost without harm */
+	/** the commit need not wait for the disk; only for what may be lost without harm */
 	commitLazily(): void;
 }
 
@@ -36,7 +36,7 @@ export class OpenTransaction implements Transaction {
 			this.#first = first;
 			return first;
 		}
-		// Without the transaction a look does no harm, and what it saw is dropped with the rest.
+		// A read outside the transaction does no harm; its result is dropped with the rest.
 		if (writes(statement)) await this.#first;
 		return run<R>(this.#client, statement);
 	}
@@ -58,7 +58,7 @@ export class OpenTransaction implements Transaction {
 		const client = this.#client;
 		const rest = this.#writes.length > 0 ? together(this.#writes) : undefined;
 		if (this.#first === undefined && rest === undefined) return;
-		await this.#first; // answered long ago, unless the work did not wait for it
+		await this.#first; // resolved already, unless the code did not wait for it
 		const written = rest && (this.#first === undefined ? begin(client, rest) : run(client, rest));
 		const lazy = this.#lazy ? client.query('SET LOCAL synchronous_commit = off') : undefined;
 		const [{ command }] = await Promise.all([client.query('COMMIT'), written, lazy]);

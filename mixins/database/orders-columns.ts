@@ -11,7 +11,7 @@ export type OrderRow = Omit<OrderRecord, 'amount'> & {
 	readonly traceparent: string | null;
 };
 
-/** What an order is given once and for all. */
+/** The columns that never change. */
 const FIXED = {
 	id: 'uuid',
 	owner: 'text',
@@ -24,10 +24,10 @@ const FIXED = {
 	traceparent: 'word',
 } as const;
 
-/** What it has from the first, and what may change. */
+/** The columns that are set from the start and may change. */
 const BEGUN = { status: 'word', pendingUntil: 'moment', sequence: 'int', sweepAt: 'moment' } as const;
 
-/** What comes later. */
+/** The columns that are set later. */
 const LATER = {
 	heldAt: 'moment',
 	holdExpiresAt: 'moment',
@@ -83,7 +83,7 @@ export const SHIPMENT = { orderId: 'uuid', attemptUntil: 'moment', attempts: 'in
 	Shipment & { readonly orderId: string }
 >;
 
-/** What everybody reads of an event. */
+/** The columns of an event that are read. */
 export const EVENT = {
 	orderId: 'uuid',
 	sequence: 'int',

@@ -35,13 +35,13 @@ export function lockOrders(tx: Transaction, ids: readonly string[]): Promise<Sto
 	return locked(tx, 'lock-orders', 'id = ANY($1::uuid[]) ORDER BY id FOR UPDATE', [plainArray([...ids].sort())]);
 }
 
-/** The same for those of them that nobody holds. */
+/** The same, without those that another transaction has locked. */
 export function lockFreeOrders(tx: Transaction, ids: readonly string[]): Promise<StoredOrder[]> {
 	const free = 'id = ANY($1::uuid[]) ORDER BY id FOR UPDATE SKIP LOCKED';
 	return locked(tx, 'lock-free-orders', free, [plainArray([...ids].sort())]);
 }
 
-/** Which of them there are. */
+/** Which of these orders exist. */
 export async function existingOrders(tx: Transaction, ids: readonly string[]): Promise<ReadonlySet<string>> {
 	const rows = await tx.query<{ id: string }>({
 		name: 'existing-orders',
@@ -54,13 +54,13 @@ export async function existingOrders(tx: Transaction, ids: readonly string[]): P
 export interface Overdue {
 	readonly most: number;
 	readonly which: 'all' | 'not pending';
-	/** no look before this moment is looked for */
+	/** `sweep_at` before this moment is ignored */
 	readonly from: Instant;
-	/** orders that are left alone */
+	/** orders to skip */
 	readonly except: readonly string[];
 }
 
-/** Locks orders that have waited too long, the longest first; passes over those that somebody works on. */
+/** Locks orders that have waited too long, the longest first; skips those that are locked. */
 export function lockOverdueOrders(tx: Transaction, overdue: Overdue): Promise<StoredOrder[]> {
 	const { most, which, from, except } = overdue;
 	const due = `sweep_at BETWEEN to_timestamp($3::float8) AND statement_timestamp() AND status <> $2 AND id <> ALL($4::uuid[])
@@ -69,7 +69,7 @@ export function lockOverdueOrders(tx: Transaction, overdue: Overdue): Promise<St
 	return locked(tx, 'lock-overdue-orders', due, values);
 }
 
-/** The first look before this moment that nobody has in hand. */
+/** The earliest `sweep_at` before this moment whose order is not locked. */
 export const firstLookBefore = (moment: Instant): Statement => ({
 	name: 'first-look-before',
 	text: `SELECT ${instant('sweep_at', 'look')} FROM orders WHERE sweep_at < to_timestamp($1::float8)

@@ -60,8 +60,8 @@ export function insertOrders(orders: readonly Order[], traces: ReadonlyMap<strin
 }
 
 /**
- * When the sweeper looks at an order, as it is to be stored. A confirmed order has mostly shipped before that: where the
- * look that is stored comes a little too early, it stays, which saves an entry in an index. `Order.found` puts it off.
+ * The `sweep_at` to store. A confirmed order has usually shipped before that moment. So a stored value that is a little
+ * too early is kept, which saves an index entry; if the sweeper comes too early, `Order.found` postpones it.
  */
 export function lookToStore(stored: Instant | null, { status, sweepAt }: Looked, now: Instant): Instant | null {
 	if (status !== 'Confirmed' || stored === null || sweepAt === null) return sweepAt;
@@ -90,7 +90,7 @@ export function updateOrders(changed: readonly Changed[], now: Instant): Stateme
 const paymentsInserted = inserting('insert-payments', 'payments', PAYMENT);
 const paymentsUpdated = updating('update-payments', 'payments', 'orderId', PAYMENT);
 
-/** Payments that leave `Requested`, or whose first call is intended: until then an order has no row here. */
+/** Payments that leave `Requested`, or whose first call is intended: until then a payment has no row. */
 export const insertPayments = (orders: readonly Order[]): Statement => paymentsInserted(orders.map(toPaymentRow));
 export const updatePayments = (orders: readonly Order[]): Statement => paymentsUpdated(orders.map(toPaymentRow));
 

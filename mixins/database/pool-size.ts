@@ -3,13 +3,16 @@ import { type Duration, SECOND } from '../../domain/time.ts';
 
 /** How many connections are given back at once. */
 const ROOM = 3;
-/** Each consumer holds one while its handler asks for another: with fewer they would wait for each other. */
+/**
+ * Each consumer holds one connection while its handler takes another. With fewer connections they would wait for each
+ * other.
+ */
 const LEAST = 8;
 const SMALL_FOR: Duration = 30 * SECOND;
 
 /**
- * Where the server has no room for another session, a pool gives some of its own back for a while, however much it has
- * to do: the readers, migrations and other processes need theirs too.
+ * If the server accepts no more sessions, a pool gives some of its own back for a while, even under load: the readers,
+ * migrations and other processes need some too.
  */
 export class PoolSize {
 	readonly #pool: pg.Pool;
@@ -36,7 +39,7 @@ export class PoolSize {
 		this.#pool.options.max = Math.max(LEAST, this.#open - ROOM);
 	}
 
-	/** True where a connection that is released now is one too many. */
+	/** True if a connection that is released now must be given back. */
 	get isOver(): boolean {
 		if (performance.now() >= this.#smallUntil) this.#pool.options.max = this.#most;
 		return this.#open > this.#pool.options.max;

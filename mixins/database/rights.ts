@@ -3,7 +3,7 @@ import { SessionRefused } from './trouble.ts';
 
 const ALL = ['SELECT', 'INSERT', 'UPDATE', 'DELETE'];
 
-/** What the program does with each table: what its role has to be granted to run. See docs/operations.md. */
+/** The rights on each table that the program's role needs. See docs/operations.md. */
 export const RIGHTS: Readonly<Record<string, readonly string[]>> = {
 	schema_migrations: ['SELECT'],
 	installation: ['SELECT', 'INSERT', 'UPDATE'],

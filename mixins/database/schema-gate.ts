@@ -8,7 +8,7 @@ import { reasonOf } from './trouble.ts';
 
 const RETRY: Duration = SECOND / 2;
 const LONG: Duration = 60 * SECOND;
-/** A database that starts together with the process is not worth a line. */
+/** If the database is ready within this time, nothing is logged: it may start together with the process. */
 const QUIET: Duration = 2 * SECOND;
 /** How long one try to migrate waits for what others hold; a stop waits for it. */
 const MIGRATION_PATIENCE: Duration = 3 * SECOND;
@@ -27,7 +27,7 @@ export interface SchemaGateOptions {
 interface Want {
 	readonly kind: string;
 	readonly line: string;
-	/** somebody has to do something about it */
+	/** a person has to act */
 	readonly lasts: boolean;
 }
 
@@ -63,7 +63,10 @@ export class SchemaGate {
 		this.#loop.start();
 	}
 
-	/** Resolves once nothing is under way, or after a while: a dead line, or a long migration, does not hold up a stop. */
+	/**
+	 * Resolves once nothing is in progress, or after a while, so that a dead connection or a long migration does not
+	 * delay a stop.
+	 */
 	async stop(): Promise<void> {
 		await endedWithin(this.#loop.stop(), LONGEST_STOP);
 	}

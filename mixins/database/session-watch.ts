@@ -11,9 +11,8 @@ const LOOKING = holding('protected-payment-watch');
 const NO_LIMIT = 0x7fff_ffff;
 
 /**
- * A statement that may take any time, so that no limit tells a long one from a dead line: now and then another session
- * asks the server whether it works on it. If it does not, or does not answer, the statement rejects and its session is
- * cut off.
+ * Runs a statement without a time limit, such as a migration. From time to time another session asks the server whether
+ * it still works on the statement. If it does not, or does not answer, the statement rejects and its session is cut.
  */
 export async function watched(client: DatabaseClient, address: DatabaseAddress, text: string): Promise<void> {
 	const { rows } = await client.query<{ pid: number }>('SELECT pg_backend_pid() AS pid');

@@ -12,7 +12,7 @@ export interface Session {
 	readonly answer: Duration;
 }
 
-/** Longer than the server's own limits below: whoever runs into this has a dead line before it. */
+/** Longer than the server's own limits below. If this limit is reached, the connection is dead. */
 const ANSWER: Duration = 7 * SECOND;
 
 /** How values are written and read, and what a commit promises. Everybody's, whatever the server or the role has. */
@@ -31,7 +31,10 @@ const COMMON = {
 	idle_session_timeout: '0',
 };
 
-/** Frees what a process held that vanished without a word; see the PostgreSQL manual, "Client Connection Defaults". */
+/**
+ * Lets the server notice a process that vanished silently, and free its locks; see the PostgreSQL manual, "Client
+ * Connection Defaults".
+ */
 const VANISHED = {
 	idle_in_transaction_session_timeout: '30s',
 	lock_timeout: '5s',
@@ -61,7 +64,7 @@ export const HOT: Session = {
 	answer: ANSWER,
 };
 
-/** Sessions that read for people. */
+/** Sessions for reads that people ask for. */
 export const READING: Session = {
 	application: 'protected-payment-reads',
 	settings: { ...COMMON, ...VANISHED },
@@ -75,7 +78,9 @@ export const MIGRATING: Session = {
 	answer: ANSWER,
 };
 
-/** A session whose lock is held as long as the process lives; if that vanishes without a word, the server soon knows. */
+/**
+ * A session that holds a lock as long as the process lives. If the process vanishes silently, the server notices soon.
+ */
 export const holding = (application: string): Session => ({
 	application,
 	settings: { ...COMMON, ...VANISHED, statement_timeout: '4s', lock_timeout: '4s' },

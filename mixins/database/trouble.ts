@@ -1,4 +1,4 @@
-/** What an error of the database speaks of: the statement, the session, the server; and how an operator is told. */
+/** What an error of the database is about (the statement, the session or the server), and how it is reported. */
 import pg from 'pg';
 import type { Duration } from '../../domain/time.ts';
 import { errorMessage } from '../runtime/index.ts';
@@ -45,7 +45,7 @@ export function isRepeatable(error: unknown, unique?: string): boolean {
 	return REPEATABLE.has(code) || (code === UNIQUE_VIOLATION && constraint !== undefined && constraint === unique);
 }
 
-/** True where the session is to be thrown away: the error says nothing of the statement that met it. */
+/** True if the session must be closed: the error is not about the statement. */
 export function speaksOfSession(error: unknown): boolean {
 	if (!isServerError(error)) return false;
 	const { code = '', message } = error;
@@ -53,8 +53,8 @@ export function speaksOfSession(error: unknown): boolean {
 }
 
 /**
- * Sessions that were last heard of before this moment, by the process's timer, are no better than the one that met the
- * error: the server only reads, or the line has been dead since the question was asked, `answer` ago.
+ * Sessions that were last heard of before this moment (by the process's timer) have the same fault as the one that got
+ * the error: the server only reads, or the connection has been dead since the query was sent, `answer` ago.
  */
 export function sessionsToo(error: unknown, answer: Duration): number {
 	if (codeOf(error) === READ_ONLY) return Number.POSITIVE_INFINITY;
@@ -64,11 +64,11 @@ export function sessionsToo(error: unknown, answer: Duration): number {
 /** True where the server has no room for another session. */
 export const speaksOfRoom = (error: unknown): boolean => codeOf(error) === '53300';
 
-/** True for an error that is nobody's fault: the database was away, or the transaction lost a conflict too often. */
+/** True for a transient error: the database was away, or the transaction lost a conflict too often. */
 export const isTransient = (error: unknown): boolean =>
 	error instanceof DatabaseUnavailable || isRepeatable(error) || speaksOfSession(error);
 
-/** True for what is no answer of the server at all: the connection's own failures. */
+/** True for failures of the connection itself, which are no answer of the server. */
 export const isNoAnswer = (error: unknown): boolean => !isServerError(error);
 
 export const unavailable = (error: unknown): DatabaseUnavailable =>

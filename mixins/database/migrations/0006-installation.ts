@@ -1,6 +1,6 @@
 import type { Migration } from './migration.ts';
 
-/** What tells this system from others that use the same broker. Its one row is made by who first asks for it. */
+/** What distinguishes this system from others on the same broker. The first process that asks makes the one row. */
 export const migration: Migration = {
 	name: '0006-installation',
 	up: `

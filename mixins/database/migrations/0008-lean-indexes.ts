@@ -1,8 +1,8 @@
 import type { Migration } from './migration.ts';
 
 /**
- * Fewer index entries for each order. An update that changes no indexed column, and whose page has room, touches no
- * index at all (PostgreSQL manual, "Heap-Only Tuples"): so the room is left, and no index knows an order's status.
+ * Fewer index entries for each order. An update that changes no indexed column, on a page with room, makes no index
+ * entries (PostgreSQL manual, "Heap-Only Tuples"). So pages keep room, and no index contains an order's status.
  */
 export const migration: Migration = {
 	name: '0008-lean-indexes',

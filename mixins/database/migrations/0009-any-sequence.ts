@@ -1,8 +1,8 @@
 import type { Migration } from './migration.ts';
 
 /**
- * For logical replication: every table says how a row is found again, and nothing hangs on what a sequence counts, for
- * a copy's begins anew. See docs/decisions/0020-look-ups.md.
+ * For logical replication: every table has a replica identity, and nothing depends on the values of a sequence, because
+ * a copy's sequences start again. See docs/decisions/0020-look-ups.md.
  */
 export const migration: Migration = {
 	name: '0009-any-sequence',

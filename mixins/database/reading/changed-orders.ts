@@ -9,19 +9,19 @@ import { SHOWN_ORDER, type ShownOrder } from '../orders-columns.ts';
 /** An order as clients see it, read without a lock. */
 export interface OrderView extends ShownOrder {
 	readonly paymentStatus: PaymentStatus;
-	/** another one whenever one of its rows was written again, also where nothing of the above changed */
+	/** changes whenever one of its rows is written again, even if nothing above changed */
 	readonly version: string;
 	/** the database's clock at the reading */
 	readonly now: Instant;
 }
 
-/** An order that somebody knows; null for a version that nobody has seen. */
+/** An order and the version that the client knows; null if it knows none. */
 export interface Known {
 	readonly id: string;
 	readonly version: string | null;
 }
 
-/** The orders whose version is another than the one known, in one statement; others, and those that do not exist, are missing. */
+/** The orders whose version differs from the known one, in one statement. Unchanged and missing orders are left out. */
 export function readChanged(database: Database, known: readonly Known[]): Promise<OrderView[]> {
 	return database.query<OrderView>({
 		name: 'read-changed-orders',

@@ -22,7 +22,7 @@ export function readerModule(address: DatabaseAddress, { Client }: Clients): obj
 	return { Client: ReaderClient, types: pg.types };
 }
 
-/** A reader that is not as it was asked for is closed, and never used. */
+/** A connection whose session fails the check is closed and never used. */
 export async function checkReader(client: DatabaseClient): Promise<void> {
 	try {
 		await verify(client, READING);

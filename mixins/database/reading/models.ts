@@ -71,7 +71,7 @@ function modelled<Row extends object>(columns: Columns, ...key: readonly string[
 	return Object.fromEntries(attributes);
 }
 
-/** The models that reading goes through. Nothing is written here: that is the unit of work's. */
+/** The models for reading. Writing is done by the unit of work only. */
 export function defineModels(address: DatabaseAddress): Models {
 	const clients = new Clients();
 	const sequelize = new Sequelize({
