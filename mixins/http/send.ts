@@ -4,7 +4,7 @@ import { SECURITY_HEADERS } from './headers.ts';
 import { encodeProblem, PROBLEM_TYPE, type Problem } from './problem.ts';
 import { traceOf } from './trace.ts';
 
-/** What a route says that is no action: health, metrics. */
+/** The answers of routes without an action: health, metrics. */
 export interface Answer {
 	readonly status: number;
 	readonly type: string;
@@ -12,8 +12,8 @@ export interface Answer {
 }
 
 /**
- * Ends a response, once. A body for HEAD is measured and not sent (RFC 9110, section 9.3.2); 304 has none at all. What
- * `headers` say overrides the security headers.
+ * Ends a response, once. For HEAD only the body's length is sent (RFC 9110, section 9.3.2); 304 has none. `headers`
+ * override the security headers.
  */
 export function send(
 	res: ServerResponse,

@@ -6,31 +6,31 @@ export interface Finding {
 	readonly reason: string;
 }
 
-/** What is asked of a process before it gets work. */
+/** The health checks of a process. */
 export interface Readiness {
 	readonly ready: boolean;
-	/** what keeps it from its work */
+	/** what is wrong */
 	readonly failing: readonly Finding[];
-	/** what is missing though it goes on */
+	/** what is missing although the process works */
 	readonly degraded: readonly Finding[];
 }
 
-/** A part of the process that can be asked whether it does its work; undefined if it does. */
+/** A part of the process that reports what is wrong with it; undefined if nothing is. */
 export type Check = () => Promise<string | undefined> | string | undefined;
 
-/** `broker`: what stands still while the broker is away; all else the process needs itself. */
+/** `broker`: parts that stop while the broker is away; the process needs all other parts itself. */
 export type Kind = 'own' | 'broker';
 
 /** A loop that has not ended a step for so long is stuck. */
 export const LONGEST_SILENCE: Duration = 20 * SECOND;
 
-/** A check that takes longer is a finding itself, and holds up no other. Less than whoever asks has patience for. */
+/** A check that takes longer counts as failed, and does not delay the others. Shorter than probes wait. */
 const CHECK_PATIENCE: Duration = 1.5 * SECOND;
 
 export interface HealthOptions {
-	/** the process is of use without its broker too: orders are accepted, and carried later */
+	/** the process works without its broker too: it accepts orders, and their messages go out later */
 	readonly goesOnWithoutBroker?: boolean;
-	/** where a check that throws is told of */
+	/** logs checks that throw */
 	readonly log?: Log;
 }
 
@@ -51,7 +51,7 @@ export class Health {
 		this.#checks.set(name, { check, kind });
 	}
 
-	/** Registers something that beats, such as a loop. */
+	/** Registers something that reports its last activity, such as a loop. */
 	watch(name: string, beating: { readonly sinceLastBeat: Duration }, kind: Kind = 'own'): void {
 		const check = (): string | undefined =>
 			beating.sinceLastBeat > LONGEST_SILENCE
@@ -60,7 +60,7 @@ export class Health {
 		this.register(name, check, kind);
 	}
 
-	/** Never rejects: a check that throws or hangs is a finding of its own. */
+	/** Never rejects: a check that throws or hangs is reported as failed. */
 	async readiness(): Promise<Readiness> {
 		const findings = await Promise.all(
 			[...this.#checks].map(async ([name, { check, kind }]) => ({ name, kind, reason: await this.#ask(name, check) })),

@@ -78,7 +78,7 @@ export class Metrics {
 		'Times that an order could not be saved by the sweeper; it is looked at again, ever more rarely.',
 	);
 
-	/** `log` is told why a figure is missing. */
+	/** `log` gets the reason why a figure is missing. */
 	constructor(log?: Log) {
 		this.#missing = log && new WaitLog(log);
 	}
@@ -158,8 +158,8 @@ export class Metrics {
 	}
 
 	/**
-	 * Figures that are asked for at each scrape; `help` says what each is. Without an answer in time they are missing. Who
-	 * comes again with the same names takes the place of who came before.
+	 * Figures that are asked for at each scrape; `help` says what each is. Without an answer in time they are missing. A
+	 * second registration with the same names replaces the first.
 	 */
 	read<Name extends string>(
 		help: Readonly<Record<Name, string>>,

@@ -1,4 +1,4 @@
-/** A small HTTP server of the process itself, for its health and its metrics: nobody's requests, no services needed. */
+/** A small HTTP server for the process's health and metrics; it needs no service. */
 import { once } from 'node:events';
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
@@ -13,7 +13,7 @@ import {
 } from '../http/index.ts';
 import { errorMessage, type Log, WaitLog } from '../runtime/index.ts';
 
-/** Answers a GET; a throw is answered 500, its reason is for the log alone. */
+/** Answers a GET. If it throws, the answer is 500, and only the log has the reason. */
 export type ProbeRoute = () => Promise<Answer> | Answer;
 
 const PATIENCE = 5_000;
@@ -49,7 +49,7 @@ export class ProbeServer {
 	}
 
 	async #answer(request: IncomingMessage, response: ServerResponse): Promise<void> {
-		request.resume(); // whatever came along is not read
+		request.resume(); // a body is not read
 		const [path = ''] = (request.url ?? '').split('?');
 		const route = this.#routes.get(path.replace(/\/$/, ''));
 		if (route === undefined) return sendProblem(response, routeNotFound());

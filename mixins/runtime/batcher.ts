@@ -1,8 +1,8 @@
 import { type Duration, SECOND } from '../../domain/time.ts';
 
-/** A group that has been at work for longer keeps no other from its place: it may wait for a lock, or a dead line. */
+/** After this time a group no longer occupies a place: it may wait for a lock or a dead connection. */
 const SLOW: Duration = SECOND / 2;
-/** The most groups that stand beside their places like that; there is an end to what they wait for. */
+/** The most such groups. What they wait for has a time limit. */
 const MOST_SLOW = 4;
 
 interface Waiting<I, O> {
@@ -45,7 +45,7 @@ export class Batcher<I, O> {
 		this.#handle = handle;
 	}
 
-	/** How many items wait, and how many groups of them are at work; 0 where nothing is. */
+	/** The number of waiting items plus the number of groups in progress; 0 when idle. */
 	get size(): number {
 		return this.#waiting.length + this.#active + this.#slow;
 	}
@@ -64,7 +64,7 @@ export class Batcher<I, O> {
 		return new Promise((resolve) => this.#idle.push(resolve));
 	}
 
-	/** While others are at work a full group need not wait for the rest of this turn, which may take in their answers too. */
+	/** While other groups are in progress, a full group begins at once and does not wait for the end of this turn. */
 	#isGroup(): boolean {
 		return this.#active > 0 && this.#active < this.#options.inFlight && this.#waiting.length >= this.#share();
 	}

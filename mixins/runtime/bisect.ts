@@ -1,9 +1,11 @@
-/** What fails is handled again in so many parts; more make fewer steps, each of which may take as long as a time-out. */
+/**
+ * How many parts a failed group is split into. More parts make fewer steps; each step may take as long as a time-out.
+ */
 const PARTS = 8;
 
 /**
- * Handles a group; where that fails, handles its parts, and so on, until what fails stands alone and is given to
- * `setAside`. The others are handled all the same. An error that is nobody's fault (`isTransient`) is thrown on.
+ * Handles a group; where that fails, handles its parts, and so on, until the failing item stands alone and is given to
+ * `setAside`. The others are handled. A transient error (`isTransient`) is thrown on.
  */
 export async function bisect<T>(
 	items: readonly T[],

@@ -1,4 +1,4 @@
-/** Waits that have an end. The work itself goes on: what can be aborted has a signal of its own for that. */
+/** Waits with a time limit. The work itself goes on, unless its own signal aborts it. */
 import pTimeout from 'p-timeout';
 import type { Duration } from '../../domain/time.ts';
 

@@ -1,10 +1,10 @@
-/** How errors are told: to operators with their stack where it helps, to strangers without hosts and paths. */
+/** How errors are reported: to operators with a stack where it helps, to clients without hosts and paths. */
 import type { Log } from './log.ts';
 
 /** What the language throws for a mistake in a program. A `fetch` that failed throws one too, and names its cause. */
 const LANGUAGE = /^(?:Type|Reference|Range|Syntax|Assertion)Error$/;
 
-/** The places that each log has told of; no more than there are in the source. */
+/** The places in the source that each log has already reported. */
 const told = new WeakMap<Log, Set<string>>();
 
 /** What an error says. Several addresses of one name fail with one error that says nothing itself. */
@@ -17,7 +17,7 @@ export function errorMessage(error: unknown): string {
 export const isMistake = (error: unknown): error is Error =>
 	error instanceof Error && LANGUAGE.test(error.name) && error.cause === undefined;
 
-/** Whether this log hears for the first time of an error from that place in the source. */
+/** Whether this is the log's first error from that place in the source. */
 export function isNew(log: Log, error: Error): boolean {
 	const place = /^\s*at .*$/m.exec(error.stack ?? '')?.[0] ?? error.message;
 	const places = told.get(log) ?? new Set();
@@ -36,13 +36,13 @@ export function tell(log: Log, level: 'debug' | 'warn' | 'error', what: string, 
 const PLACES =
 	/\b[a-z][a-z\d+.-]*:\/\/\S+|\b(?:\d{1,3}\.){3}\d{1,3}(?::\d+)?|(?:[\da-f]*:){2,}[\da-f]+|(?:\/[\w.-]+){2,}/gi;
 
-/** One line for whoever may ask for our health: no address, no path; of what the system says, its code alone. */
+/** One line for health answers: without addresses and paths, and with only the code of a system error. */
 export function discreet(error: unknown): string {
 	if (error instanceof Error && 'errno' in error && 'code' in error) return String(error.code);
 	return errorMessage(error).replaceAll(PLACES, '…').replaceAll(/\s+/g, ' ').slice(0, 300);
 }
 
-/** What nobody caught ends the process, since nobody knows what it has left half done; the log says it first. */
+/** An error that nothing has caught is logged and ends the process: what it has left half done is unknown. */
 export function endOnUncaught(log: Log): void {
 	process.on('uncaughtException', (error: unknown, origin) => {
 		log.error(`the process ends, ${origin}: ${errorMessage(error)}`, error);

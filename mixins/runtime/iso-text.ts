@@ -1,6 +1,8 @@
 import { type Instant, toIso } from '../../domain/time.ts';
 
-/** Texts of the last moments: what is stored together shares its moments, and a look-up costs a tenth of a text. */
+/**
+ * A cache of texts: rows that are stored together share their moments, and a look-up costs a tenth of making a text.
+ */
 const known = new Map<Instant, string>();
 const MOST = 64;
 

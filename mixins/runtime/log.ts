@@ -1,4 +1,4 @@
-/** What a part tells the operator; an `error` is shown with its stack. */
+/** The log of one part; an `error` is shown with its stack. */
 export interface Log {
 	debug(message: string, error?: unknown): void;
 	info(message: string, error?: unknown): void;
@@ -6,7 +6,10 @@ export interface Log {
 	error(message: string, error?: unknown): void;
 }
 
-/** A log whose warnings are only for debugging while their reason is known: one says it, not every connection. */
+/**
+ * A log that turns warnings into debug lines while their reason is known, so that one line says it, not every
+ * connection.
+ */
 export const quietLog = (log: Log, isKnown: () => boolean): Log => ({
 	debug: (...line) => log.debug(...line),
 	info: (...line) => log.info(...line),

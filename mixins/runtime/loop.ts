@@ -7,7 +7,7 @@ import { WaitLog } from './wait-log.ts';
 /** After a step that failed, the next one waits this long, doubling. */
 const FIRST_PAUSE: Duration = 100;
 const LONGEST_PAUSE: Duration = 1_000;
-/** What fails may pass by itself; after so long one line a minute says what is wrong. */
+/** A failure may pass by itself; if it lasts longer than this, one line a minute says what is wrong. */
 const QUIET: Duration = 5_000;
 
 /**
@@ -27,7 +27,7 @@ export class Loop {
 	readonly #waiting: WaitLog;
 	#lastBeat = performance.now();
 
-	/** `rest`: after each step nothing but `stop` is heard for so long, so that what comes meanwhile goes together. */
+	/** `rest`: the pause after each step, which only `stop` ends; what arrives meanwhile is handled together. */
 	constructor(name: string, log: Log, step: () => Promise<Duration>, rest: Duration = 0) {
 		this.name = name;
 		this.#log = log;

@@ -3,25 +3,26 @@ import { type Duration, MINUTE, SECOND } from '../../domain/time.ts';
 import type { Log } from './log.ts';
 import { Loop } from './loop.ts';
 
-/** How long a place is known before looks begin there; longer than any loop sleeps between two looks. */
+/** How old a mark must be before queries begin there; longer than any loop sleeps between two queries. */
 const LAG: Duration = 2 * SECOND;
 
-/** How often it is looked before the mark, and how many times as long as that look took at least. */
+/** How often a query looks before the mark; and the least pause, as a multiple of how long that query took. */
 const LOOK_BACK_EVERY: Duration = 5 * SECOND;
 const LONGEST_LOOK_BACK: Duration = MINUTE;
 const REST = 20;
 
 /**
- * Where the next look into a queue begins. What was taken leaves an entry in the index, and as long as any transaction
- * may still see it, every look from the beginning walks over it. So a look begins at a place that another reached some
- * seconds ago: what was committed since is behind that place, or was seen on the way. What comes before it all the same
- * (a commit that took longer, a row that somebody had in hand and gave back) is found by `lookingBack`.
+ * Where the next query on a queue begins. A row that was taken leaves an entry in the index. While any transaction may
+ * still see the row, every query from the beginning walks over that entry. So a query begins at the mark that another
+ * one reached some seconds ago: what was committed since lies behind the mark, or was seen on the way. A row that
+ * appears before the mark all the same (a commit that took longer, a row that was given back) is found by
+ * `lookingBack`.
  */
 export class LowWater<P> {
 	readonly #beginning: P;
 	#mark: P;
 	#next: { readonly place: P; readonly reachedAt: number } | undefined;
-	/** behind a full batch: the next look goes on there */
+	/** behind a full batch: the next query continues there */
 	#cursor: P | undefined;
 
 	constructor(beginning: P) {
@@ -29,7 +30,7 @@ export class LowWater<P> {
 		this.#mark = beginning;
 	}
 
-	/** Where to begin; everything from here on belongs to the look. */
+	/** Where the next query begins. */
 	get place(): P {
 		if (this.#next !== undefined && performance.now() - this.#next.reachedAt >= LAG) {
 			this.#mark = this.#next.place;
@@ -38,13 +39,13 @@ export class LowWater<P> {
 		return this.#cursor ?? this.#mark;
 	}
 
-	/** A look has reached this place, and what it found is safe; `more`: it took as much as it may, and there may be more. */
+	/** A query has reached this point, and what it found is safe. `more`: its batch was full, so there may be more. */
 	reached(place: P, more: boolean): void {
 		this.#next ??= { place, reachedAt: performance.now() };
 		this.#cursor = more ? place : undefined;
 	}
 
-	/** Looks begin here again: something is there, or nobody knows. */
+	/** Lets queries begin here again: a row is there, or may be. */
 	lower(place: P = this.#beginning): void {
 		this.#mark = place;
 		this.#next = undefined;
@@ -53,8 +54,8 @@ export class LowWater<P> {
 }
 
 /**
- * Looks at what lies before the mark, every few seconds, and more rarely where that takes long. `look` returns whether
- * it has lowered the mark; then `wake` lets those look who take.
+ * Looks for rows before the mark, every few seconds, and less often if that takes long. `look` returns whether it has
+ * lowered the mark; then `wake` starts the next query.
  */
 export function lookingBack(name: string, log: Log, look: () => Promise<boolean>, wake: () => void): Loop {
 	return new Loop(`${name}, looking back`, log, async () => {
@@ -64,7 +65,7 @@ export function lookingBack(name: string, log: Log, look: () => Promise<boolean>
 	});
 }
 
-/** The same for who looks in a loop already: does it where it is time, else nothing. */
+/** The same for a loop that already runs: looks if it is time to, else does nothing. */
 export function nowAndThen(look: () => Promise<unknown>): () => Promise<void> {
 	let next = Number.NEGATIVE_INFINITY;
 	return async () => {

@@ -1,6 +1,6 @@
 import type { Duration } from '../../domain/time.ts';
 
-/** Acts at the first call; those within `pause` after it become one more, at its end. */
+/** Acts at the first call. Calls within `pause` after it are combined into one, at its end. */
 export function throttle(pause: Duration, act: () => void): () => void {
 	let resting = false;
 	let again = false;

@@ -3,7 +3,7 @@ import { randomFillSync, randomInt } from 'node:crypto';
 import { v7 } from 'uuid';
 import type { Instant } from '../../domain/time.ts';
 
-// Begins anywhere, so that two processes do not count alike.
+// Begins at a random number, so that two processes count differently.
 let counter = randomInt(0x3fff_ffff);
 
 /** Random bytes are drawn for many ids at once: each draw costs more than an id. */

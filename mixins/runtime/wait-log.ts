@@ -5,15 +5,15 @@ import type { Log } from './log.ts';
 const MOST = 50;
 
 export interface WaitLogOptions {
-	/** what is over sooner is not told */
+	/** what ends sooner is not logged */
 	readonly quiet?: Duration;
 }
 
-/** Tells the operator of what lasts: each matter once, and again once a minute. */
+/** Logs what lasts: each matter once, and again once a minute. */
 export class WaitLog {
 	readonly #log: Log;
 	readonly #quiet: Duration;
-	/** when each matter was told last */
+	/** when each matter was logged last */
 	readonly #told = new Map<string, number>();
 	#since: number | undefined;
 
@@ -22,12 +22,12 @@ export class WaitLog {
 		this.#quiet = quiet;
 	}
 
-	/** Call it as often as you like for as long as it lasts. `matter` stands for the line where its words change. */
+	/** May be called as often as you like while it lasts. `matter` identifies it if the line's words change. */
 	warn(line: string, matter = line): void {
 		if (this.isDue(matter)) this.#log.warn(line);
 	}
 
-	/** True if this matter is to be told now; it counts as told then. */
+	/** True if this matter must be logged now; it then counts as logged. */
 	isDue(matter: string): boolean {
 		const now = performance.now();
 		this.#since ??= now;
@@ -38,7 +38,10 @@ export class WaitLog {
 		return true;
 	}
 
-	/** It has passed; `news` says so where it was told. Without news, what comes back within the minute is not told again. */
+	/**
+	 * It has passed: logs `news` if the matter was logged. Without `news`, a matter that returns within the minute is not
+	 * logged again.
+	 */
 	over(news?: string): void {
 		this.#since = undefined;
 		if (news === undefined || this.#told.size === 0) return;
