@@ -11,7 +11,7 @@ export interface TransporterError {
 	readonly error: unknown;
 }
 
-/** A message that has certainly not left this process. Of every other failure to send nobody knows. */
+/** A message that has certainly not left this process. After any other failure to send it may have left. */
 export class NotSent extends Error {
 	override readonly name = 'NotSent';
 }

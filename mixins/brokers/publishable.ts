@@ -10,7 +10,10 @@ export interface Publishable {
 	readonly failures: readonly Failure[];
 }
 
-/** Sorts out what can never be published: an unknown type, a body that is too long, or what this broker refuses besides. */
+/**
+ * Separates messages that can never be published: an unknown type, a body that is too long, or what this broker refuses
+ * besides.
+ */
 export function publishable(
 	messages: readonly CarrierMessage[],
 	types: ReadonlySet<string>,

@@ -1,4 +1,4 @@
-/** How calls between nodes fail, are repeated, and are bounded; pure, for Moleculer's middlewares. */
+/** Policies for calls between nodes: failures, retries, limits; plain data for Moleculer's middlewares. */
 import { type BrokerOptions, Errors } from 'moleculer';
 import { SECOND } from '../../domain/time.ts';
 
@@ -42,7 +42,7 @@ export const CALL_POLICIES = {
 		halfOpenTime: 2 * SECOND,
 		check: isNodeFailure,
 	},
-	// Far above what the group commit has in hand at once, so that it only bounds what a stampede may pile up.
+	// Far above what the group commit works on at once; it only limits how much can pile up.
 	bulkhead: { enabled: true, concurrency: 2_000, maxQueueSize: 2_000 },
 } satisfies BrokerOptions;
 
@@ -52,14 +52,14 @@ export const READ_POLICY = { enabled: true };
 export const isRead = (action: { readonly retryPolicy?: { readonly enabled?: boolean } } | null | undefined): boolean =>
 	action?.retryPolicy?.enabled === true;
 
-/** A call that came too late to be begun: its caller may have been answered already. Nothing was done. */
+/** The call came too late to begin: its caller may have had an answer already. Nothing was done. */
 export class CallTooLate extends Errors.MoleculerError {
 	constructor() {
 		super('The call came too late to be begun.', 503, TOO_LATE);
 	}
 }
 
-/** Too many work on what was asked for; on anything else this node can work. Nothing was done. */
+/** Too many calls work on the same order; the node can do other work. Nothing was done. */
 export class Busy extends Errors.MoleculerError {
 	constructor(message: string) {
 		super(message, 503, BUSY);

@@ -21,19 +21,19 @@ export interface PeerTime {
 
 /**
  * The monotonic clocks of other processes, as their messages tell them, in ms since an instant of each one's own. No
- * machine's time of day matters. A message takes a while, so a clock seems behind by that, and never ahead: of all that
- * were heard lately the one that shows most is nearest.
+ * machine's time of day matters. A message takes a while, so a clock seems behind by that, and never ahead: of those
+ * heard lately, the one that shows most is nearest to the truth.
  */
 export class PeerClocks {
 	readonly #peers = new Map<string, Peer>();
 
-	/** Begins anew for another process of this name. */
+	/** Starts again for a new process of this name. */
 	meet(nodeID: string, { instanceID, time }: PeerTime, now: Duration): void {
 		if (this.#peers.get(nodeID)?.instanceID === instanceID) this.hear(nodeID, { instanceID, time }, now);
 		else this.#peers.set(nodeID, { instanceID, ahead: time - now, before: Number.NEGATIVE_INFINITY, since: now });
 	}
 
-	/** A message of a process that was met; what one from before it says is of no use. */
+	/** A message of a known process; messages of its predecessor are ignored. */
 	hear(nodeID: string, { instanceID, time }: PeerTime, now: Duration): void {
 		const peer = this.#peers.get(nodeID);
 		if (peer?.instanceID !== instanceID) return;

@@ -1,4 +1,4 @@
-/** The calls that Moleculer (0.15.2, `transit.js`) keeps until their answers come. */
+/** Corrections to how Moleculer (0.15.2, `transit.js`) keeps calls until their answers come. */
 import type { Context, ServiceBroker, Transit } from 'moleculer';
 import { REQUEST_TIMEOUT } from '../brokers/index.ts';
 import { isRead } from './call-policies.ts';

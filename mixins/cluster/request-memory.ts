@@ -1,12 +1,12 @@
 import type { Duration } from '../../domain/time.ts';
 
-/** Some 15 MB. Ten thousand requests a second do not fill it. */
+/** Some 15 MB; more than ten thousand requests a second need. */
 const MOST = 150_000;
 
 /**
- * The requests that this process has had. One is remembered until no caller waits for it; a copy that comes later is too
- * late to be begun anyway. Where there are more than it may hold, the oldest go first, and whatever might be a copy of
- * one of those counts as known: fresh requests never do.
+ * The requests that this process has had. One is remembered until no caller waits for it; a copy that comes later is
+ * too late to be begun anyway. If there are too many, the oldest are forgotten first, and every request that is old
+ * enough to be a copy of a forgotten one counts as known.
  */
 export class RequestMemory {
 	readonly #known = new Map<string, { readonly until: Duration; readonly forgetAt: Duration }>();

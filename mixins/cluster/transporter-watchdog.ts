@@ -15,16 +15,16 @@ import { insist } from './insist.ts';
 import { dropExpired, keepUnanswered } from './pending-calls.ts';
 
 const LOOK_EVERY: Duration = SECOND;
-/** A loss of the connection that is over sooner is not worth a line. */
+/** A shorter loss of the connection is not logged. */
 const PASSING: Duration = 2 * SECOND;
-/** Without an echo for so long, messages do not pass. */
+/** After this time without an echo, messages count as not passing. */
 const LONGEST_SILENCE: Duration = 5 * SECOND;
-/** After so long a silence on a connection that seems good, and then again and again, it is given up for a new one. */
+/** After this silence on a connection that seems good, it is replaced; then again after each further such time. */
 const RELINK_AFTER: Duration = 15 * SECOND;
 /** A process that was suspended has heard nobody, which says nothing about the others. More than their heartbeats take. */
 const SUSPENDED: Duration = 3 * LOOK_EVERY;
 
-/** How long a word of a node that leaves may take. */
+/** How long the goodbye of a leaving node may take. */
 const FAREWELL: Duration = SECOND / 2;
 
 /** The parts of Moleculer's packets that matter here. */
@@ -48,8 +48,8 @@ interface NodeEvent {
 }
 
 /**
- * Watches whether messages really pass between this process and the others. A transporter may say "connected" all through
- * an outage, so the process sends itself a ping over the broker every second, and believes only the echo.
+ * Watches whether messages really pass between this process and the others. A transporter may say "connected" all
+ * through an outage, so the process sends itself a ping over the broker every second, and trusts only its echo.
  */
 export class TransporterLink {
 	readonly #transporter: Linkable;
@@ -107,7 +107,7 @@ export class TransporterLink {
 					await this.#patiently(next(topic, data, meta));
 				} catch (error) {
 					this.#fail(error instanceof NotSent ? (error.cause ?? error) : error);
-					// It may have gone out all the same: then its answer comes, or the call's time ends. Reads are asked again.
+					// The request may have gone out: then its answer comes, or the call's time ends. Reads are repeated.
 					if (meta.packet.type === 'REQ' && !(error instanceof NotSent) && !this.#reads(meta.packet)) return;
 					// Each client has its own errors; Moleculer's says that the call may be repeated.
 					throw new Errors.BrokerDisconnectedError('not sent');
@@ -122,7 +122,7 @@ export class TransporterLink {
 		this.#refusals.failed('messages', error);
 	}
 
-	/** A node that leaves tells the others, and is not held up by a broker that is silent. */
+	/** A leaving node says goodbye, but does not wait for a silent broker. */
 	#patiently(sending: Promise<unknown>): Promise<unknown> {
 		const isLeaving = this.#isUp && this.#broker?.started === false;
 		return isLeaving ? endedWithin(sending, FAREWELL) : sending;
@@ -154,7 +154,7 @@ export class TransporterLink {
 		broker.localBus.on('$node.updated', (event: NodeEvent) => this.#meet(event));
 	}
 
-	/** A node that comes back under its name as another process will not answer what the one before was asked. */
+	/** A new process under the same node name does not answer the calls of the one before. */
 	#meet({ node: { id, local, instanceID } }: NodeEvent): void {
 		const before = this.#instances.get(id);
 		this.#instances.set(id, instanceID);
@@ -174,7 +174,8 @@ export class TransporterLink {
 			this.#error = undefined;
 			this.#refusals.done('messages');
 		}
-		// Somebody else with this node's name would make Moleculer end the process. Who may have it, the slot decides.
+		// Another process with this node's name would make Moleculer end this one. The node slot decides which may have the
+		// name.
 		if (command === 'INFO' && instanceID !== this.#broker?.instanceID) return false;
 		return next(command, packet);
 	}
@@ -224,7 +225,7 @@ export class TransporterLink {
 		return now - this.#resumedAt >= SUSPENDED;
 	}
 
-	/** Though it seems connected, nothing that is sent comes back. */
+	/** The connection seems good, but no ping comes back. */
 	#isDeaf(): boolean {
 		const now = performance.now();
 		const since = Math.max(this.#heardAt, this.#relinkedAt, this.#connectedAt ?? now);

@@ -120,7 +120,7 @@ export class UnixSocketHub extends UnixSocketTransporter {
 	override async publish(packet: AnyPacket): Promise<void> {
 		const { target } = packet;
 		if (target ? this.#leaves.has(target) : this.#leaves.size > 0) return super.publish(packet);
-		if (packet.type === 'REQ') throw new Error(`${target} has gone away`); // its caller would wait in vain
+		if (packet.type === 'REQ') throw new Error(`${target} has gone away`); // otherwise its caller would wait in vain
 	}
 
 	override async send(topic: string, data: Buffer, { packet }: { packet: AnyPacket }): Promise<void> {
@@ -156,7 +156,7 @@ export class UnixSocketHub extends UnixSocketTransporter {
 	}
 }
 
-/** The end that joins. It never connects anew: whose system has gone has nothing left to do. */
+/** The end that joins. It never reconnects: without the system it has nothing to do. */
 export class UnixSocketLeaf extends UnixSocketTransporter {
 	readonly #onLost: () => void;
 	#connection: Connection | undefined;

@@ -4,10 +4,10 @@ import type { BatchHandler, Delivery, Failure } from '../brokers/index.ts';
 import type { Clock } from '../database/index.ts';
 
 /**
- * Gives a handler no message before its moment, where a carrier may deliver up to `early` ms before it. The rest is
- * waited out by `clock`, before any transaction begins: locked orders would refuse cancels that came in time. What
- * comes earlier than that goes on at once, to be armed anew. So no error of the clock delays a message by more than
- * `early`, and none decides anything: the handler compares with the database's own clock.
+ * Gives a handler no message before its moment, where a carrier may deliver up to `early` ms before it. It waits for
+ * the rest by `clock`, before any transaction begins, so that no order is locked meanwhile. A message that comes
+ * earlier than `early` is passed on at once, and the handler arms it again. So an error of the clock delays a message
+ * by `early` at most, and decides nothing: the handler compares with the database's clock.
  */
 export function notBefore(early: Duration, clock: Clock, handle: BatchHandler): BatchHandler {
 	if (early === 0) return handle;

@@ -40,8 +40,8 @@ const LAST_MOMENT: Instant = 8.64e15;
 const MOST_WRITTEN = 50;
 
 /**
- * The messages that nobody can handle: a table, whichever broker they came over. Whoever looks at them does so when the
- * broker is in trouble, and one that was changed is no reason to lose them.
+ * The messages that nobody can handle: a table, whichever broker they came over. Operators look at them when the broker
+ * is in trouble, and a change of the broker must not lose them.
  */
 export class DeadLetters {
 	readonly #database: Database;
@@ -56,8 +56,9 @@ export class DeadLetters {
 	}
 
 	/**
-	 * A handler that sets aside what cannot be read and what `handle` has failed with too often; both count as handled,
-	 * once they are stored. While that is impossible the one comes again like any failure, and of the other it throws.
+	 * Returns a handler that stores two kinds of messages as dead letters: what cannot be read, and what `handle` has
+	 * failed with too often. Both count as handled once they are stored. If they cannot be stored, failed messages come
+	 * again like any failure; for unreadable ones it throws.
 	 */
 	catching(group: string, handle: BatchHandler): BatchHandler {
 		return async (deliveries) => {
@@ -100,8 +101,8 @@ export class DeadLetters {
 	}
 
 	/**
-	 * Puts the messages of dead letters, all or those with these ids, into the outbox again; returns of how many letters.
-	 * What this system has never raised cannot be sent by it and stays.
+	 * Puts the messages of dead letters, all or those with these ids, into the outbox again; returns how many. A message
+	 * that this system never raised cannot be sent and stays.
 	 */
 	async replay(ids?: readonly string[]): Promise<number> {
 		const [row] = await this.#database.query<{ letters: number }>({

@@ -17,11 +17,11 @@ import { type Free, insertInbox, type OnStored, UnitOfWork } from '../outbox/ind
 import { bisect, errorMessage, isNew, type Log, type TransactionName } from '../runtime/index.ts';
 import { MOST_ATTEMPTS } from './dead-letters.ts';
 
-/** What one message asks of its order; may answer with something to do after the commit. */
+/** Applies one message to its order; may return something to do after the commit. */
 export type Decide<R> = (order: Order, delivery: Delivery, moment: Moment) => R | null;
 
 export interface Handled<R> {
-	/** what the decisions answered, all committed */
+	/** what the decisions returned; all of them are committed */
 	readonly results: readonly R[];
 	readonly failures: readonly Failure[];
 }
@@ -31,7 +31,7 @@ interface Understood {
 	readonly traceparent: string | null;
 }
 
-/** How a batch is handled: by whom, and what each message asks. */
+/** How a batch is handled. */
 interface Handling<R> {
 	readonly transaction: TransactionName;
 	readonly consumer: string;
@@ -40,16 +40,16 @@ interface Handling<R> {
 	readonly failures: Failure[];
 }
 
-/** How long after an order was found in other hands no batch waits for such a one. */
+/** After an order was found locked by others, batches do not wait for locked orders for this long. */
 const CAUTION: Duration = MINUTE;
-/** The most messages that are remembered for having been in a batch that took too long. */
+/** How many messages of batches that took too long are remembered. */
 const MOST_SUSPECTS = 5_000;
 const NONE: ReadonlySet<string> = new Set();
 
 /**
  * Handles messages once for each consumer: inbox rows, changed orders and new messages are one transaction. A message
- * that cannot be handled is set aside alone, and so is one whose statements take too long, or whose order somebody else
- * holds. What was handled before has no effect and is no failure.
+ * that cannot be handled, whose statements take too long, or whose order is locked by others fails alone. A message
+ * that was handled before has no effect and is no failure.
  */
 export class Inbox {
 	readonly #database: Database;
@@ -82,7 +82,7 @@ export class Inbox {
 		return handling;
 	}
 
-	/** Where nothing can be handled it throws; once something was, the rest comes later. */
+	/** Throws if nothing could be handled. If a part was handled, the rest comes again later. */
 	async #handleAll<R>(handling: Handling<R>, messages: readonly Understood[]): Promise<void> {
 		const rest = new Set(messages);
 		const { failures, consumer } = handling;
@@ -107,7 +107,7 @@ export class Inbox {
 		}
 	}
 
-	/** One of them may make every statement take too long that it is part of: it fails alone then. */
+	/** One message may make every statement that contains it take too long; then it fails alone. */
 	async #handleSuspects<R>(handling: Handling<R>, suspects: readonly Understood[]): Promise<void> {
 		const rest = new Set(suspects);
 		try {
@@ -136,13 +136,13 @@ export class Inbox {
 		for (const { delivery } of messages) this.#suspects.add(delivery.id);
 	}
 
-	/** For a message that is not to blame: it comes again, and at its last attempt it is left to the sweeper. */
+	/** For a message that is not at fault: it comes again, and after its last attempt the sweeper takes over. */
 	#putOff({ consumer, failures }: Handling<unknown>, { id, type, key, attempt }: Delivery, reason: string): void {
 		if (attempt < MOST_ATTEMPTS) failures.push({ id, error: reason });
 		else this.#log.warn(`${consumer} leaves order ${key} to the sweeper, ${type} ${id} has come in vain: ${reason}`);
 	}
 
-	/** A decision that threw may be a mistake of ours; what the database refuses says all in its message. */
+	/** An error in a decision may be a programming error; a database error says everything in its message. */
 	#tell(consumer: string, error: unknown): void {
 		if (!(error instanceof Error) || error instanceof pg.DatabaseError || !isNew(this.#log, error)) return;
 		this.#log.error(`${consumer} cannot handle a message: ${error.message}`, error);
@@ -152,7 +152,7 @@ export class Inbox {
 		const { transaction, consumer, decide } = handling;
 		let tries = 0;
 		const { results, busy } = await this.#database.transaction(transaction, async (tx) => {
-			tries += 1; // who waited in vain for an order, or for one that waited for us, waits for none any more
+			tries += 1; // after a wait in vain, or a deadlock, do not wait for locked orders any more
 			const cautious = impatient || tries > 1 || performance.now() < this.#cautiousUntil;
 			if (impatient) await tx.query(IMPATIENT);
 			const work = new UnitOfWork(tx, this.#onStored);
@@ -204,7 +204,7 @@ const takeFree: Take = async (tx, work, consumer, group) => {
 
 const UUID = /^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$/;
 
-/** Leaves out what comes twice in one batch, and sets aside what is not one of our messages. */
+/** Drops doubles within the batch, and fails what is not one of our messages. */
 function understand(deliveries: readonly Delivery[], failures: Failure[]): Understood[] {
 	const once = new Map(deliveries.map((delivery) => [delivery.id, delivery]));
 	return [...once.values()].flatMap((delivery) => {

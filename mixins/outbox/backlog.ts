@@ -9,12 +9,12 @@ export interface OutboxBacklog {
 	readonly failing: number;
 }
 
-/** A scrape must not read a backlog of millions; nor would it matter how many there are. */
+/** A scrape must not read a backlog of millions, and above this number the exact figure does not matter. */
 const MOST_COUNTED = 50_000;
 
 /**
- * What waits in the outbox. How old a message is, its id tells: the first 48 bits of a UUID v7 are its milliseconds
- * since 1970 (RFC 9562, section 5.7). What is sent again by hand is as old as it was.
+ * What waits in the outbox. A message's age is in its id: the first 48 bits of a UUID v7 are its milliseconds since
+ * 1970 (RFC 9562, section 5.7). A message that is replayed keeps its age.
  */
 export async function outboxBacklog(database: Database): Promise<OutboxBacklog> {
 	const [row] = await database.query<OutboxBacklog>({

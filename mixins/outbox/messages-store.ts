@@ -9,7 +9,7 @@ export interface Traced<T extends Raised> {
 
 const eventsInserted = inserting('insert-events', 'order_events', { ...EVENT, traceparent: 'word' });
 
-/** Events stand once, here, for ever. */
+/** Every event is stored here once, for ever. */
 export const insertEvents = (events: readonly Traced<OrderEvent>[]): Statement =>
 	eventsInserted(
 		events.map(({ message, traceparent }) => ({ ...message, data: JSON.stringify(message.data), traceparent })),
@@ -34,7 +34,7 @@ export const insertOutbox = (messages: readonly Raised[]): Statement =>
 		})),
 	);
 
-/** Records messages as handled by a consumer; answers the ids that were not recorded yet. */
+/** Records messages as handled by a consumer; returns the ids that were not recorded yet. */
 export async function insertInbox(
 	tx: Transaction,
 	consumer: string,

@@ -44,7 +44,7 @@ export async function outboxStats(database: Database): Promise<OutboxStats> {
 	};
 }
 
-/** Puts stored events into the outbox again, under the ids that they have; answers how many. */
+/** Puts stored events into the outbox again, under the ids that they have; returns how many. */
 export async function replayEvents(
 	database: Database,
 	range: {

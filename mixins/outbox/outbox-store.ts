@@ -1,26 +1,29 @@
-/** What the relay says to the database. */
+/** The relay's statements. */
 import { type Duration, SECOND } from '../../domain/time.ts';
 import type { Envelope } from '../brokers/index.ts';
 import { instant, plainArray, type Statement, storable, textArray } from '../database/index.ts';
 
-/** How long a relay has for publishing what it leased; a dead one's messages are free after that. */
+/** How long a lease lasts. After that, the messages of a dead relay are free again. */
 const LEASE: Duration = 30 * SECOND;
 
-/** A row, as the relay knows it again: another may have its position, where the sequence has begun anew. */
+/** How the relay finds a row again. Its position alone is not unique if the sequence has started again. */
 export interface Found {
 	readonly position: bigint;
 	readonly id: string;
 }
 
 export interface OutboxRow extends Envelope, Found {
-	/** where the row stands, told to the transaction that sends it: as long as that holds it, it stays there */
+	/** the row's place in the table, for the transaction that has locked it */
 	readonly place?: string;
 	readonly attempts: number;
 	/** milliseconds from the look until `deliver_at` */
 	readonly delay: Duration;
 }
 
-/** How a row is found again: unsent ones by their position, for which there is an index; one's own by its place. */
+/**
+ * How a row is found: an unsent one by its position, which is indexed; a row of this transaction by its place in the
+ * table.
+ */
 export type Where = typeof UNSENT | typeof OWN;
 
 export const OWN = 'm.ctid = f.place';
@@ -38,7 +41,7 @@ const WITH_EVENTS = 'AS m LEFT JOIN order_events e ON e.order_id = m.order_id AN
 const OLDEST = `SELECT ctid FROM outbox_messages WHERE ${AVAILABLE} AND position >= $1 ORDER BY position LIMIT $2
 	FOR UPDATE SKIP LOCKED`;
 
-/** The last position that was given to a row; null where this user may not know. */
+/** The last position that was given to a row; null if this user may not read it. */
 export const END: Statement = {
 	name: 'outbox-end',
 	text: `SELECT last_value AS position FROM pg_sequences
@@ -74,7 +77,7 @@ export const takeThese = (positions: readonly bigint[]): Statement => ({
 	values: [plainArray(positions)],
 });
 
-/** Claims rows and keeps others off them for a while. */
+/** Claims rows for a while (a lease), so that other relays skip them. */
 export const lease = (from: bigint, most: number): Statement => ({
 	name: 'lease-outbox',
 	text: `WITH leased AS (

@@ -24,11 +24,11 @@ import {
 const BATCH = 500;
 const FIRST_RETRY: Duration = SECOND / 4;
 const LONGEST_RETRY: Duration = 30 * SECOND;
-/** The same where the carrier was away: all that waits goes soon after it is back. */
+/** The same after the carrier was away, shorter, so that waiting messages go soon after it is back. */
 const LONGEST_ABSENCE: Duration = 5 * SECOND;
 /** The slow poll beside the wake-up, and the pause after a carrier could not be reached. */
 const SLOW_POLL: Duration = SECOND / 2;
-/** Full batches follow each other within a step for so long. */
+/** How long full batches follow each other within one step. */
 const LONGEST_STEP: Duration = SECOND;
 
 /** Rows that this relay alone may send for a while. */
@@ -51,22 +51,22 @@ export class OutboxRelay {
 	/** a carrier that could not be reached is left alone until then, by the process's timer */
 	#restUntil = Number.NEGATIVE_INFINITY;
 
-	/** `log` hears of mistakes in the program; that a carrier is away or refuses, the carrier says itself. */
+	/** `log` gets programming errors. The carrier itself logs that it is away or refuses. */
 	constructor(database: Database, carrier: Carrier, log?: Log) {
 		this.#database = database;
 		this.#carrier = carrier;
 		this.#log = log;
 	}
 
-	/** Sends a batch, or several full ones; answers how long the next may wait. */
+	/** Sends a batch, or several full ones; returns how long the next may wait. */
 	async step(): Promise<Duration> {
 		const rest = this.#restUntil - performance.now();
-		if (rest > 0) return rest; // whoever woke us: each try would only put more rows off
+		if (rest > 0) return rest; // ignores wake-ups: each try would only postpone more rows
 		const sent = await (this.#carrier.publishIn === undefined ? this.#sendByLease() : this.#sendInOneTransaction());
 		return sent === BATCH ? 0 : SLOW_POLL;
 	}
 
-	/** True if something can be sent that stands before where `step` begins; it begins there now. */
+	/** True if a row that can be sent lies before the point where `step` begins; that point is moved back to it. */
 	async lookBack(): Promise<boolean> {
 		const [row] = await this.#database.query<{ position: bigint }>(firstBefore(this.#lowWater.place));
 		if (row !== undefined) this.#lowWater.lower(row.position);
@@ -84,7 +84,7 @@ export class OutboxRelay {
 		}
 	}
 
-	/** Where nothing was found, all was seen up to the last position that was given. */
+	/** If nothing was found, everything up to the last given position was seen. */
 	async #reached(rows: readonly OutboxRow[]): Promise<void> {
 		const place = rows.at(-1)?.position ?? (await this.#database.query<{ position: bigint | null }>(END))[0]?.position;
 		if (place !== undefined && place !== null) this.#lowWater.reached(place, rows.length === BATCH);
@@ -130,7 +130,7 @@ export class OutboxRelay {
 		return rows.length;
 	}
 
-	/** While batches are published and others marked, the next is leased. Answers the last one's size. */
+	/** While batches are published and others marked, the next is leased. Returns the size of the last batch. */
 	async #sendByLease(): Promise<number> {
 		const end = performance.now() + LONGEST_STEP;
 		const { publications: most = 1 } = this.#carrier;
@@ -148,7 +148,7 @@ export class OutboxRelay {
 			if (leased === undefined || size === 0) break;
 			if (publishing.length === most) await publishing.shift();
 			if (marking.length > most) await marking.shift();
-			// None fails by itself: what was leased is published, and what was published is marked, whatever befalls the others.
+			// These promises never reject: every leased batch is published and marked even if another batch fails.
 			const published = this.#publish(leased);
 			publishing.push(published);
 			marking.push(published.then((failures) => this.#mark(leased, failures)).catch(note));
@@ -176,7 +176,7 @@ export class OutboxRelay {
 		return failures;
 	}
 
-	/** Marks what was sent and puts the rest off. A mark that is lost with the server lets its row go twice. */
+	/** Marks what was sent and postpones the rest. If a mark is lost in a crash of the server, its row is sent twice. */
 	async #mark({ rows }: Leased, failures: readonly Failed[]): Promise<void> {
 		await this.#database.transaction('outbox.sent', async (tx) => {
 			tx.commitLazily();
@@ -196,7 +196,7 @@ export class OutboxRelay {
 			return await this.#carrier.publish(rows.map((row) => toMessage(row, passed)));
 		} catch (error) {
 			this.#tell(error);
-			// Nobody knows what arrived. All go again; the inbox drops what comes twice.
+			// Any of them may have arrived. All are sent again; the inbox drops doubles.
 			this.#restUntil = performance.now() + SLOW_POLL;
 			this.#lowWater.lower();
 			return rows.map(({ id }) => ({ id, error: errorMessage(error), longest: LONGEST_ABSENCE }));
@@ -219,7 +219,7 @@ const toMessage = (row: OutboxRow, passed: Duration): CarrierMessage => ({
 	delay: Math.max(0, row.delay - passed),
 });
 
-/** What the carrier did not take is not sent; it goes again later. */
+/** A message that the carrier did not take stays unsent and is tried again later. */
 async function postpone(
 	tx: Transaction,
 	where: Where,

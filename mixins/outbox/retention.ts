@@ -4,19 +4,19 @@ import type { Database, Statement } from '../database/index.ts';
 /** Rows deleted by one statement. */
 const BATCH = 5_000;
 
-/** How many rows of each kind went. */
+/** How many rows of each kind were deleted. */
 export interface Purged {
 	readonly outbox: number;
 	readonly inbox: number;
 	readonly keys: number;
-	/** more may have been kept long enough; they go with the next call */
+	/** there may be more rows to delete, with the next call */
 	readonly more: boolean;
 }
 
 /**
  * Deletes what has been kept for the retention: sent outbox rows, idempotency keys, and inbox rows of orders that have
- * ended so long ago. One small statement each, the oldest rows first, so that nobody waits for it and a stop never waits
- * long. Orders and their history are kept for ever.
+ * ended so long ago. One small statement each, the oldest rows first, so that neither other work nor a stop waits long.
+ * Orders and their history are kept for ever.
  */
 export async function purge(database: Database, retention: Duration): Promise<Purged> {
 	const { length: outbox } = await database.query(purgeOutbox(retention));

@@ -36,7 +36,7 @@ interface Loaded {
 	readonly shipment: Shipment | null;
 }
 
-/** Orders that were locked, and the ids of those that are in somebody else's hands. */
+/** Orders that were locked, and the ids of those that another transaction has locked. */
 export interface Free {
 	readonly orders: ReadonlyMap<string, Order>;
 	readonly busy: ReadonlySet<string>;
@@ -88,7 +88,7 @@ export class UnitOfWork {
 		return this.#load(stored, rest);
 	}
 
-	/** The same without waiting: with the orders come the ids of those that somebody else holds. */
+	/** The same without waiting; also returns the ids that another transaction has locked. */
 	async lockFree(ids: Iterable<string>): Promise<Free> {
 		const wanted = [...new Set(ids)];
 		const [stored, rest] = await Promise.all([
@@ -100,12 +100,12 @@ export class UnitOfWork {
 		return { orders, busy: missing.length > 0 ? await existingOrders(this.#tx, missing) : NONE };
 	}
 
-	/** Waits for orders that others hold, or does without them: for a transaction that has waited in vain before. */
+	/** Waits for locked orders, or skips them if `waits` is false (after a wait in vain). */
 	async lockSoon(ids: Iterable<string>, waits: boolean): Promise<Free> {
 		return waits ? { orders: await this.lock(ids), busy: NONE } : this.lockFree(ids);
 	}
 
-	/** The same for orders that have waited too long; those that are locked are passed over. */
+	/** The same for orders that have waited too long; locked ones are skipped. */
 	async lockOverdue(overdue: Overdue): Promise<ReadonlyMap<string, Order>> {
 		const stored = await lockOverdueOrders(this.#tx, overdue);
 		const ids = stored.map(({ record }) => record.id);
@@ -123,7 +123,7 @@ export class UnitOfWork {
 		});
 	}
 
-	/** Forgets what was done to an order and gives it back as it was stored. */
+	/** Undoes the changes of an order and returns it as it was stored. */
 	reset(id: string): Order | undefined {
 		const loaded = this.#loaded.get(id);
 		if (loaded?.record === undefined) return undefined;

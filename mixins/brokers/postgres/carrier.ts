@@ -24,9 +24,9 @@ import {
 import { publishable, type Refuse } from '../publishable.ts';
 import { combineSubscriptions } from '../subscriptions.ts';
 
-/** Looked for at least this often, whoever forgot to wake us. */
+/** The longest pause between two queries, in case a wake-up was lost. */
 const SLOW_POLL: Duration = SECOND;
-/** What somebody else has in hand may come back; look again soon. */
+/** Messages that another consumer holds may come back; look again soon. */
 const BUSY_POLL: Duration = 20;
 const DEFAULT_BATCH = 500;
 
@@ -120,7 +120,7 @@ export class PostgresCarrier implements Carrier {
 		for (const consumer of consumers) for (const loop of this.#loops.get(consumer) ?? []) loop.wake();
 	}
 
-	/** Takes one batch, has it handled, and acknowledges it; answers how long the next may wait. */
+	/** Takes one batch, has it handled, and acknowledges it; returns how long the next may wait. */
 	async #deliver(consumer: string, handle: BatchHandler, batch: number, lowWater: LowWater<Place>): Promise<Duration> {
 		const from = lowWater.place;
 		const taken = await this.#take(consumer, handle, batch, from).catch((error: unknown) => {
@@ -145,7 +145,7 @@ export class PostgresCarrier implements Carrier {
 		});
 	}
 
-	/** True if something is due that stands before where consumers look; they begin there now. */
+	/** True if a due message lies before the point where consumers begin; that point is moved back to it. */
 	async #lookBack(consumer: string, lowWater: LowWater<Place>): Promise<boolean> {
 		const [row] = await this.#database.query<{ place: Place }>({
 			name: 'first-due-before',
@@ -167,7 +167,7 @@ export class PostgresCarrier implements Carrier {
 		);
 	}
 
-	/** What is due but locked is in somebody's hands; that must not keep us from what is due next. */
+	/** A due message that is locked is being handled; it must not keep us from the next ones. */
 	async #untilNext(consumer: string, lowWater: LowWater<Place>): Promise<Duration> {
 		const [row] = await this.#database.query<{ left: number | null; busy: boolean; place: Place }>({
 			name: 'next-delivery',
@@ -184,7 +184,7 @@ export class PostgresCarrier implements Carrier {
 	}
 }
 
-/** They would break the text that all bodies are joined to. */
+/** Control characters would break the text that joins all bodies. */
 const refuseControls: Refuse = ({ body }) =>
 	body.includes('\0') || body.includes('\u001f')
 		? 'the body holds a control character, which no JSON text has'

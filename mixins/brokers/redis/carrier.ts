@@ -30,9 +30,9 @@ const DEFAULT_BATCH = 500;
 const LARGEST_CALL = { messages: 500, bytes: 4 * 1024 * 1024 };
 /** The most messages of a group that become due in one call. */
 const MOST_MOVED = 500;
-/** How often the delays are looked at, whatever is known of the next one: another process may have added a shorter one. */
+/** The longest pause between two looks at the delays: another process may have added a shorter one. */
 const SLOW_POLL: Duration = SECOND / 4;
-/** How often the server is asked whether it still is as it must be. */
+/** How often the server's settings are checked again. */
 const WATCH_EVERY: Duration = 2 * SECOND;
 
 export interface RedisCarrierOptions {
@@ -42,8 +42,8 @@ export interface RedisCarrierOptions {
 }
 
 /**
- * Redis as the carrier: a stream for each consumer group, and a sorted set for what it is to get later. The broker may
- * be away at any time; whatever needs it fails or waits, and goes on when it is back.
+ * Redis as the carrier: a stream for each consumer group, and a sorted set for its delayed messages. The broker may be
+ * away at any time; operations fail or wait, and continue when it is back.
  */
 export class RedisCarrier implements Carrier {
 	/** The clock is the database's, but that may be set back. */
@@ -56,7 +56,7 @@ export class RedisCarrier implements Carrier {
 	readonly #topology: Topology;
 	readonly #types: ReadonlySet<string>;
 	readonly #log: Log;
-	/** for whatever fails because Redis is away: that is said once, not by every connection */
+	/** for failures because Redis is away: logged once, not by every connection */
 	readonly #quietly: Log;
 	readonly #refusals: Refusals;
 	readonly #url: RedisUrl;
@@ -100,7 +100,7 @@ export class RedisCarrier implements Carrier {
 		const unlessRefused = quietLog(log, () => this.#refusals.reason !== undefined);
 		this.#watching = new Loop('Redis', unlessRefused, () => this.#watch());
 		this.trusted = this.#verdict.promise;
-		this.trusted.catch(() => {}); // nobody may be interested
+		this.trusted.catch(() => {}); // its rejection may have no listener
 		this.#watching.start();
 	}
 

@@ -7,19 +7,21 @@ import type { GroupKeys } from './keys.ts';
 import type { Link } from './link.ts';
 import { afterFailure, type Entry, type RawEntry, toEntry } from './message.ts';
 
-/** The longest wait for a message; after it the consumer looks again, whoever forgot to wake it. */
+/** The longest wait for a message; then the consumer looks again, in case a wake-up was lost. */
 const SLOW_POLL: Duration = SECOND;
-/** An entry that nobody has touched for so long was in the hands of a consumer that is dead. */
+/** After this time without a sign of life, the consumer that holds an entry counts as dead. */
 export const CLAIM_AFTER: Duration = 5 * SECOND;
 const CLAIM_EVERY: Duration = SECOND;
-/** What more consumers than that have died with is handled alone: one message of the batch may be to blame. */
+/**
+ * A message that more consumers than this have died with is handled alone: one message of its batch may be to blame.
+ */
 const SUSPECT_AFTER = 10;
-/** A living consumer says so often that it still works on its batch. */
+/** How often a living consumer renews its claim on its batch. */
 const BEAT_EVERY: Duration = SECOND;
-/** The name of a consumer that shows no sign of life for so long, and holds nothing, is forgotten. */
+/** A consumer without a sign of life for this long that holds nothing is deleted. */
 const FORGET_AFTER: Duration = 15 * SECOND;
 const FORGET_EVERY: Duration = 5 * SECOND;
-/** How long a stop waits for Redis, beside the batch in hand; whatever it does not hear of any more comes again. */
+/** How long a stop waits for Redis, in addition to the batch in progress; unconfirmed messages come again. */
 const STOP_PATIENCE: Duration = 2 * SECOND;
 const UNBLOCK_EVERY: Duration = 50;
 
@@ -41,7 +43,7 @@ export interface ConsumerOptions {
 
 /** One consumer of a group: takes a batch, has it handled, settles it, and takes the next. */
 export class Consumer {
-	/** unique for ever: what a dead consumer held is claimed, never taken over by its name */
+	/** unique for ever: the entries of a dead consumer are claimed, never inherited by name */
 	readonly #name = newId(Date.now());
 	readonly #options: ConsumerOptions;
 	readonly #loop: Loop;
@@ -82,7 +84,7 @@ export class Consumer {
 		});
 		const deadline = performance.now() + STOP_PATIENCE;
 		while (running) {
-			// Never in the middle of a batch: only what waits for Redis is cut short.
+			// Never in the middle of a batch: only a wait for Redis is cut short.
 			if (!this.#handling) {
 				if (link.clientId !== undefined) void this.#options.unblock(link.clientId).catch(() => {});
 				if (performance.now() > deadline) link.close();
@@ -135,7 +137,7 @@ export class Consumer {
 	async #claim(): Promise<readonly RawEntry[]> {
 		const { link, keys, batch } = this.#options;
 		const now = performance.now();
-		// After an outage the living need a moment to say that they live.
+		// After an outage, living consumers need a moment to renew their claims.
 		if (now < this.#claimAt || link.openFor < CLAIM_AFTER) return [];
 		const { group, stream } = keys;
 		return this.#inGroup([], async () => {
@@ -200,7 +202,7 @@ export class Consumer {
 				const failures = new Set((await handle(entries.map(({ delivery }) => delivery))).map(({ id }) => id));
 				back = entries.filter(({ delivery }) => failures.has(delivery.id));
 			} catch (error) {
-				// Nobody is to blame. Whoever can handle them may have them at once.
+				// No message is at fault; another consumer may have them at once.
 				await this.#giveAway(raw).catch(() => {});
 				throw error;
 			} finally {
@@ -236,7 +238,7 @@ export class Consumer {
 		return this.#run('touch', (client) => client.touchEntries(keys.stream, keys.group, this.#name, ...ids));
 	}
 
-	/** This consumer lives, so that this delivery does not count. */
+	/** The consumer is alive, so this delivery does not count as a death. */
 	#giveAway(raw: readonly RawEntry[]): Promise<unknown> {
 		const { keys } = this.#options;
 		const args = raw.flatMap(([id, , deliveries = 1]) => [id, deliveries - 1]);
@@ -251,7 +253,10 @@ export class Consumer {
 	}
 }
 
-/** What many have died with goes one by one, in any order, so that what stands before the culprit gets through. */
+/**
+ * Messages that many consumers have died with are handled one by one, in random order, so that harmless ones get
+ * through.
+ */
 function apart(claimed: readonly RawEntry[]): readonly (readonly RawEntry[])[] {
 	const { suspects = [], others = [] } = Object.groupBy(claimed, ([, , deliveries = 1]) =>
 		deliveries > SUSPECT_AFTER ? 'suspects' : 'others',

@@ -16,7 +16,7 @@ import {
 	unfitness,
 } from './server.ts';
 
-/** An answer that takes longer does not come any more: the connection may be half dead. */
+/** After this time an answer is not expected any more: the connection may be half dead. */
 const ANSWER_PATIENCE: Duration = 10 * SECOND;
 const CONNECT_PATIENCE: Duration = 5 * SECOND;
 const DISCONNECT_PATIENCE: Duration = SECOND / 5;
@@ -31,7 +31,7 @@ const ELSEWHERE = /^(READONLY|MOVED|ASK|TRYAGAIN|CLUSTERDOWN|MASTERDOWN|LOADING|
 class NoAnswer extends Error {}
 
 export interface RunOptions {
-	/** what it is to the carrier's refusals; without it a refusal is nobody's concern but the caller's */
+	/** its name in `Refusals`; without one, only the caller hears of a refusal */
 	readonly what?: string;
 	readonly patience?: Duration;
 }
@@ -162,7 +162,7 @@ export class Link {
 
 	/** Answers where to go on if our keys are elsewhere; throws if this server cannot be used. */
 	async #judge(client: Redis, address: Address): Promise<Address | undefined> {
-		// Its own name only helps to end a read that waits; a user who may not ask for it does without.
+		// The client id only helps to end a blocking read; a user without that right works without it.
 		const named = client.client('ID').catch(() => undefined);
 		const [text, clientId] = await Promise.all([client.info(), named]);
 		const info = parseInfo(text);

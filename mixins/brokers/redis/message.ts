@@ -27,7 +27,7 @@ export interface Entry {
 	readonly delivery: Delivery;
 }
 
-/** A message that was given to so many consumers which all died without an answer is given to no other. */
+/** After this many consumers have died with a message, no other gets it. */
 export const MOST_DELIVERIES = 100;
 
 /** The field of a stream's entry that holds the message. */

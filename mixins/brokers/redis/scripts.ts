@@ -138,7 +138,7 @@ const TOUCH = `
 `;
 
 /**
- * Lets others have at once what this consumer still holds. KEYS: the stream. ARGV: the group, the consumer, the idle
+ * Lets others claim at once what this consumer still holds. KEYS: the stream. ARGV: the group, the consumer, the idle
  * time after which others claim, then for each its entry and how often it was delivered to a consumer that died of it.
  */
 const GIVE_AWAY = `

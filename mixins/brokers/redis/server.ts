@@ -42,7 +42,7 @@ export const isLoading = (info: ServerInfo): boolean => info.get('loading') === 
 
 export const isReplica = (info: ServerInfo): boolean => info.get('role') === 'slave';
 
-/** What an operator should know of a server that is fit. */
+/** What an operator should know about a usable server. */
 export function misgivings(info: ServerInfo): string | undefined {
 	if (info.get('aof_enabled') === '1') return undefined;
 	return 'Redis keeps nothing over a crash: turn on appendonly, or each restart of it delays every order under way';

@@ -98,7 +98,7 @@ export class RedisTransporter extends Transporters.Redis implements Linkable {
 	}
 }
 
-/** Closes a connection, whose end is nobody's concern any more. */
+/** Closes a connection whose errors do not matter any more. */
 function retire(client: Redis | undefined): void {
 	if (client === undefined) return;
 	for (const event of ['ready', 'close', 'error', 'messageBuffer']) client.removeAllListeners(event);
