@@ -16,7 +16,7 @@ export const CONSUMERS = {
 export const TOPOLOGY: Topology = { consumers: CONSUMERS, types: [...EVENT_TYPES, ...WAKE_UP_TYPES] };
 
 /**
- * Steps that nobody counts in milliseconds wait so long for company: at 200 orders a second it halves the transactions,
- * and leaves the processors to the ends of windows, which wait for nothing.
+ * Steps whose lateness does not matter wait this long for more messages. At 200 orders a second that halves the
+ * transactions, and leaves the processors to the ends of windows, which do not wait.
  */
 export const LINGER: Duration = 5;

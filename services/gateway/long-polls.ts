@@ -29,12 +29,12 @@ export class OpenWaits {
 		return ticket;
 	}
 
-	/** Lets all who wait have their answer now. */
+	/** Ends all waits with an answer now. */
 	endAll(): void {
 		this.#say([...this.#open]);
 	}
 
-	/** Clients that go together are told of together. */
+	/** Clients that leave at the same time share one message. */
 	#leave(ticket: string): void {
 		if (this.#gone.length === 0) {
 			setImmediate(() => {

@@ -5,7 +5,7 @@ import type { Readiness } from '../../mixins/observability/index.ts';
 import { abortable, type Log, WaitLog, withFallback } from '../../mixins/runtime/index.ts';
 
 const LOOK_EVERY: Duration = SECOND / 20;
-/** Who is not ready after so long listens all the same, to answer what is missing. */
+/** A process that is not ready after this time listens all the same, to answer what is missing. */
 const LONGEST_WAIT: Duration = 10 * SECOND;
 
 export interface Opening {
@@ -18,8 +18,8 @@ export interface Opening {
 }
 
 /**
- * Has the gateway listen, and resolves once nothing is missing. Earlier a balancer that only connects would send requests,
- * to be answered 503; much later somebody asks why nobody answers.
+ * Has the gateway listen, and resolves once nothing is missing. If it listened earlier, a balancer that only connects
+ * would send requests, which get 503. If it listened much later, operators could not see what is missing.
  */
 export async function listenWhenReady(gateway: { listen(): Promise<void> }, opening: Opening): Promise<void> {
 	const { opened, signal } = opening;

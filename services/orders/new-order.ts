@@ -1,7 +1,7 @@
 /**
- * Reads the parameters of `orders.create`. What was taken once is answered for ever, whatever list or default has changed
- * since. So two things are kept apart: what a request says, by which its repetition is known, and whether an order may
- * be placed so today, which is asked of new orders alone.
+ * Reads the parameters of `orders.create`. A repeated request gets its first answer, even if a list or a default has
+ * changed since. So two checks are kept apart: what a request says, which identifies a repeat; and whether such an
+ * order may be placed today, which is checked for new orders only.
  */
 import { hash } from 'node:crypto';
 import { Errors } from 'moleculer';
@@ -37,7 +37,7 @@ const AMOUNT_MESSAGES: Readonly<Record<Exclude<AmountError, 'unknown-currency'>,
 };
 const CURRENCY_MESSAGE = `Must be a currency code of ISO 4217 in capitals, as of ${LIST_DATE}.`;
 
-/** Throws a validation error that names every wrong field, for what no order was ever made of. */
+/** Throws a validation error that names every wrong field, for a request that was never acceptable. */
 export function readNewOrder(
 	params: CreateParams,
 	owner: string,

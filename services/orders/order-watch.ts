@@ -4,11 +4,11 @@ import type { Database } from '../../mixins/database/index.ts';
 import { type OrderView, readChanged } from '../../mixins/database/reading/index.ts';
 import { Batcher, type Log, Loop } from '../../mixins/runtime/index.ts';
 
-/** A look takes at most this share of the time. */
+/** Queries take at most this share of the time. */
 const LARGEST_SHARE = 1 / 4;
-/** Changes that this process knows of are collected for so long, so that they share a look. */
+/** Changes made by this process are collected for this long, so that they share a query. */
 const COLLECT: Duration = 10;
-/** Nobody waits: `wake` ends this. */
+/** The pause while no request waits; `wake` ends it. */
 const NOBODY: Duration = 3_600_000;
 /** One statement asks for at most this many orders. */
 const MOST_AT_ONCE = 5_000;
@@ -36,20 +36,20 @@ export interface Wait {
 interface Waiter extends Wait {
 	/** the wait was ended from outside, perhaps before it had begun */
 	ended: boolean;
-	/** the last look that began before it knew the order: that one may tell of an older state */
+	/** the last query that began before this wait; its result may be older than what the client knows */
 	since: number;
 	resolve: (order: OrderView | undefined) => void;
 }
 
 interface Watched {
-	/** null where not all who wait have seen the same */
+	/** null if the waiting requests have seen different versions */
 	version: string | null;
 	readonly waiters: Set<Waiter>;
 }
 
 /**
- * Lets any number of requests wait for orders to change. They share one look at the database every `lookEvery`, which
- * answers only with orders that changed; a change that this process made itself is looked at once.
+ * Lets any number of requests wait for orders to change. They share one query every `lookEvery`, which returns only
+ * orders that changed. A change made by this process is looked for at once.
  */
 export class OrderWatch {
 	readonly #database: Database;
@@ -81,7 +81,7 @@ export class OrderWatch {
 		return this.#waiters.size;
 	}
 
-	/** Nobody can wait now: too many do, or the process is stopping. */
+	/** True if no more requests can wait: too many do, or the process is stopping. */
 	get isFull(): boolean {
 		return this.#stopped || this.#waiters.size >= this.#options.most;
 	}
@@ -104,7 +104,7 @@ export class OrderWatch {
 		}
 	}
 
-	/** Orders that have changed, as this process happens to know. */
+	/** Tells the watch which orders this process has changed. */
 	hint(orderIds: readonly string[]): void {
 		if (this.#watched.size === 0) return;
 		for (const id of orderIds) if (this.#watched.has(id)) this.#hinted.add(id);
@@ -115,7 +115,7 @@ export class OrderWatch {
 		}, COLLECT);
 	}
 
-	/** Ends waits whose answer nobody needs any more, or needs now. */
+	/** Ends these waits: their clients have gone, or must be answered now. */
 	end(tickets: readonly string[]): void {
 		for (const ticket of tickets) {
 			const waiter = this.#tickets.get(ticket);

@@ -21,14 +21,14 @@ import { Batcher, bisect } from '../../mixins/runtime/index.ts';
 
 export interface IdempotencyKey {
 	readonly key: string;
-	/** tells one request body from another */
+	/** a fingerprint of the request's body */
 	readonly fingerprint: string;
 }
 
 export interface PlaceRequest<A> {
-	/** whose key it is */
+	/** the caller that the key belongs to */
 	readonly caller: string;
-	/** what to place, or why no new order may be placed so; a known key is answered all the same */
+	/** the order to place, or why it may not be placed now; a known key gets its answer all the same */
 	readonly command: Result<PlaceOrder, unknown>;
 	readonly idempotency: IdempotencyKey | null;
 	readonly traceparent: string | null;
@@ -48,7 +48,7 @@ export type Placed<A> =
 	| { readonly kind: 'in-progress' }
 	| { readonly kind: 'failed'; readonly error: unknown };
 
-/** One group is one transaction; more than this at once would only wait for the disk. */
+/** How many groups (transactions) are written at once; more would only wait for the disk. */
 const GROUP = { size: 200, inFlight: 4, worthwhile: 32 };
 /** Violated where a key was stored after the snapshot that looked for it: the next look finds it. */
 const KEY_STORED_SINCE = 'idempotency_keys_pkey';
@@ -57,8 +57,9 @@ const LONGEST_WAIT: Duration = 5 * SECOND;
 const WAIT_STEP: Duration = 25;
 
 /**
- * Takes orders in. Requests that arrive together share one transaction, so that the disk is waited for once. A bad one
- * never harms its neighbours, and one whose key somebody else holds leaves the group and waits alone.
+ * Places orders. Requests that arrive together share one transaction, so that they wait for the disk once (group
+ * commit). A request that fails does not harm the others of its group. One whose key is locked by another transaction
+ * leaves the group and waits alone.
  */
 export class Intake<A> {
 	readonly #batcher: Batcher<PlaceRequest<A>, Placed<A>>;
@@ -131,7 +132,7 @@ async function store<A>(
 			placed.set(request, { kind: 'failed', error: command.error });
 			continue;
 		}
-		// Here, after all that waits but the commit.
+		// Checked here: after this only the commit can wait.
 		if (request.isInTime?.() === false) {
 			placed.set(request, { kind: 'failed', error: new CallTooLate() });
 			continue;
@@ -174,9 +175,9 @@ interface TakenKeys<A> {
 }
 
 /**
- * Locks the keys until the commit, and reads the answers that are kept for them; answers the requests that got theirs.
- * Of two with the same key only the first does. An answer that another transaction stored between this statement's
- * snapshot and the lock is not seen: then the key cannot be stored, and the whole transaction is repeated.
+ * Locks the keys until the commit, and reads the answers that are kept for them; returns the requests that got their
+ * lock. Of two with the same key, only the first gets it. An answer that another transaction stored between this
+ * statement's snapshot and the lock is not seen: then the key cannot be stored, and the whole transaction is repeated.
  */
 async function takeKeys<A>(tx: Transaction, group: readonly PlaceRequest<A>[]): Promise<TakenKeys<A>> {
 	const first = new Map<string, PlaceRequest<A>>();

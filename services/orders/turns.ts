@@ -5,17 +5,17 @@ export interface TurnsOptions {
 	readonly most: number;
 	/** how long one waits for its turn */
 	readonly patience: Duration;
-	/** what they get who are too many, or have waited that long */
+	/** the error for those that are too many or have waited that long */
 	readonly refusal: () => Error;
 }
 
 /**
- * Lets work on one thing go one after the other, in the order in which it came, before it takes anything that others
- * need. What waits for nothing begins at once.
+ * Runs work on one key one after the other, in the order of arrival. Work that waits here holds nothing that others
+ * need. Work without predecessors begins at once.
  */
 export class Turns {
 	readonly #options: TurnsOptions;
-	/** for each key that is at work: who waits */
+	/** for each key in use: the work that waits for it */
 	readonly #queues = new Map<string, Set<() => void>>();
 
 	constructor(options: TurnsOptions) {

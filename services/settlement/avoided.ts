@@ -3,15 +3,15 @@ import { backOff, type Duration, MINUTE, SECOND } from '../../domain/time.ts';
 
 const FIRST: Duration = 3 * SECOND;
 const LONGEST: Duration = MINUTE;
-/** An order that failed last so long ago begins anew. */
+/** After this time without a failure, an order starts again with the shortest pause. */
 const FORGOTTEN: Duration = 5 * MINUTE;
 const MOST = 1_000;
 
-/** Orders that a process leaves alone for a while because they could not be saved: 3 s, doubling to a minute. */
+/** Orders that could not be saved, which this process skips for a while: 3 s, doubling to a minute. */
 export class Avoided {
 	readonly #failed = new Map<string, { readonly times: number; readonly until: number }>();
 
-	/** The ids of those that are left alone now. */
+	/** The ids that are skipped now. */
 	get now(): readonly string[] {
 		const now = performance.now();
 		for (const [id, { until }] of this.#failed) if (until + FORGOTTEN < now) this.#failed.delete(id);

@@ -29,7 +29,9 @@ export interface Swept {
 	readonly calls: number;
 }
 
-/** Finds orders that nobody woke, in every unfinished state, and does for them what should have been done. */
+/**
+ * Finds orders whose wake-up or event was lost, in every unfinished state, and does what the message would have caused.
+ */
 export class Sweeper {
 	readonly #platform: Platform;
 	readonly #calls: PaymentCalls;
@@ -38,7 +40,7 @@ export class Sweeper {
 	readonly #lowWater = new LowWater<Instant>(Number.NEGATIVE_INFINITY);
 	readonly #avoided = new Avoided();
 
-	/** `carrierIsBehind` tells that the carrier works off a backlog: due orders are left to it then. */
+	/** `carrierIsBehind`: the carrier is working off a backlog, so due orders are left to it. */
 	constructor(platform: Platform, calls: PaymentCalls, log: Log, carrierIsBehind: () => boolean) {
 		this.#platform = platform;
 		this.#calls = calls;
@@ -46,7 +48,9 @@ export class Sweeper {
 		this.#carrierIsBehind = carrierIsBehind;
 	}
 
-	/** One look, at most one batch. An order that cannot be saved is looked for then, and harms no other. */
+	/**
+	 * Looks once, at one batch at most. If the batch cannot be saved, the order that is to blame is found and skipped.
+	 */
 	async sweep(): Promise<Swept> {
 		const slots = this.#calls.slots.tryAcquire(BATCH);
 		const since = stamp();
@@ -62,7 +66,7 @@ export class Sweeper {
 		return { found: done.found, calls: done.calls.length };
 	}
 
-	/** True if an order's look stands before where `sweep` begins; it begins there now. */
+	/** True if an order's `sweep_at` lies before the point where `sweep` begins; that point is moved back to it. */
 	async lookBack(): Promise<boolean> {
 		const [row] = await this.#platform.database.query<{ look: Instant }>(firstLookBefore(this.#lowWater.place));
 		if (row !== undefined) this.#lowWater.lower(row.look - 1); // it was rounded
@@ -79,7 +83,7 @@ export class Sweeper {
 				ids = [...orders.keys()];
 				return orders;
 			});
-			// All that was due was seen, unless orders were left out.
+			// Everything due was seen, unless orders were skipped.
 			if (ids.length < BATCH && which === 'all' && overdue.except.length === 0) this.#lowWater.reached(now, false);
 		} catch (error) {
 			if (ids.length === 0 || isNobodysFault(error)) throw error;
@@ -106,7 +110,9 @@ export class Sweeper {
 		for (const id of failed) await this.#moveOn(id);
 	}
 
-	/** Its next look moves on alone; where not even that can be saved, this process leaves it alone for as long. */
+	/**
+	 * Moves only the order's `sweep_at` on. If not even that can be saved, this process skips the order for that long.
+	 */
 	async #moveOn(id: string): Promise<void> {
 		this.#avoided.add(id);
 		await this.#platform.database
@@ -122,7 +128,7 @@ export class Sweeper {
 			);
 	}
 
-	/** One transaction for these orders; answers its clock. */
+	/** One transaction for these orders; returns its clock. */
 	async #tendTo(done: Done, slots: number, lock: Lock): Promise<Instant> {
 		const { database, stored } = this.#platform;
 		const swept = await database.transaction('settlement.sweep', async (tx) => {
@@ -139,7 +145,7 @@ export class Sweeper {
 		return swept.now;
 	}
 
-	/** An order whose handling fails harms no other; its next look moves on all the same. */
+	/** An order whose handling fails does not harm the others; its `sweep_at` moves on all the same. */
 	#tend(work: UnitOfWork, id: string, order: Order, started: PaymentCall[], slots: number): boolean {
 		try {
 			if (!order.found(work.moment.now)) return false;

@@ -29,7 +29,7 @@ export class Admission {
 		this.#openAt = auth.kind === 'off' ? auth.host : undefined;
 	}
 
-	/** what is missing before anybody can be let in; undefined if nothing is */
+	/** what is missing before requests can be let in; undefined if nothing is */
 	get waitsFor(): string | undefined {
 		return this.#authenticator.waitsFor;
 	}
@@ -46,7 +46,7 @@ export class Admission {
 	/** Without tokens, throws the problem of a request whose host is not one of ours. */
 	checkHost(req: IncomingMessage, destination: string): void {
 		if (this.#openAt === undefined) return;
-		// Who collects metrics calls this machine by a name of the network, as probes do.
+		// Metrics collectors, like probes, use a network name for this machine.
 		refuseOtherHosts(req, destination === 'metrics' ? ANYWHERE : this.#openAt);
 	}
 
@@ -55,13 +55,13 @@ export class Admission {
 		return this.#addresses.prefixOf(req);
 	}
 
-	/** Who makes a request. Throws the problem of whoever is not let in, or comes too often. */
+	/** The caller of a request. Throws a problem if the caller is not let in or comes too often. */
 	async admit(req: IncomingMessage): Promise<Caller> {
 		let caller: Caller;
 		try {
 			caller = await this.#authenticator.callerOf(req);
 		} catch (error) {
-			// Requests with a bad token count against their address, or anybody could try tokens without limit.
+			// Requests with a bad token count for their address; otherwise anybody could try tokens without limit.
 			await this.admitUnknown(req);
 			throw error;
 		}
@@ -70,7 +70,7 @@ export class Admission {
 		return caller;
 	}
 
-	/** The same for what everybody may. */
+	/** The same for requests that need no token. */
 	async admitUnknown(req: IncomingMessage): Promise<void> {
 		if (this.#limiter !== undefined) await this.#count(`address ${this.#addresses.of(req)}`);
 	}

@@ -8,9 +8,9 @@ import { KeysUnavailable } from './jwks.ts';
 import { TokenRefused, Tokens } from './tokens.ts';
 
 export interface Authenticator {
-	/** Throws the problem 400, 401 or 503 for whoever is not let in. */
+	/** Throws the problem 400, 401 or 503 if the caller is not let in. */
 	callerOf(req: IncomingMessage): Promise<Caller>;
-	/** what is missing before anybody can be let in; undefined if nothing is */
+	/** what is missing before requests can be let in; undefined if nothing is */
 	readonly waitsFor: string | undefined;
 	start(): void;
 	stop(): Promise<void>;
@@ -60,7 +60,7 @@ async function callerOf(req: IncomingMessage, tokens: Tokens): Promise<Caller> {
 
 /** The token of `Authorization: Bearer`; undefined where there is none. Throws 400 where there is not exactly one. */
 function bearerOf(req: IncomingMessage): string | undefined {
-	// Node would keep the first of several; whoever stands before us may have looked at another.
+	// Node keeps the first of several; a proxy in front of us may have checked another one.
 	const [credentials, ...others] = req.headersDistinct.authorization ?? [];
 	if (credentials === undefined) return undefined;
 	const [, token] = /^bearer +([\w.~+/-]+=*) *$/i.exec(credentials) ?? [];
@@ -72,7 +72,7 @@ function bearerOf(req: IncomingMessage): string | undefined {
 	throw new ProblemError(problem('Request.Malformed', 'Authorization has to be one bearer token.', { headers }));
 }
 
-/** For who is known, and may not. */
+/** 403: the caller is known, but lacks the scope. */
 export function forbidden(scope: string): Problem {
 	return problem('Auth.ScopeMissing', `The token lacks the scope ${scope}.`, {
 		headers: challenge('insufficient_scope', `, scope="${scope}"`),

@@ -6,8 +6,8 @@ import ipaddr from 'ipaddr.js';
 import type { Subnet } from '../../../mixins/settings/index.ts';
 
 /**
- * Finds the client of a request: the address of the connection or, as long as that is a trusted proxy, what it says it
- * had the request from, hop by hop from the right. What stands left of the first stranger may be anything.
+ * Finds the client of a request: the address of the connection or, as long as that is a trusted proxy, the address that
+ * the proxy names, read from the right. What stands to the left of the first untrusted address may be forged.
  */
 export class ClientAddresses {
 	readonly #trusted = new BlockList();
@@ -35,7 +35,8 @@ export class ClientAddresses {
 		const addresses = [headers['x-forwarded-for'] ?? []].flat().join(',');
 		const one = headers.forwarded === undefined ? undefined : this.#walk(hopsOf(headers.forwarded), peer);
 		const other = addresses === '' ? undefined : this.#walk(addresses.split(','), peer);
-		// A proxy writes one of the two and may hand on the other as the client sent it: where they differ, one is a lie.
+		// A proxy writes one of the two and may pass on the other as the client sent it. If they differ, one of them is
+		// forged.
 		if (one !== undefined && other !== undefined && one !== other) return peer;
 		return one ?? other ?? peer;
 	}
@@ -75,7 +76,7 @@ function nodeAddress(node: string): string | undefined {
 	return plainAddress(bracketed ?? v4 ?? bare ?? '');
 }
 
-/** Without a zone, and as IPv4 what is IPv4 in IPv6's clothes (RFC 4291, section 2.5.5.2). */
+/** Without a zone; an IPv4 address that is mapped into IPv6 (RFC 4291, section 2.5.5.2) as IPv4. */
 function plainAddress(text: string): string | undefined {
 	const [address = ''] = text.split('%', 1);
 	// `ipaddr` alone would take what is written another way: 127.1, or an octet in octal.

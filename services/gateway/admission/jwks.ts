@@ -4,7 +4,7 @@ import { type Duration, MINUTE, SECOND } from '../../../domain/time.ts';
 import { type Log, Loop, WaitLog } from '../../../mixins/runtime/index.ts';
 import type { TokenKeys } from '../../../mixins/settings/index.ts';
 
-/** The keys cannot be had now, so nobody can say whether a token is good. */
+/** The keys cannot be fetched now, so tokens cannot be checked. */
 export class KeysUnavailable extends Error {
 	override readonly name = 'KeysUnavailable';
 }
@@ -23,7 +23,9 @@ export interface Keys {
 export interface Times {
 	/** how often the keys are fetched again */
 	readonly refresh: Duration;
-	/** two fetches are never closer than this, whatever tokens strangers send: for so long a new key may be unknown here */
+	/**
+	 * the shortest time between two fetches, whatever tokens strangers send; a new key may be unknown here for that long
+	 */
 	readonly retry: Duration;
 	/** how long one fetch may take */
 	readonly timeout: Duration;
@@ -31,7 +33,9 @@ export interface Times {
 
 const TIMES: Times = { refresh: 5 * MINUTE, retry: 4 * SECOND, timeout: 5 * SECOND };
 
-/** So many requests wait for a fetch, or strangers' tokens would take the places of good ones while the URL is slow. */
+/**
+ * At most this many requests wait for a fetch. Otherwise strangers' tokens would fill the queue while the URL is slow.
+ */
 const MOST_WAITING = 20;
 
 export function keysOf(keys: TokenKeys, log: Log, times: Times = TIMES): Keys {
@@ -47,8 +51,8 @@ export function keysOf(keys: TokenKeys, log: Log, times: Times = TIMES): Keys {
 
 /**
  * The public keys of a JSON Web Key Set (RFC 7517, section 5) at a URL. They are fetched now and then, and at once for
- * a token that none of them fits. While the URL is away the keys that were fetched stay good; what the set no longer
- * names is bad from the next fetch on.
+ * a token that none of them fits. While the URL is away the keys that were fetched stay good; a key that the set no
+ * longer contains is invalid after the next fetch.
  */
 class RemoteKeys implements Keys {
 	readonly #host: string;
@@ -67,9 +71,9 @@ class RemoteKeys implements Keys {
 		this.#away = new WaitLog(log);
 		this.#times = times;
 		this.#jwks = createRemoteJWKSet(new URL(url), {
-			// Never too old: jose would rather have no keys than old ones. The loop fetches new ones.
+			// Keys never expire in jose's cache: it would drop them while the URL is away. Our loop fetches new ones.
 			cacheMaxAge: Number.POSITIVE_INFINITY,
-			// Nor does it fetch any by itself: its pause is measured by the wall clock. `renew` does.
+			// jose fetches none by itself, because it measures its pause by the wall clock. `renew` does.
 			cooldownDuration: Number.POSITIVE_INFINITY,
 			timeoutDuration: times.timeout,
 			[customFetch]: this.#fetch,
@@ -109,7 +113,7 @@ class RemoteKeys implements Keys {
 		await this.#refreshing.stop();
 	}
 
-	/** A URL that is away, or answers nonsense, is not asked for each token that comes. */
+	/** While the URL is away or answers nonsense, it is not fetched for each token. */
 	readonly #fetch: FetchImplementation = (url, options) => {
 		const now = performance.now();
 		if (now - this.#fetchedAt < this.#times.retry) return Promise.reject(new TooSoon('it was asked a moment ago'));

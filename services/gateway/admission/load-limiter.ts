@@ -4,7 +4,7 @@ import type { Duration } from '../../../domain/time.ts';
 export interface LoadLimits {
 	/** the most requests at work at once, when all is well */
 	readonly most: number;
-	/** as many are always let in */
+	/** the least that is always let in */
 	readonly least: number;
 	/** work that takes longer is late */
 	readonly target: Duration;
@@ -12,25 +12,26 @@ export interface LoadLimits {
 
 export const LOAD_LIMITS: LoadLimits = { most: 1_000, least: 50, target: 500 };
 
-/** What is let in at first. */
+/** The limit at the start. */
 const FIRST = 250;
-/** So many answers in a row are late before it counts; ten that are in time make up for one. */
+/** The limit is cut after this many late answers. Ten answers in time make up for one that is late. */
 const LATE_ENOUGH = 3;
-/** What is kept of the places then: as much as the answers were late, between these. */
+/** The part of the limit that is kept after a cut: the later the answers, the less, between these. */
 const CUT = { most: 0.5, least: 0.9 };
-/** So many more are let in for each round of work that was in time. */
+/** How much the limit grows for each round of work that was in time. */
 const GROWTH = 4;
 /** The event loop is looked at so often, in ms. */
 const LOOK_EVERY: Duration = 250;
 const RESOLUTION: Duration = 20;
-/** If it comes round this much too late on average, the process has more to do than it can. */
+/** If the event loop is this much too late on average, the process is overloaded. */
 const LATE_LOOP: Duration = 100;
 
 /**
- * Keeps a process from taking in more than it can answer in time. So many requests are at work at once; by Little's law
- * their number is what they wait for. While answers are in time the number grows, bit by bit; when they are late it is
- * cut, and so it is when the event loop comes round too late (additive increase, multiplicative decrease, as TCP has it).
- * What finds no place is refused at once, which costs next to nothing, and what has one is answered in time.
+ * Keeps a process from accepting more than it can answer in time, by limiting how many requests are worked on at once
+ * (by Little's law, that also limits how long they take). While answers are in time the number grows, bit by bit; when
+ * they are late it is cut, and so it is when the event loop comes round too late (additive increase, multiplicative
+ * decrease, as TCP has it). What finds no place is refused at once, which costs next to nothing, and what has one is
+ * answered in time.
  */
 export class LoadLimiter {
 	readonly #limits: LoadLimits;
@@ -76,7 +77,10 @@ export class LoadLimiter {
 		};
 	}
 
-	/** A place for what is done in no time as a rule, such as looking a client up: it tells something only when it is late. */
+	/**
+	 * A place for work that usually takes no time, such as looking up a client. It counts for the limit only if it is
+	 * late.
+	 */
 	async while<T>(work: () => Promise<T>): Promise<T> {
 		const begin = this.#clock();
 		this.#atWork += 1;
@@ -118,7 +122,7 @@ export class LoadLimiter {
 			}
 			return;
 		}
-		// What began before the last cut says nothing about it.
+		// Work that began before the last cut says nothing about the present limit.
 		if (begin <= this.#cutAt) return;
 		this.#late += 1;
 		if (this.#late >= LATE_ENOUGH) this.#cut(end, Math.max(CUT.most, Math.min(CUT.least, this.#limits.target / took)));

@@ -3,22 +3,22 @@ import { type Database, plainArray, type Statement, textArray } from '../../../m
 import { Batcher, errorMessage, type Log, Loop, WaitLog, withDeadline } from '../../../mixins/runtime/index.ts';
 import type { RateLimit } from '../../../mixins/settings/index.ts';
 
-/** Longer than this nobody waits for the database; the request is decided without it. */
+/** The longest wait for the database; then the request is decided without it. */
 const PATIENCE: Duration = 2 * SECOND;
-/** The database is not asked again for so long after it did not answer. */
+/** How long the database is not asked again after it did not answer. */
 const ALONE_FOR: Duration = 2 * SECOND;
 /** A gateway takes at most this part of the limit in advance. */
 const LARGEST_SLICE = 1 / 20;
-/** This part of the limit each gateway gives away by itself, so that a client who asks now and then costs nothing. */
+/** The part of the limit that each gateway grants by itself, so that a client who asks rarely costs no statement. */
 const FREE_SHARE = 1 / 100;
 /** A client who has used up the limit is looked up again after this. */
 const LEAST_PAUSE: Duration = 50;
-/** Clients that are remembered here; beyond that those who have not asked for a while are forgotten. */
+/** How many clients are remembered; beyond that, clients that have not asked for a while are forgotten. */
 const MOST_CLIENTS = 50_000;
 
 /**
- * How much of a limit is used, by the generic cell rate algorithm: requests may come at once until the limit is used up,
- * and each of them is forgiven after `per / requests`. Written down is only the moment when all will be forgiven.
+ * How much of a limit is used, by the generic cell rate algorithm: requests may come at once until the limit is used
+ * up, and each of them is forgiven after `per / requests`. Only the moment when all of them will be forgiven is stored.
  */
 export class Cell {
 	readonly #step: Duration;
@@ -200,7 +200,9 @@ export class RateLimiter {
 		return fresh;
 	}
 
-	/** Forgets whoever has nothing that counts; if that is nobody, all: what they lose is a slice. */
+	/**
+	 * Forgets clients without anything that counts. If there are none, forgets all; each of them loses a slice at most.
+	 */
 	#forget(now: number): void {
 		for (const [name, { free, alone, leftUntil, emptyUntil }] of this.#clients) {
 			const counts = free?.isFree(now) === false || alone?.isFree(now) === false || now < leftUntil || now < emptyUntil;
@@ -228,7 +230,7 @@ const takeSlices = (asked: readonly { name: string; want: number }[], { requests
 	values: [textArray(asked.map(({ name }) => name)), plainArray(asked.map(({ want }) => want)), per / requests, per],
 });
 
-/** A client whose requests are all forgiven is as good as one who never came. */
+/** A client whose requests are all forgiven equals one who never came. */
 const FORGET: Statement = {
 	name: 'forget-rate-limits',
 	text: `DELETE FROM rate_limits WHERE free_at < ${NOW}`,

@@ -43,7 +43,7 @@ export class Tokens {
 		};
 	}
 
-	/** Throws `TokenRefused`, or `KeysUnavailable` where nobody can say. */
+	/** Throws `TokenRefused`, or `KeysUnavailable` if the token cannot be checked. */
 	async verify(token: string): Promise<Claims> {
 		try {
 			return claimsOf(await this.#payloadOf(token));
@@ -100,7 +100,7 @@ function claimsOf({ sub, scope }: JWTPayload): Claims {
 	return { subject: sub, scopes: typeof scope === 'string' ? scope.split(' ').filter((word) => word !== '') : [] };
 }
 
-/** Says what to change where that is the client's business, and no more. */
+/** Says what the client can change, and nothing else. */
 function sentenceOf(error: unknown): string {
 	if (error instanceof errors.JWTExpired) return 'The token has expired.';
 	if (!(error instanceof errors.JWTClaimValidationFailed)) return 'The token is not valid.';

@@ -65,7 +65,7 @@ function requireJsonType(type: string): void {
 
 const MEDIA_TYPE = /^[\t ]*application\/json[\t ]*(?:;|$)/i;
 
-/** Refuses at the first byte too many; what still comes is thrown away unread, for as long as Node's request time-out. */
+/** Refuses at the first byte too many. What comes after it is discarded, until Node's request time-out. */
 function readBytes(req: IncomingMessage): Promise<Buffer> {
 	return new Promise((resolve, reject) => {
 		const refuse = () => {

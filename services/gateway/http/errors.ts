@@ -24,14 +24,14 @@ interface Thrown {
 	readonly data?: unknown;
 }
 
-/** Moleculer's own ways of saying "not now" (its errors.js). */
+/** Moleculer's errors that mean "not now" (its errors.js). */
 const NOT_NOW = new Set(['BAD_GATEWAY', 'QUEUE_FULL', 'REQUEST_SKIPPED', 'SERVICE_NOT_AVAILABLE', 'SERVICE_NOT_FOUND']);
 
 /** Moleculer's errors of a call whose answer never came; it may have been carried out by then, but never is later. */
 const UNANSWERED = new Set(['REQUEST_REJECTED', 'REQUEST_TIMEOUT']);
 const UNKNOWN = 'There was no answer in time, and it is not known whether the request was carried out.';
 
-/** What has to stand beside some statuses (RFC 9110, sections 10.2.3 and 15.5.2). */
+/** Header fields that some statuses require (RFC 9110, sections 10.2.3 and 15.5.2). */
 const HEADERS: Readonly<Record<number, Readonly<Record<string, string>>>> = {
 	401: challenge(),
 	429: { 'Retry-After': '1' },

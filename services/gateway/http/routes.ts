@@ -40,7 +40,7 @@ export interface Route {
 const ITEM = '/orders/{id}';
 const PROBLEMS = DOCUMENTS.problem.replace('{slug}', '');
 
-/** Everything that can be reached. */
+/** All routes. */
 export const ROUTES: readonly Route[] = [
 	{ method: 'POST', path: '/orders', destination: 'orders.create' },
 	{ method: 'GET', path: '/orders', destination: 'orders.list' },

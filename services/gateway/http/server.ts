@@ -1,6 +1,6 @@
 /**
- * Node's HTTP server: listening, limits, requests that cannot be read, and an end that loses nobody's answer.
- * moleculer-web runs without a server of its own, since its answer to a port in use is to end the process.
+ * Node's HTTP server: listening, limits, malformed requests, and a stop that answers every request. moleculer-web's own
+ * server is not used, because it ends the process when the port is in use.
  */
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
@@ -19,17 +19,17 @@ import { hasBody } from './body.ts';
 import { framingFault } from './framing.ts';
 
 export interface Limits {
-	/** For the header of a request, in ms; a connection that says nothing ends with it too. */
+	/** For the header of a request, in ms; a connection that sends nothing ends after the same time. */
 	readonly headersTimeout: number;
 	/** For a whole request with its body. */
 	readonly requestTimeout: number;
 	/** For an idle connection; longer than the usual 60 s of a proxy, so that the proxy closes first. */
 	readonly keepAliveTimeout: number;
-	/** For a connection on which nothing moves, whoever's turn it is; longer than any answer takes. */
+	/** For a connection on which neither side sends anything; longer than any answer takes. */
 	readonly silenceTimeout: number;
 	/** For requests under way when the stop begins. */
 	readonly stopTimeout: number;
-	/** The most connections at once. For a new one the quietest is closed that waits for its client. */
+	/** The most connections at once. For a new one, the gateway closes the one that has waited longest for its client. */
 	readonly connections: number;
 	/** The most requests of one connection that wait for their turn. What comes after them is not answered. */
 	readonly pipelined: number;
@@ -45,7 +45,10 @@ export const LIMITS: Limits = {
 	pipelined: 100,
 };
 
-/** Connections that wait to be accepted. Node's 511 overflow when many come at once, and the rest hears nothing for seconds. */
+/**
+ * The queue of connections to be accepted. Node's default of 511 overflows when many come at once, and the others get
+ * no answer for seconds.
+ */
 const BACKLOG = 4_096;
 /** How long a refused connection may take to read its answer. */
 const LINGER = 1_000;
@@ -56,7 +59,10 @@ export class GatewayServer {
 	readonly #server: Server;
 	readonly #limits: Limits;
 	readonly #sockets = new Set<Duplex & { readonly bytesRead: number }>();
-	/** Connections that wait for their client: for a request, for its rest, or for an answer to be read. The quietest first. */
+	/**
+	 * Connections that wait for their client: for a request, for its rest, or for an answer to be read. The one that has
+	 * waited longest comes first.
+	 */
 	readonly #waiting = new Set<Duplex>();
 	/** The latest response of each connection. */
 	readonly #latest = new WeakMap<Duplex, ServerResponse>();
@@ -122,13 +128,13 @@ export class GatewayServer {
 		return this.#drained !== undefined;
 	}
 
-	/** It serves on, but connections end with the answers to what they have asked, so that clients and balancers go elsewhere. */
+	/** It still serves, but ends each connection after its answers, so that clients and balancers go elsewhere. */
 	leave(): void {
 		this.#leaving = true;
 		for (const socket of this.#sockets) this.#endWith(socket);
 	}
 
-	/** The last answer that a connection waits for is its last one of all. */
+	/** Ends a connection after the last answer that it waits for. */
 	#endWith(socket: Duplex): void {
 		const latest = this.#latest.get(socket);
 		if (latest !== undefined && !latest.headersSent) latest.shouldKeepAlive = false;
@@ -143,7 +149,7 @@ export class GatewayServer {
 	async #drain(): Promise<void> {
 		this.leave();
 		if (!this.#server.listening) return;
-		// Closes idle connections as well, but to Node one that never said a word is not idle.
+		// Closes idle connections as well; but for Node a connection that never sent anything is not idle.
 		const closed = new Promise<void>((resolve) => this.#server.close(() => resolve()));
 		for (const socket of this.#sockets) if (socket.bytesRead === 0) socket.destroy();
 		const timer = setTimeout(() => this.#server.closeAllConnections(), this.#limits.stopTimeout);
@@ -153,8 +159,8 @@ export class GatewayServer {
 
 	/**
 	 * Requests of one connection are worked on one after the other (RFC 9112, section 9.3.2, allows it). Node would begin
-	 * with all that come in one packet, a thousand and more, and keep their answers until the client reads them. Those that
-	 * wait take memory too, so a connection that sends ever more ends after the answers to what it may send.
+	 * with all that come in one packet, a thousand and more, and keep their answers until the client reads them. Waiting
+	 * requests take memory too, so a connection that sends too many ends after the answers to those it may send.
 	 */
 	#inTurn(socket: Duplex, res: ServerResponse, begin: () => void): void {
 		const before = this.#latest.get(socket);
@@ -163,7 +169,7 @@ export class GatewayServer {
 			begin();
 			return;
 		}
-		// After an answer that ends the connection nothing is begun whose answer would not get there.
+		// After an answer that ends the connection, no further request is begun: its answer could not be sent.
 		const next = (): void => {
 			if (before.shouldKeepAlive && !socket.destroyed) begin();
 			else res.shouldKeepAlive = false;
@@ -186,7 +192,7 @@ export class GatewayServer {
 		});
 	}
 
-	/** A connection is at work from the moment its request is there until its answer is given out of hand. */
+	/** A connection counts as busy from the arrival of its request until its answer was handed to the kernel. */
 	#follow(req: IncomingMessage, res: ServerResponse): void {
 		const { socket } = req;
 		const begins = (): void => {

@@ -1,5 +1,5 @@
 /**
- * The OpenAPI 3.1 document. Bodies, queries and headers are the very schemas that requests are checked with
+ * The OpenAPI 3.1 document. Bodies, queries and headers are the same schema objects that requests are checked with
  * (`services/orders/params.ts`), paths those of the routes' table, codes those of the problems' table.
  */
 

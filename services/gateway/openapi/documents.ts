@@ -1,6 +1,6 @@
 /**
- * `/openapi.json`, the page that shows it, and a page for each problem: all of it served from here, nothing from outside.
- * What leads from one to another is relative, so that it works below any prefix that a proxy adds.
+ * `/openapi.json`, the page that shows it, and a page for each problem: all of it served from here, nothing from
+ * outside. Links between them are relative, so they work below any prefix that a proxy adds.
  */
 import { readFile } from 'node:fs/promises';
 import type { IncomingMessage, ServerResponse } from 'node:http';
@@ -23,9 +23,12 @@ const REFERENCE = DOCUMENTS.reference.slice(1);
 
 const SCALAR = join(import.meta.dirname, '../../../node_modules/@scalar/fastify-api-reference');
 
-/** Where they change with a new version of this project: asked for again each time, sent again only when changed. */
+/**
+ * For documents that change with a version of this project: browsers ask each time, and get them again only if they
+ * changed.
+ */
 const REVALIDATED = { 'Cache-Control': 'no-cache' };
-/** Where the URL carries the version. */
+/** For documents whose URL contains the version. */
 const IMMUTABLE = { 'Cache-Control': 'public, max-age=31536000, immutable' };
 
 /** Scalar writes its styles into the page; its script needs WebAssembly for colouring code and takes no `eval`. */
@@ -84,7 +87,7 @@ export class Documents {
 		this.#options = options;
 	}
 
-	/** Throws 404 for a problem that there is not. */
+	/** Throws 404 for an unknown problem. */
 	async answer(name: DocumentName, slug: string, req: IncomingMessage, res: ServerResponse): Promise<void> {
 		const up = wayUp(req.url ?? '');
 		if (name === 'root') return send(res, 303, { Location: `${up}${REFERENCE}` }, '');

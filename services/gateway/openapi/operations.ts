@@ -1,4 +1,4 @@
-/** What the documentation says of each route, beside what the schemas say. */
+/** What the documentation says about each route, in addition to the schemas. */
 
 import { MOST_PAUSES } from '../../../domain/window.ts';
 import type { ProblemCode } from '../../../mixins/http/index.ts';
