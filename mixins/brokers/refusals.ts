@@ -2,7 +2,10 @@ import { type Duration, MINUTE } from '../../domain/time.ts';
 import type { Log } from '../runtime/index.ts';
 import { brokerRefusal } from './trouble.ts';
 
-/** All that is refused is asked for again within half of that; what was not is somebody else's by now, or given up. */
+/**
+ * What is refused is tried again within half of this time. If it was not, another process does it now, or it was given
+ * up.
+ */
 const REPEATED_WITHIN: Duration = MINUTE;
 
 interface Refusal {
@@ -11,8 +14,8 @@ interface Refusal {
 }
 
 /**
- * What a broker refuses us, from the first time on until it does the same again: a right is missing, or it cannot
- * store. The log is told of each reason once for as long as it lasts, and not again within a minute.
+ * What a broker refuses, from the first refusal until the same thing succeeds: a right is missing, or it cannot store.
+ * Each reason is logged once while it lasts, and not again within a minute.
  */
 export class Refusals {
 	readonly #log: Log;
@@ -45,7 +48,7 @@ export class Refusals {
 		}
 	}
 
-	/** An error that is no refusal of the broker says nothing of what it would do. */
+	/** Other errors do not change what is remembered. */
 	failed(what: string, error: unknown): void {
 		const reason = brokerRefusal(error);
 		if (reason !== undefined) this.refused(what, reason);
@@ -61,7 +64,7 @@ export class Refusals {
 		this.#log.warn(reason);
 	}
 
-	/** The broker has taken these messages but for the ones that it refused; each type may have a queue or topic of its own. */
+	/** The broker has taken these messages, except the refused ones; each type may have a queue or topic of its own. */
 	taken(
 		messages: readonly { readonly id: string; readonly type: string }[],
 		refused: ReadonlyMap<string, string>,

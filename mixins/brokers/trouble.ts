@@ -1,7 +1,7 @@
 import { discreet } from '../runtime/index.ts';
 
 const UNTRUSTED = /SELF.SIGNED|UNABLE_TO|CERT_|ERR_TLS|certificate/i;
-/** What amqplib makes of a 530, whose words it throws away. */
+/** amqplib's error for a 530; it drops the server's words. */
 const NO_VIRTUAL_HOST = /Expected ConnectionOpenOk; got <ConnectionClose/;
 /** RabbitMQ, Redis (also from within a script), Kafka. */
 const MISSING_RIGHT =

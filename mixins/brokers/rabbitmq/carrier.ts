@@ -27,11 +27,13 @@ const DEFAULT_PREFIX = 'protected-payment';
 const DEFAULT_BATCH = 500;
 /** RabbitMQ gives no reason with a nack. */
 const NACK = 'the broker takes no messages: basic.nack, a queue is full or cannot store them';
-/** How often the topology is declared again: somebody may have deleted a part of it. */
+/** How often the topology is declared again, in case a part was deleted. */
 const DECLARE_EVERY: Duration = MINUTE;
 
 export interface RabbitMqOptions {
-	/** the beginning of the names of all queues and exchanges; systems with different ones share a virtual host */
+	/**
+	 * the beginning of the names of all queues and exchanges; systems with different prefixes can share a virtual host
+	 */
 	readonly prefix?: string;
 	/** the database's clock */
 	readonly clock: Clock;
@@ -44,7 +46,7 @@ export interface RabbitMqOptions {
 export class RabbitMqCarrier implements Carrier {
 	/** While a message waits, the clocks of database and broker may drift apart or be set. */
 	readonly early: Duration = SECOND;
-	/** One channel keeps their order, and the broker stores one batch while it reads the next. */
+	/** One channel keeps the order of batches, and the broker stores one while it reads the next. */
 	readonly publications = 3;
 	readonly #topology: Topology;
 	readonly #types: ReadonlySet<string>;
@@ -59,7 +61,7 @@ export class RabbitMqCarrier implements Carrier {
 	readonly #forConsumers: ConsumerSurroundings;
 	readonly #consumers = new Set<Consumer>();
 
-	/** Connects in the background and goes on trying; the broker may be away. */
+	/** Connects in the background and tries again while the broker is away. */
 	constructor(url: string, topology: Topology, log: Log, { prefix = DEFAULT_PREFIX, clock }: RabbitMqOptions) {
 		this.#topology = topology;
 		this.#types = new Set(topology.types);
@@ -118,7 +120,7 @@ export class RabbitMqCarrier implements Carrier {
 
 	#refuse({ type, delay }: CarrierMessage): string | undefined {
 		if (delay > LONGEST_DELAY) return `too far ahead: ${delay} ms, at most ${LONGEST_DELAY}`;
-		// At the end of the ladder it would have nowhere to go.
+		// At the end of the ladder no queue would take it.
 		if (delay > 0 && !this.#taken.has(type)) return `unroutable: no group takes the type ${type}, which has a delay`;
 		return undefined;
 	}
@@ -126,14 +128,14 @@ export class RabbitMqCarrier implements Carrier {
 	#outgoing(message: CarrierMessage, waited: Duration): Outgoing {
 		const { exchange, routingKey, rest } = this.#names.toType(message.type, Math.max(0, message.delay - waited));
 		const { content, options } = toPacket(message, rest);
-		// What only others listen to may find no queue.
+		// A type for other programs may have no queue.
 		const mandatory = this.#taken.has(message.type);
 		return { id: message.id, exchange, routingKey, content, options: { ...options, mandatory } };
 	}
 
 	async #declare(connection: ChannelModel): Promise<void> {
 		const channel = await connection.createChannel();
-		channel.on('error', () => {}); // what is under way on it throws
+		channel.on('error', () => {}); // operations on it throw
 		await declareTopology(channel, this.#names, this.#topology);
 		await closeQuietly(channel);
 	}

@@ -139,7 +139,7 @@ export class Connection {
 			await prepare(connection);
 		} catch (error) {
 			await end(connection);
-			this.#lost(connection, undefined); // where nobody answered, nobody tells of the end either
+			this.#lost(connection, undefined); // if the broker did not answer, it does not report the end either
 			throw error;
 		}
 		log.debug(`${name}: connected`);
@@ -175,7 +175,7 @@ function withHeartbeat(url: string): string {
 	return parsed.href;
 }
 
-/** Says good-bye, and cuts the line if nobody answers: a broker that is short of memory does not read. */
+/** Closes the connection, and cuts it if the broker does not answer: a broker that is short of memory does not read. */
 async function end(connection: ChannelModel): Promise<void> {
 	await endedWithin(connection.close(), CLOSE_TIMEOUT);
 	const socket = 'stream' in connection.connection ? connection.connection.stream : undefined;

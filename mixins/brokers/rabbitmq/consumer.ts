@@ -63,7 +63,7 @@ export class Consumer {
 	#lookedAt = Number.NEGATIVE_INFINITY;
 	/** messages that came since the last look */
 	#received = 0;
-	/** looks in a row that found this consumer forgotten */
+	/** how many looks in a row found that the broker has forgotten this consumer */
 	#forgotten = 0;
 
 	constructor(options: ConsumerOptions) {
@@ -110,8 +110,8 @@ export class Consumer {
 	}
 
 	/**
-	 * A broker can forget a consumer without a word. It has done so if the queue knows of none, or if messages wait there
-	 * and none has come since the last look. Two such looks in a row, and the channel is opened anew.
+	 * A broker can forget a consumer silently. It has done so if the queue knows of none, or if messages wait there and
+	 * none has come since the last look. Two such looks in a row, and the channel is opened anew.
 	 */
 	async #look(channel: Channel): Promise<void> {
 		const { names, group, batch } = this.#options;
@@ -176,7 +176,7 @@ export class Consumer {
 		channel.on('close', () => {
 			if (this.#channel === channel) this.#lost();
 		});
-		await channel.prefetch(2 * batch); // one batch in hand, the next one at hand
+		await channel.prefetch(2 * batch); // room for the batch in progress and for the next one
 		this.#channel = channel;
 		await channel.consume(names.group(group), (message) => this.#receive(channel, message), {
 			consumerTag: CONSUMER_TAG,
@@ -208,7 +208,7 @@ export class Consumer {
 	#makeReady(inFlight: InFlight): void {
 		this.#early.delete(inFlight);
 		this.#ready.push(inFlight);
-		// Where others were ready before, a step is under way or waits after a failure.
+		// If messages were ready already, a step is in progress or waits after a failure.
 		if (this.#ready.length === 1) this.#loop.wake();
 	}
 

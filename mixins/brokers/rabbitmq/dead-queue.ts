@@ -63,7 +63,7 @@ export class DeadQueue {
 	async #look(): Promise<void> {
 		const { connection, names } = this.#options;
 		const channel = await (await connection.opened()).createChannel();
-		channel.on('error', () => {}); // what is under way on it throws
+		channel.on('error', () => {}); // operations on it throw
 		try {
 			const { messageCount } = await channel.checkQueue(names.dead);
 			if (messageCount > 0) await this.#empty(channel, messageCount);
@@ -72,7 +72,7 @@ export class DeadQueue {
 		}
 	}
 
-	/** Ends after so many messages: what comes back meanwhile has its turn with the next look. */
+	/** Ends after this many messages; what comes back meanwhile is handled with the next look. */
 	async #empty(channel: Channel, most: number): Promise<void> {
 		const arrived: ConsumeMessage[] = [];
 		let some = Promise.withResolvers<void>();

@@ -1,8 +1,8 @@
 import { type Duration, HOUR, MINUTE, SECOND } from '../../../domain/time.ts';
 
-/** What is shorter than this is waited out by the consumer: each queue on the way costs time and work of its own. */
+/** The consumer itself waits for delays shorter than this: each queue on the way costs time and work. */
 export const SHORTEST_LEVEL: Duration = SECOND;
-/** So much is left to the consumer at least, where anything is: the way through the queues takes its time as well. */
+/** The least time that is left to the consumer, because the way through the queues takes time as well. */
 export const MARGIN: Duration = SECOND / 5;
 
 const times = (unit: Duration, most: number): Duration[] =>
@@ -10,8 +10,8 @@ const times = (unit: Duration, most: number): Duration[] =>
 
 /**
  * The ladder of fixed delays, the longest first: a message waits at most once on each level. A level is a digit of the
- * delay, and each value of that digit has a queue of its own. Within one queue all wait equally long, so that nobody
- * waits behind somebody who is due later.
+ * delay, and each value of that digit has a queue of its own. Within one queue all messages wait equally long, so none
+ * waits behind one that is due later.
  */
 export const LEVELS: readonly (readonly Duration[])[] = [
 	...[128, 64, 32, 16, 8, 4, 2, 1].map((hours) => [hours * HOUR]),

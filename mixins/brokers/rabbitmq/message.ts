@@ -54,7 +54,7 @@ function packet(
 	};
 }
 
-/** A message from the dead queue, to be given to its group again as one that it must not try to read. */
+/** A message from the dead queue that goes back to its group, marked as unreadable. */
 export function toUnreadable(message: Message, reason: string): Packet {
 	const { messageId, type, contentType } = message.properties;
 	const deliverAt = header(message, DELIVER_AT);
@@ -120,7 +120,7 @@ function whyUnreadable(message: Message, types: readonly string[], body: string 
 	return deaths >= MOST_DELIVERIES - 1 ? `${deaths} deliveries ended without an answer` : undefined;
 }
 
-/** A message's id, or for one without an id of ours one that is made of what it says: the same each time. */
+/** A message's id, or for a message without one of our ids, one that is made of its content: the same each time. */
 function idOf({ properties, content }: Message): string {
 	const { messageId } = properties;
 	if (typeof messageId === 'string' && isUuid(messageId)) return messageId;

@@ -4,7 +4,7 @@ import { type Duration, SECOND } from '../../../domain/time.ts';
 import type { Failure } from '../carrier.ts';
 import { type Connection, closeQuietly } from './connection.ts';
 
-/** After so long without confirms the broker counts as away; well below the relay's lease of 30 s. */
+/** After this time without confirms the broker counts as away; well below the relay's lease of 30 s. */
 const CONFIRM_TIMEOUT: Duration = 10 * SECOND;
 
 export interface Outgoing {
@@ -65,7 +65,7 @@ export class Publisher {
 		if (messages.length === 0) return [];
 		const failures = await this.#sendOnce(messages);
 		if (failures.length === 0) return failures;
-		// What was there may have been deleted: all is declared again, and they go once more.
+		// A queue may have been deleted: everything is declared again, and these messages are sent once more.
 		await this.#connection.restore();
 		const failed = new Set(failures.map(({ id }) => id));
 		return this.#sendOnce(messages.filter(({ id }) => failed.has(id)));
@@ -96,7 +96,7 @@ export class Publisher {
 		}
 	}
 
-	/** Resolves with what the broker has against this one message; rejects if the channel ends before. */
+	/** Resolves with the reason why the broker refuses this message, if it does; rejects if the channel ends before. */
 	#publish(line: Line, message: Outgoing): Promise<string | undefined> {
 		const { channel, returned } = line;
 		const correlationId = String(this.#count++);

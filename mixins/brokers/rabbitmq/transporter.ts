@@ -35,7 +35,10 @@ function forgivingPrefetch(connection: Connection): Connection {
 }
 
 const CONNECT_TIMEOUT: Duration = 5 * SECOND;
-/** Less than Moleculer waits before it connects anew: it would take the end of the old connection for that of the new one. */
+/**
+ * Less than Moleculer waits before it reconnects; otherwise it would take the end of the old connection for the end of
+ * the new one.
+ */
 const CLOSE_TIMEOUT: Duration = SECOND;
 
 /**
@@ -108,7 +111,7 @@ export class AmqpTransporter extends Transporters.AMQP implements Linkable {
 
 	override async disconnect(): Promise<void> {
 		this.#stopped = true;
-		// Moleculer takes leave of each queue; a broker that is silent is left without.
+		// Moleculer cancels each queue; with a silent broker the connection is cut instead.
 		const tooLate = setTimeout(() => void this.#closeConnection(), CLOSE_TIMEOUT);
 		await super.disconnect();
 		clearTimeout(tooLate);
@@ -120,7 +123,7 @@ export class AmqpTransporter extends Transporters.AMQP implements Linkable {
 		await super.send(...args);
 	}
 
-	/** Its end lets Moleculer connect anew, after five seconds. */
+	/** When it ends, Moleculer connects again after five seconds. */
 	relink(): void {
 		if (!this.#stopped) void this.#closeConnection();
 	}
