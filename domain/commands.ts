@@ -1,4 +1,4 @@
-/** What an order is told, and the calls that it asks for. */
+/** The commands of an order, and the calls that it asks for. */
 import type { Money } from './money.ts';
 import type { PaymentOperation } from './payment.ts';
 import type { Duration, Instant } from './time.ts';

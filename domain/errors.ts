@@ -11,7 +11,7 @@ export const windowClosed = (message: string): Refusal => ({ code: 'Orders.Windo
 
 export const invalidState = (message: string): Refusal => ({ code: 'Orders.InvalidState', message });
 
-/** A step that the state machine does not know. It is a bug in the caller, never the buyer's doing. */
+/** A step that the state machine does not allow. It is a bug in the caller, never a buyer's mistake. */
 export class IllegalTransition extends Error {
 	override readonly name = 'IllegalTransition';
 }

@@ -1,6 +1,6 @@
 import type { Instant } from './time.ts';
 
-/** Everything that can happen to an order, as its history and its consumers see it. */
+/** All events of an order, as its history and its consumers see them. */
 export const EVENT_TYPES = [
 	'OrderPending',
 	'OrderHeld',
@@ -44,7 +44,7 @@ export interface OrderEvent {
 	readonly data: EventData;
 }
 
-/** A message to oneself for the moment `at`. */
+/** An internal message for the moment `at`. */
 export interface WakeUp {
 	readonly kind: 'wake-up';
 	/** UUID v7, of its own: a wake-up that is armed again gets a new one */

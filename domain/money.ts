@@ -25,14 +25,14 @@ export interface Decimal {
 
 const LARGEST: Decimal = { digits: BigInt(LARGEST_AMOUNT.replace('.', '')), decimals: 2 };
 const MOST_WHOLE_DIGITS = LARGEST_AMOUNT.indexOf('.');
-/** No currency has as many; a text with more of them is refused before any arithmetic. */
+/** More decimals than any currency has; a text with more is refused before any arithmetic. */
 const MOST_DECIMALS = 64;
 
 const scale = ({ digits, decimals }: Decimal, to: number): bigint => digits * 10n ** BigInt(to - decimals);
 
 /**
  * Reads an amount in major units from a JSON number's source text, exactly: no binary fraction takes part. Decimals are
- * counted as written, so `10.500` has three. How long the text is costs nothing but reading it.
+ * counted as written, so `10.500` has three. The length of the text costs only the time to read it.
  */
 export function parseDecimal(text: string): Result<Decimal, AmountError> {
 	const match = JSON_NUMBER.exec(text);

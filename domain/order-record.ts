@@ -44,11 +44,11 @@ export interface OrderRecord {
 	readonly sequence: number;
 	/** when the sweeper looks at it; null once nothing more can happen */
 	readonly sweepAt: Instant | null;
-	/** how often the sweeper has found it since it last went on */
+	/** how often the sweeper has found it since its last change */
 	readonly sweeps: number;
 }
 
-/** A new order, `Pending` from now on, of which nothing has been told yet. */
+/** A new order, `Pending` from now on, before its first event. */
 export const newRecord = (command: PlaceOrder, id: string, now: Instant): OrderRecord => ({
 	...command,
 	id,

@@ -116,7 +116,7 @@ export class Order {
 		else this.#requestCancel(moment, 'hold limit');
 	}
 
-	/** Does what the clock alone asks for, for an order that no wake-up reached. */
+	/** Does what the end of a window or of a hold requires, for an order whose wake-up was lost. */
 	wakeWithoutMessage(moment: Moment): void {
 		const { status, pendingUntil, holdExpiresAt } = this.#record;
 		if (status === 'Pending' && moment.now >= pendingUntil) this.#confirm(moment, 'sweeper');
@@ -145,7 +145,7 @@ export class Order {
 		const payment = beginOrRepeat(this.#payment, operation, moment.now, timeout);
 		const { open, reference } = payment;
 		this.#payment = payment;
-		// The first call of an operation needs no new look: the sweeper leaves alone what is under way.
+		// The first call of an operation needs no new `sweep_at`: the sweeper leaves calls in progress alone.
 		if (open.attempts > 1) this.#change({ sweepAt: open.attemptUntil + GRACE, sweeps: 0 });
 		const { id, amount, paymentMethod } = this.#record;
 		return {
@@ -159,7 +159,10 @@ export class Order {
 		};
 	}
 
-	/** Applies what became of a call. An outcome whose operation is no longer open is dropped. Returns whether it counted. */
+	/**
+	 * Applies the outcome of a call. If its operation is no longer open, the outcome is dropped. Returns whether it
+	 * counted.
+	 */
 	applyPaymentOutcome(operation: PaymentOperation, attempt: number, outcome: ProviderOutcome, moment: Moment): boolean {
 		const before = this.#payment;
 		this.#payment = settle(before, operation, attempt, outcome, moment.now);
@@ -223,8 +226,8 @@ export class Order {
 	}
 
 	/**
-	 * The sweeper has come to this order: its next look moves on, later with each find. Returns whether it is a find; an
-	 * order whose call is under way, or that the look came to early, is none.
+	 * The sweeper looks at this order: its `sweep_at` moves on, further with each find. Returns whether it is a find: not
+	 * if a call is in progress, or if the sweeper came too early.
 	 */
 	found(now: Instant): boolean {
 		if (this.#record.sweepAt === null) return false;

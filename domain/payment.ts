@@ -105,7 +105,7 @@ export const keyHasAged = (open: OpenOperation, now: Instant): boolean => now - 
 const close = (payment: Payment, status: PaymentStatus): Payment => ({ ...payment, status, open: null });
 
 function unknown(payment: Payment, open: OpenOperation, attempt: number, now: Instant): Payment {
-	// A later attempt is under way: its moment stands, or two calls would run at once.
+	// A later attempt is in progress: its `attemptUntil` stays, or two calls would run at once.
 	if (attempt < open.attempts) return payment;
 	const attemptUntil = now + backOff(open.attempts, FIRST_RETRY, LONGEST_RETRY);
 	return { ...payment, status: 'Unknown', open: { ...open, attemptUntil } };

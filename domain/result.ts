@@ -1,4 +1,4 @@
-/** What comes of something that may be refused for a reason the caller expects. Exceptions are for bugs only. */
+/** The result of something that may be refused for an expected reason. Exceptions are for bugs only. */
 export type Result<T, E> = { readonly ok: true; readonly value: T } | { readonly ok: false; readonly error: E };
 
 export const ok = <T>(value: T): { readonly ok: true; readonly value: T } => ({ ok: true, value });

@@ -23,7 +23,7 @@ export function nextAttempt(shipment: Shipment | null, now: Instant, timeout: Du
 	return { attemptUntil: now + timeout, attempts: shipment.attempts + 1 };
 }
 
-/** After a failed attempt: when the next may begin. A later attempt that is under way keeps its moment. */
+/** After a failed attempt: when the next may begin. If a later attempt is in progress, its moment stays. */
 export function failedAttempt(shipment: Shipment, attempt: number, now: Instant): Shipment {
 	if (attempt < shipment.attempts) return shipment;
 	return { ...shipment, attemptUntil: now + backOff(shipment.attempts, FIRST_RETRY, LONGEST_RETRY) };

@@ -8,7 +8,7 @@ export const GRACE: Duration = 3 * SECOND;
 
 const LONGEST_LOOK: Duration = MINUTE;
 
-/** When the sweeper looks at an order that has just gone on; null once nothing more can happen to it. */
+/** When the sweeper looks at an order whose state has just changed; null once it has ended. */
 export function firstLook(
 	order: Pick<OrderRecord, 'status' | 'pendingUntil' | 'holdExpiresAt'>,
 	payment: Payment,
@@ -36,7 +36,7 @@ function paymentLook(payment: Payment, now: Instant): Instant {
 	return payment.status === 'Unknown' ? payment.open.attemptUntil : payment.open.attemptUntil + GRACE;
 }
 
-/** When the sweeper should look instead, where it has come too early: nothing is overdue yet. Null where something is. */
+/** If nothing is overdue yet: when the sweeper should look instead. Null if something is overdue. */
 export function lookInstead(
 	order: Pick<OrderRecord, 'status' | 'pendingUntil' | 'holdExpiresAt' | 'confirmedAt' | 'sweeps'>,
 	payment: Payment,
@@ -65,7 +65,7 @@ export function laterLook(
 	return awaited !== null && awaited + GRACE > now ? Math.min(later, awaited + GRACE) : later;
 }
 
-/** True while somebody's call for the order has not had its time yet. */
+/** True while a call for the order is still within its time limit. */
 function isUnderWay(
 	order: Pick<OrderRecord, 'status'>,
 	payment: Payment,

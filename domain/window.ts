@@ -6,7 +6,7 @@ import { type Duration, type Instant, MINUTE } from './time.ts';
 /** A resumed order has at least this long left, or its whole window where that is shorter. */
 const SHORTEST_REST: Duration = MINUTE;
 
-/** So that nobody makes a history without end. */
+/** Limits the length of a history. */
 export const MOST_PAUSES = 20;
 
 const PAUSED_OFTEN = invalidState(`This order has been paused ${MOST_PAUSES} times already.`);
