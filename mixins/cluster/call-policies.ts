@@ -5,7 +5,7 @@ import { SECOND } from '../../domain/time.ts';
 const TOO_LATE = 'CALL_TOO_LATE';
 const BUSY = 'BUSY';
 
-/** What Moleculer's errors, and ours that came from another node, say of themselves. */
+/** The fields of Moleculer's errors, and of ours that came from another node. */
 interface CallError {
 	readonly code?: unknown;
 	readonly type?: unknown;

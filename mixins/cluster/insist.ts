@@ -3,7 +3,10 @@ import { type Duration, SECOND } from '../../domain/time.ts';
 
 const AGAIN_AFTER: Duration = SECOND / 4;
 
-/** Repeats `send` until it succeeds; rejects as it does once `patience` is over. For what does no harm when it arrives twice. */
+/**
+ * Repeats `send` until it succeeds; rejects as it does once `patience` is over. Only for messages that do no harm when
+ * they arrive twice.
+ */
 export async function insist(send: () => Promise<unknown>, patience: Duration): Promise<void> {
 	const begin = performance.now();
 	for (;;) {

@@ -8,7 +8,7 @@ export interface Installation {
 	 * digits and dashes.
 	 */
 	readonly name: string;
-	/** the name that it had until now, if this is a copy that was just found out */
+	/** the former name, if this database was just found to be a copy */
 	readonly before: string | undefined;
 }
 
@@ -17,8 +17,9 @@ const PLACE = `(SELECT system_identifier FROM pg_control_system()) || '/'
 	|| (SELECT oid FROM pg_database WHERE datname = current_database())`;
 
 /**
- * The name is kept in the database, so a dump or a copy by TEMPLATE has it too: who finds it in another place takes a
- * new one. It stays where the whole server moves, as to its standby, and where its place was set to null (docs/operations.md).
+ * The name is kept in the database, so a dump or a copy by TEMPLATE has it too. A process that finds the name in
+ * another place takes a new one. The name is kept when the whole server moves, as to its standby, and when `place` was
+ * set to null (docs/operations.md).
  */
 export async function installationOf(client: pg.ClientBase): Promise<Installation> {
 	await client.query(`INSERT INTO installation (place) VALUES (${PLACE}) ON CONFLICT DO NOTHING`);
@@ -38,8 +39,8 @@ export async function installationOf(client: pg.ClientBase): Promise<Installatio
 const nameOf = (id: string): string => `protected-payment-${id.slice(0, 8)}`;
 
 /**
- * Tells the running server from every other one, also from a copy of its data folder, without saying anything of it.
- * Another after each restart.
+ * Identifies the running server, also against a copy of its data folder, without revealing anything about it. Changes
+ * with each restart.
  */
 export async function serverOf(client: pg.ClientBase): Promise<string> {
 	const { rows } = await client.query<{ server: string }>(

@@ -8,14 +8,14 @@ import { type DatabaseAddress, SERVICE_NAMES, type ServiceName } from '../settin
 import { type Installation, installationOf, serverOf } from './installation.ts';
 
 const LOOK_EVERY: Duration = 2 * SECOND;
-/** An ended session of our own may take so long to be gone. */
+/** How long the server may take to notice the end of one of our sessions. */
 const RETRY: Duration = SECOND / 4;
 
-/** Where a process stands among the nodes of the system. */
+/** A process's place among the nodes of the system. */
 export interface NodePlace {
 	/** the node's id: the service's name and the slot, such as `orders-0` */
 	readonly nodeID: string;
-	/** what keeps this system's nodes and messages from those of others on the same broker */
+	/** separates this system's nodes and messages from those of others on the same broker */
 	readonly namespace: string;
 }
 
@@ -38,8 +38,8 @@ export interface NodeSlotOptions {
 }
 
 /**
- * The lowest free slot of a name, held by an advisory lock on a session of its own. A session that breaks is opened anew
- * and takes the same slot again. Waits for a database that is away.
+ * The lowest free slot of a name, held by an advisory lock on a session of its own. If the session breaks, a new one
+ * takes the same slot again. Waits for a database that is away.
  */
 export class NodeSlot {
 	readonly #options: NodeSlotOptions;
@@ -59,13 +59,13 @@ export class NodeSlot {
 		this.#loop = new Loop(`slot of ${options.name}`, options.log, () => this.#step());
 	}
 
-	/** Why this process has no right to its place now; undefined while it holds it. */
+	/** Why this process does not hold its slot now; undefined while it does. */
 	get trouble(): string | undefined {
 		if (this.#session !== undefined) return undefined;
 		return this.#number === undefined ? 'no place among the nodes yet' : 'the place among the nodes is not held';
 	}
 
-	/** What tells the server that the slot is held on from every other one; undefined while it is not held. */
+	/** Identifies the server on which the slot is held; undefined while it is not held. */
 	get server(): string | undefined {
 		return this.#session === undefined ? undefined : this.#server;
 	}
@@ -161,7 +161,7 @@ export class NodeSlot {
 	}
 }
 
-/** Ends the sessions of this process that the server still believes in; returns how many there were. */
+/** Ends sessions of this process that the server still keeps; returns how many there were. */
 async function endGhosts(client: pg.Client, application: string): Promise<number> {
 	const { rows } = await client.query(
 		'SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = $1 AND pid <> pg_backend_pid()',

@@ -41,15 +41,15 @@ interface Received {
 }
 
 /**
- * A call of an action that does not only read is carried out at most once, and is not begun when its caller may have
- * been told that it failed: neither a broker that stalls nor one that hands a request on twice changes anything later.
+ * A call that changes something is carried out at most once, and does not begin when its caller may already have been
+ * told that it failed. So a broker that stalls, or delivers a request twice, changes nothing later.
  */
 export class OnceInTime {
 	readonly #clocks = new PeerClocks();
 	readonly #memory = new RequestMemory();
 	#broker: ServiceBroker | undefined;
 
-	/** What the service broker has to be created with, first of all: nothing that waits may come after it. */
+	/** A middleware for the service broker. It must be the first: nothing that waits may come after it. */
 	get middleware(): Middleware {
 		const middleware = {
 			name: 'OnceInTime',
@@ -96,18 +96,18 @@ export class OnceInTime {
 		return command !== 'REQ' || this.#isNew(payload, now);
 	}
 
-	/** Who sends no time is of an earlier version, or reads. */
+	/** A request without a time is from an earlier version, or reads. */
 	#isNew(payload: Payload, now: Duration): boolean {
 		const beginBy = payload.headers?.[BEGIN_BY];
 		if (beginBy === undefined) return true;
-		// For the process before: what that has done with it nobody knows here.
+		// For the predecessor of this process, which may have carried it out.
 		if (beginBy.instanceID !== this.#broker?.instanceID) return false;
 		const until = Math.min(beginBy.time, now + beginWithin(0));
 		return this.#memory.isNew(`${payload.sender} ${payload.id}`, until, until + ANSWER_WITHIN, now);
 	}
 }
 
-/** A call within this process may wait as well, for a place among those at work. */
+/** A call within this process may wait as well, for a place in the bulkhead. */
 function ownLimit({ options, startHrTime }: Context): Duration | undefined {
 	if (!startHrTime) return undefined;
 	const [seconds, nanoseconds] = process.hrtime(startHrTime);
@@ -116,6 +116,6 @@ function ownLimit({ options, startHrTime }: Context): Duration | undefined {
 
 const limitOf = (headers: Payload['headers']): Duration | undefined => headers?.[BEGIN_BY]?.time;
 
-/** Whether a call may still be carried out; for whoever has waited since it came, before the deed. */
+/** Whether a call may still be carried out; to be asked after a wait, before the change. */
 export const isInTime = ({ locals }: { readonly locals: { readonly beginBy?: Duration } }): boolean =>
 	performance.now() <= (locals.beginBy ?? Number.POSITIVE_INFINITY);

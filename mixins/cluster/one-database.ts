@@ -2,11 +2,14 @@ import type { Middleware, ServiceBroker } from 'moleculer';
 import { type Duration, SECOND } from '../../domain/time.ts';
 import { type Log, WaitLog } from '../runtime/index.ts';
 
-/** Who has been on the broker for so long stays, whoever else says to have been there before. */
+/** A process that has been on the broker for this long stays, even if another one says that it was there earlier. */
 const NEWCOMER: Duration = 30 * SECOND;
-/** Two that come at once, or as good as that, cannot say who was there before. */
+/** If two come within this time, it is not certain which was there first. */
 const AT_ONCE: Duration = SECOND;
-/** So long two may be there before neither works: while the database moves to its standby, some processes see the old server and some the new one. */
+/**
+ * How long two may be there before both stop working. While the database moves to its standby, some processes see the
+ * old server and some the new one.
+ */
 const TRANSITION: Duration = 10 * SECOND;
 
 /** The field of a node's messages, and the header of a request, with the server that its database runs on. */
@@ -31,7 +34,7 @@ interface Packet {
 }
 
 export interface OneDatabaseOptions {
-	/** what tells the server that this process writes to from all others; undefined while it writes to none */
+	/** identifies the server that this process writes to; undefined while it writes to none */
 	readonly server: () => string | undefined;
 	readonly log: Log;
 	/** called with one line when others with the same name and another database were there before */
@@ -39,8 +42,8 @@ export interface OneDatabaseOptions {
 }
 
 /**
- * Keeps apart two systems that meet on a broker under one name, because one's database is a copy of the other's: neither
- * hears of the other's nodes, and neither works for the other. The one that comes to where the other is ends.
+ * Keeps apart two systems that meet on a broker under one name, because one's database is a copy of the other's:
+ * neither hears of the other's nodes, and neither works for the other. The one that came later ends.
  */
 export class OneDatabase {
 	readonly #options: OneDatabaseOptions;
@@ -54,14 +57,16 @@ export class OneDatabase {
 		this.#waiting = new WaitLog(options.log, { quiet: 2 * SECOND });
 	}
 
-	/** Why this process may not work: it does not know whose name it is. One sentence; undefined if it may. */
+	/** Why this process must not work: both systems use the same name. One sentence; undefined if it may work. */
 	get trouble(): string | undefined {
 		const { since, heardAt } = this.#stranger ?? { since: 0, heardAt: Number.NEGATIVE_INFINITY };
 		const isThere = performance.now() - heardAt < TRANSITION;
 		return isThere && heardAt - since > TRANSITION ? this.#complaint : undefined;
 	}
 
-	/** What the service broker has to be created with, last of all: nothing may act on a stranger's message before. */
+	/**
+	 * A middleware for the service broker. It must be the last, so that nothing acts on a stranger's message before it.
+	 */
 	get middleware(): Middleware {
 		const middleware = {
 			name: 'OneDatabase',
@@ -97,7 +102,7 @@ export class OneDatabase {
 		return packet;
 	}
 
-	/** A process that has lost its database cannot tell; it cannot do anything either. */
+	/** A process without its database cannot identify its server; it can do nothing either. */
 	#isOurs(command: string, { headers, [SERVER]: announced }: Payload): boolean {
 		const own = this.#options.server();
 		const their = command === 'REQ' ? headers?.[HEADER] : announced?.id;

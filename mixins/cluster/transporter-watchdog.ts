@@ -87,7 +87,7 @@ export class TransporterLink {
 		return this.#silence > LONGEST_SILENCE ? 'messages do not pass through the broker' : undefined;
 	}
 
-	/** What the service broker has to be created with. */
+	/** A middleware for the service broker. */
 	get middleware(): Middleware {
 		const middleware = {
 			name: 'TransporterLink',

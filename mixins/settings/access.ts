@@ -1,4 +1,4 @@
-/** Who may come in (`AUTH…`), how often (`RATE_LIMIT`), and whose word on addresses is taken (`TRUST_PROXY`). */
+/** Who is let in (`AUTH…`), how often (`RATE_LIMIT`), and which proxies are trusted (`TRUST_PROXY`). */
 import { Buffer } from 'node:buffer';
 import { isIP } from 'node:net';
 import { MINUTE, SECOND } from '../../domain/time.ts';
@@ -84,7 +84,9 @@ interface Place {
 	readonly isDoor: boolean;
 }
 
-/** Deeply frozen. Whatever is missing or does not fit throws a `SettingsError`: the door never opens by mistake. */
+/**
+ * Deeply frozen. Throws a `SettingsError` if anything is missing or does not fit, so that no mistake opens the gateway.
+ */
 export function readAccess(env: Environment, place: Place, readFile: ReadFile): Access {
 	return Object.freeze<Access>({
 		auth: Object.freeze(readAuth(env, place, readFile)),
@@ -138,7 +140,7 @@ function readKeys(env: Environment, readFile: ReadFile): TokenKeys | undefined {
 	return secret === undefined ? undefined : { kind: 'secret', secret };
 }
 
-/** Whoever can change the answer can make tokens, so it comes over TLS or from this machine. */
+/** Anybody who can change this answer can make tokens, so the URL must use TLS or lead to this machine. */
 function isJwksUrl(text: string): boolean {
 	const url = /^https?:\/\/\S+$/.test(text) ? URL.parse(text) : null;
 	if (url === null || url.username !== '' || url.password !== '' || url.hash !== '') return false;
@@ -189,7 +191,7 @@ function readSubnets(env: Environment): readonly Subnet[] {
 	throw refused('TRUST_PROXY', show(value), 'a comma list of addresses and CIDR ranges, such as 10.0.0.0/8,fd00::/8');
 }
 
-/** No zones, and no IPv4 address dressed up as IPv6: none of them would ever be met. */
+/** No zones, and no IPv4 addresses written as IPv6: connections never have such addresses. */
 function parseSubnet(text: string): Subnet | undefined {
 	const [, address = '', digits] = /^([\da-f:.]+)(?:\/(0|[1-9]\d{0,2}))?$/i.exec(text) ?? [];
 	const family = isIP(address);

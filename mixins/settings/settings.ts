@@ -54,9 +54,9 @@ export interface Settings {
 	readonly http: { readonly host: string; readonly port: number };
 	/** `METRICS_PORT`, on the same host: health and metrics of this process; port 0 takes any free one. */
 	readonly metricsPort: number | undefined;
-	/** `SHUTDOWN_DELAY` in ms: after SIGTERM not ready, but served on for so long. */
+	/** `SHUTDOWN_DELAY` in ms: how long the process still serves after SIGTERM, while it is not ready. */
 	readonly shutdownDelay: number;
-	/** Who may come in, how often, and whose word on addresses is taken. */
+	/** Who is let in, how often, and which proxies are trusted. */
 	readonly access: Access;
 	/** `DEFAULT_CURRENCY`: ISO 4217 code of an order that names none. */
 	readonly defaultCurrency: string;
@@ -77,7 +77,7 @@ export const CANCELLATION_WINDOW_RANGE: DurationRange = Object.freeze({ min: SHO
 
 const POSTGRES_URL = 'a URL postgres://… or postgresql://…';
 
-/** What the contract names and later versions bring; here any value stops the start. `true`: a secret. */
+/** Settings of later versions; here any value stops the start. `true`: a secret. */
 const LATER: Readonly<Record<string, boolean>> = {
 	STRIPE_API_KEY: true,
 	STRIPE_API_KEY_FILE: false,
@@ -166,7 +166,7 @@ function readHost(env: Environment): string {
 	return value;
 }
 
-/** Processes that share the work meet in one database and find each other through one broker. */
+/** Processes that share the work need one database and one broker. */
 function requireForParts(services: readonly ServiceName[], needed: Readonly<Record<string, unknown>>): void {
 	const missing = Object.keys(needed).filter((name) => needed[name] === undefined);
 	if (missing.length === 0) return;

@@ -6,7 +6,7 @@ import { PORT, socketDirOf } from './host.ts';
 import { PostgresServer, SUPERUSER } from './server.ts';
 import { DATABASE, ensureDatabase, judge, knock, tryLock } from './session.ts';
 
-const LOCK_PATIENCE = 1000; // ms; the holder may have been killed a moment ago, and its session be vanishing
+const LOCK_PATIENCE = 1000; // ms; the holder may have been killed just now, and its session may be ending
 const ANSWER_PATIENCE = 5000; // ms that a running server may leave connections without any answer before it is killed
 const BACK_OFF = { first: 100, longest: 5000 }; // ms
 const HEALTHY_AFTER = 10_000; // ms of life after which a server's next end counts as its first
@@ -42,8 +42,9 @@ export class DataDirInUse extends Error {
 }
 
 /**
- * Starts PostgreSQL on `dataDir`, or takes over the server that a killed process left there, and keeps it running until
- * `stop()`. The server outlives this process if that is killed. Rejects with DataDirInUse if another one is at work.
+ * Starts PostgreSQL on `dataDir`, or takes over the server that a killed process left there. Restarts it if it ends,
+ * until `stop()`. The server outlives this process if that is killed. Rejects with DataDirInUse if another one is at
+ * work.
  */
 export async function startEmbeddedPostgres(options: EmbeddedPostgresOptions): Promise<EmbeddedPostgres> {
 	const keeper = new Keeper(await PostgresServer.open(options.dataDir, options.settings), options);
@@ -106,11 +107,11 @@ class Keeper implements EmbeddedPostgres {
 		this.#ending.abort();
 		await this.#recovery;
 		if (!(await this.#mayStop())) return;
-		await this.#server.stop(); // ends the session, so that the lock is held to the last
+		await this.#server.stop(); // ends the session last, so that the lock is held until then
 		this.#session?.destroy();
 	}
 
-	/** Never end a server that another process holds. One that accepts no connections yet is held by nobody. */
+	/** Never ends a server that another process holds. A server that accepts no connections yet is held by none. */
 	async #mayStop(): Promise<boolean> {
 		if (this.#session) return true;
 		const answer = await knock(this.connection).catch((): 'absent' => 'absent');
@@ -118,7 +119,9 @@ class Keeper implements EmbeddedPostgres {
 		return this.#lock(answer, new AbortController().signal).catch(() => false);
 	}
 
-	/** Has the server running, by whatever way, and the lock. What fails is tried again as long as `mayPass` says so. */
+	/**
+	 * Makes sure that the server runs and that the lock is held. Failures are tried again while `mayPass` returns true.
+	 */
 	async #acquire(signal: AbortSignal, mayPass: (error: Error) => boolean): Promise<void> {
 		for (;;) {
 			try {
