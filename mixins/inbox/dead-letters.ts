@@ -1,6 +1,6 @@
 import { WAKE_UP_TYPES } from '../../domain/events.ts';
 import type { Instant } from '../../domain/time.ts';
-import { type BatchHandler, type Delivery, LONGEST_BODY } from '../brokers/index.ts';
+import { type BatchHandler, type Delivery, type Failure, LONGEST_BODY } from '../brokers/index.ts';
 import {
 	type Database,
 	instants,
@@ -36,6 +36,8 @@ const LONGEST_TYPE = 200;
 const LONGEST_LINE = 1_000;
 /** The last moment that JavaScript knows; PostgreSQL knows it as well. */
 const LAST_MOMENT: Instant = 8.64e15;
+/** The greatest count that fits into its column; strangers may write any. */
+const MOST_COUNTED = 2_147_483_647;
 /** So many bodies, the longest ones, go into one statement. */
 const MOST_WRITTEN = 50;
 
@@ -57,8 +59,8 @@ export class DeadLetters {
 
 	/**
 	 * Returns a handler that stores two kinds of messages as dead letters: what cannot be read, and what `handle` has
-	 * failed with too often. Both count as handled once they are stored. If they cannot be stored, failed messages come
-	 * again like any failure; for unreadable ones it throws.
+	 * failed with too often. Both count as handled once they are stored. What the database refuses comes again like any
+	 * failure, and holds up no other message. While the database is away, it throws because of unreadable ones.
 	 */
 	catching(group: string, handle: BatchHandler): BatchHandler {
 		return async (deliveries) => {
@@ -68,25 +70,32 @@ export class DeadLetters {
 				if (delivery.unreadable === undefined) readable.push(delivery);
 				else unreadable.push({ ...delivery, error: delivery.unreadable });
 			}
-			await this.#write(group, unreadable);
-			if (readable.length === 0) return [];
+			const unstored = await this.#writeOrReturn(group, unreadable);
+			if (readable.length === 0) return unstored;
 
 			const failures = await handle(readable);
-			if (failures.length === 0) return failures;
+			if (failures.length === 0) return unstored;
 			const errors = new Map(failures.map(({ id, error }) => [id, error]));
 			const dead = readable.flatMap((delivery) => {
 				const error = errors.get(delivery.id);
 				return error === undefined || delivery.attempt < MOST_ATTEMPTS ? [] : [{ ...delivery, error }];
 			});
-			try {
-				await this.#write(group, dead);
-			} catch (error) {
-				if (!isTransient(error)) tell(this.#log, 'error', `dead letters of ${group} cannot be stored`, error);
-				return failures;
-			}
+			const left = await this.#writeOrReturn(group, dead).catch(() => asFailures(dead));
 			const gone = new Set(dead.map(({ id }) => id));
-			return failures.filter(({ id }) => !gone.has(id));
+			return [...unstored, ...failures.filter(({ id }) => !gone.has(id)), ...left];
 		};
+	}
+
+	/** Returns what the database refuses; throws where it is away. */
+	async #writeOrReturn(group: string, letters: readonly Failed[]): Promise<readonly Failure[]> {
+		try {
+			await this.#write(group, letters);
+			return [];
+		} catch (error) {
+			if (isTransient(error)) throw error;
+			tell(this.#log, 'error', `dead letters of ${group} cannot be stored`, error);
+			return asFailures(letters);
+		}
 	}
 
 	/** The newest first. */
@@ -154,10 +163,11 @@ const insertDeadLetters = (consumer: string, letters: readonly Failed[]): Statem
 		plainArray(letters.map(({ key }) => (isUuid(key) ? key : null))),
 		instants(letters.map(({ deliverAt }) => (deliverAt !== null && isMoment(deliverAt) ? deliverAt : null))),
 		textArray(letters.map(({ body }) => readable(body, LONGEST_BODY))),
-		plainArray(letters.map(({ attempt }) => attempt)),
+		plainArray(letters.map(({ attempt }) => Math.min(Math.trunc(attempt), MOST_COUNTED))),
 		textArray(letters.map(({ error }) => readable(error, LONGEST_ERROR))),
 	],
 });
 
+const asFailures = (letters: readonly Failed[]): Failure[] => letters.map(({ id, error }) => ({ id, error }));
 const readable = (text: string, longest: number): string => storable(text.slice(0, longest));
 const isMoment = (value: Instant): boolean => value >= 0 && value <= LAST_MOMENT;

@@ -130,7 +130,34 @@ describe('a message that nobody can read', () => {
 		expect(letter?.error.length).toBeLessThanOrEqual(2_000);
 	});
 
-	it('stays with its broker where it cannot be stored', async () => {
+	it('is set aside however often it claims to have failed', async () => {
+		const counts = [2 ** 31, Number.MAX_SAFE_INTEGER, 1e300, 8.5];
+		const many = counts.map((attempt) => delivery({ attempt, unreadable: 'no count' }));
+		expect(await letters.catching('shipping', async () => [])(many)).toEqual([]);
+		const found = (await letters.list(10)).map(({ attempts }) => attempts);
+		expect(found.sort((a, b) => a - b)).toEqual([8, 2 ** 31 - 1, 2 ** 31 - 1, 2 ** 31 - 1]);
+	});
+
+	it('holds up no other where the database refuses to store it', async () => {
+		const [foreign, good] = [delivery({ unreadable: 'no header' }), delivery()];
+		const seen: string[] = [];
+		const handle = letters.catching('shipping', async (deliveries) => {
+			seen.push(...idsOf(deliveries));
+			return [];
+		});
+		await server.query('ALTER TABLE dead_letters RENAME TO elsewhere');
+		try {
+			expect(await handle([foreign, good])).toEqual([{ id: foreign.id, error: 'no header' }]);
+		} finally {
+			await server.query('ALTER TABLE elsewhere RENAME TO dead_letters');
+		}
+		expect(seen).toEqual([good.id]);
+		expect(log.lines).toContainEqual(expect.stringContaining('dead letters of shipping cannot be stored'));
+		expect(await handle([foreign])).toEqual([]);
+		expect(counted).toEqual(['shipping']);
+	});
+
+	it('stays with its broker where the database is away', async () => {
 		const closed = server.open();
 		await closed.close();
 		const handle = new DeadLetters(closed, log).catching('shipping', async () => {
