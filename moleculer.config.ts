@@ -185,8 +185,7 @@ export async function startApplication(settings: Settings, options: StartOptions
 			settings.broker === undefined ? alone(start) : await amongOthers(start, settings.broker, address, gate);
 		const { broker } = node;
 		broker.middlewares.add(meteredActions(metrics));
-		const onDeadLetter = (group: string): void => metrics.setAside(group);
-		const place = { broker: settings.broker, database, clock, prefix: node.prefix, onDeadLetter };
+		const place = { broker: settings.broker, database, clock, prefix: node.prefix };
 		const carrier = await carrierOf(place, TOPOLOGY, log('carrier'));
 		made.defer(() => carrier.close());
 		health.register('carrier', () => carrier.waitsFor, 'broker');

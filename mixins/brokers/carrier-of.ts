@@ -1,7 +1,7 @@
 import type { Clock, Database } from '../database/index.ts';
 import type { Log } from '../runtime/index.ts';
 import type { BrokerUrl } from '../settings/index.ts';
-import type { Carrier, OnDeadLetter, Topology } from './carrier.ts';
+import type { Carrier, Topology } from './carrier.ts';
 import { PostgresCarrier } from './postgres/index.ts';
 
 /** What the process asks of a carrier beside its messages; a carrier without these has nothing to tell. */
@@ -20,12 +20,11 @@ export interface CarrierPlace {
 	readonly clock: Clock;
 	/** what everything that the carrier keeps on a broker begins with */
 	readonly prefix: string;
-	readonly onDeadLetter: OnDeadLetter;
 }
 
 /** The carrier that `BROKER_URL` chooses. Only its own client is loaded: each takes its time. */
 export async function carrierOf(
-	{ broker, database, clock, prefix, onDeadLetter }: CarrierPlace,
+	{ broker, database, clock, prefix }: CarrierPlace,
 	topology: Topology,
 	log: Log,
 ): Promise<ProcessCarrier> {
@@ -42,7 +41,7 @@ export async function carrierOf(
 		}
 		case 'kafka': {
 			const { KafkaCarrier } = await import('./kafka/index.ts');
-			return new KafkaCarrier(broker.url, topology, log, { prefix, onDeadLetter });
+			return new KafkaCarrier(broker, topology, log, { prefix, clock });
 		}
 	}
 }

@@ -39,18 +39,6 @@ export interface Failure {
 	readonly error: string;
 }
 
-/** A message that no consumer could handle. */
-export interface DeadLetter {
-	readonly id: string;
-	readonly consumer: string;
-	readonly type: string;
-	readonly key: string;
-	readonly body: string;
-	readonly attempts: number;
-	readonly error: string;
-	readonly failedAt: Instant;
-}
-
 /**
  * Handles a group of messages and returns which of them failed; those come again after `retryDelay`, as often as they
  * fail. If it throws, nothing was handled, nobody is to blame, and all come again. No message is acknowledged before.
@@ -99,22 +87,6 @@ export interface Carrier {
 	/** Finishes the work in hand. */
 	close(): Promise<void>;
 }
-
-/** What carriers had that kept dead letters of their own; no carrier needs it any more. */
-export interface OwnDeadLetters {
-	deadLetters(limit: number): Promise<readonly DeadLetter[]>;
-	replayDeadLetters(ids?: readonly string[]): Promise<number>;
-}
-
-/** After so many failures a message is set aside for a person: about a minute after the first. */
-export const MOST_ATTEMPTS = 8;
-
-/** Called when a message of a group lies among the dead letters: it has failed too often, or is none of ours. */
-export type OnDeadLetter = (group: string, reason: string) => void;
-
-/** What becomes of a message after its failure number `attempt`: how long it waits; undefined if it is set aside. */
-export const nextTry = (attempt: number): Duration | undefined =>
-	attempt >= MOST_ATTEMPTS ? undefined : retryDelay(attempt);
 
 /** How long a message waits after its failure number `attempt`. */
 export const retryDelay = (attempt: number): Duration => backOff(attempt, SECOND / 4, MINUTE / 2);

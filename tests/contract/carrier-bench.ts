@@ -4,14 +4,7 @@ import { performance } from 'node:perf_hooks';
 import { createInterface } from 'node:readline';
 import { setTimeout as pause } from 'node:timers/promises';
 import type { Duration, Instant } from '../../domain/time.ts';
-import type {
-	BatchHandler,
-	Carrier,
-	CarrierMessage,
-	Delivery,
-	OwnDeadLetters,
-	Topology,
-} from '../../mixins/brokers/carrier.ts';
+import type { BatchHandler, Carrier, CarrierMessage, Delivery, Topology } from '../../mixins/brokers/carrier.ts';
 import { newId } from '../../mixins/runtime/uuid.ts';
 import { memoryLog } from '../support/database.ts';
 import { PATIENCE, until } from '../support/until.ts';
@@ -34,8 +27,6 @@ export class Bench {
 	readonly harness: BrokerHarness;
 	readonly space: Space;
 	readonly log = memoryLog();
-	/** what the carriers said that they have set aside */
-	readonly setAside: { readonly group: string; readonly reason: string }[] = [];
 	readonly #module: CarrierModule;
 	readonly #opened: OpenCarrier[] = [];
 	readonly #children: ChildProcess[] = [];
@@ -51,13 +42,11 @@ export class Bench {
 		this.#module = module;
 	}
 
-	/** A carrier of its own, as another process would have it. Some kept dead letters of their own. */
-	open(): Carrier & OwnDeadLetters {
-		const opened = this.#module.openCarrier(this.space.address, TOPOLOGY, this.log, (group, reason) =>
-			this.setAside.push({ group, reason }),
-		);
+	/** A carrier of its own, as another process would have it. */
+	open(): Carrier {
+		const opened = this.#module.openCarrier(this.space.address, TOPOLOGY, this.log);
 		this.#opened.push(opened);
-		return opened.carrier as Carrier & OwnDeadLetters;
+		return opened.carrier;
 	}
 
 	/** A process that takes a group's messages and never gets done; answers with what it holds, once it holds some. */

@@ -1,5 +1,5 @@
 import type { Duration, Instant } from '../../domain/time.ts';
-import type { Carrier, OnDeadLetter, Topology } from '../../mixins/brokers/carrier.ts';
+import type { Carrier, Topology } from '../../mixins/brokers/carrier.ts';
 import type { Transaction } from '../../mixins/database/database.ts';
 import type { Log } from '../../mixins/runtime/log.ts';
 
@@ -13,7 +13,7 @@ export interface OpenCarrier {
 /** What the module of a harness exports, beside the harness, for processes that a test starts and kills. */
 export interface CarrierModule {
 	/** Opens a carrier on a space in any process, at once: the broker may be away. */
-	openCarrier(address: string, topology: Topology, log: Log, onDeadLetter?: OnDeadLetter): OpenCarrier;
+	openCarrier(address: string, topology: Topology, log: Log): OpenCarrier;
 }
 
 /** A part of the broker that holds nothing yet: an empty database, a virtual host, a prefix of names. */
@@ -40,6 +40,8 @@ export interface BrokerHarness {
 	readonly early: Duration;
 	/** whether the carrier has `publishIn` */
 	readonly transactional: boolean;
+	/** whether a consumer that joins may be given what another one has in hand */
+	readonly sharesAnew?: boolean;
 	/** Brings the broker up, once before all tests. */
 	start(): Promise<void>;
 	/** Ends it and removes what it stored, once after all tests. */

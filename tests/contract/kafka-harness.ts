@@ -3,12 +3,11 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as pause } from 'node:timers/promises';
-import type { Consumer, Kafka, Message } from 'kafkajs';
+import { type Consumer, type Kafka, type Message, type PartitionAssigner, PartitionAssigners } from 'kafkajs';
 import { LocalKafka } from '../../bin/brokers/kafka.ts';
 import { freePort } from '../../bin/brokers/ports.ts';
-import { type Instant, MINUTE, SECOND } from '../../domain/time.ts';
+import { type Duration, type Instant, MINUTE, SECOND } from '../../domain/time.ts';
 import type { Topology } from '../../mixins/brokers/carrier.ts';
-import { BrokerClock } from '../../mixins/brokers/kafka/broker-clock.ts';
 import { KafkaCarrier } from '../../mixins/brokers/kafka/carrier.ts';
 import { createClient, parseKafkaUrl } from '../../mixins/brokers/kafka/client.ts';
 import { holdFor, nextStep } from '../../mixins/brokers/kafka/delay-ladder.ts';
@@ -43,6 +42,7 @@ export function kafkaHarness(
 		module: import.meta.url,
 		early: 5, // both sides read the same clock, which is set a little now and then
 		transactional: false,
+		sharesAnew: true,
 		start: async () => {
 			folder = await mkdtemp(join(tmpdir(), 'protected-payment-kafka-'));
 			const port = await freePort();
@@ -122,7 +122,8 @@ export class KafkaSpace implements Space {
 		const plan = new Map<string, Instant>();
 		for (const [place, records] of reader.records) {
 			for (const [offset, { id, at }] of records) {
-				if (offset >= (committed.get(place) ?? 0)) plan.set(id, Math.max(at, plan.get(id) ?? 0));
+				const known = plan.get(id) ?? 0;
+				if (offset >= (committed.get(place) ?? 0)) plan.set(id, Math.max(at - aheadOf(this.#prefix), known));
 			}
 		}
 		return plan;
@@ -140,11 +141,10 @@ export class KafkaSpace implements Space {
 		return reader;
 	}
 
-	/** Puts the clock that this process's carriers read forward, for as long as their consumers need to look at it. */
+	/** Puts the clock that this process's carriers read forward, and waits until their consumers have looked at it. */
 	async hasten(): Promise<void> {
-		hastened.add(this.#prefix);
+		AHEAD.set(this.#prefix, aheadOf(this.#prefix) + MINUTE);
 		await pause(1.1 * SECOND);
-		hastened.delete(this.#prefix);
 	}
 
 	/** Puts records into a topic, past the carrier. */
@@ -153,6 +153,29 @@ export class KafkaSpace implements Space {
 		await producer.connect();
 		await producer.send({ topic, messages });
 		await producer.disconnect();
+	}
+
+	/** A member of a group as the release before has it; resolves when it has joined. */
+	async joinAsBefore(group: string, handled: (id: string) => void): Promise<{ close(): Promise<void> }> {
+		const name = 'protected-payment-sticky';
+		const assigner: PartitionAssigner = (config) => ({ ...PartitionAssigners.roundRobin(config), name });
+		const groupId = this.topics.groupId(group);
+		const consumer = this.#client().consumer({
+			groupId,
+			partitionAssigners: [assigner],
+			heartbeatInterval: SECOND / 2,
+		});
+		const joined = new Promise<void>((resolve) => consumer.on(consumer.events.GROUP_JOIN, () => resolve()));
+		await consumer.connect();
+		await consumer.subscribe({
+			topics: this.topics.always.filter((topic) => topic.startsWith(groupId)),
+			fromBeginning: true,
+		});
+		await consumer.run({
+			eachMessage: async ({ topic, message }) => handled(toCarried(message, topic).id),
+		});
+		await joined;
+		return { close: () => consumer.disconnect() };
 	}
 
 	/** Settings of a topic, in the place of those that it has. */
@@ -231,9 +254,9 @@ class Reader {
 					const records = this.records.get(place) ?? new Map<number, Seen>();
 					this.records.set(place, records);
 					for (const record of messages) {
-						const { id, due } = toCarried(record, place);
-						const appended = Number(record.timestamp);
-						const at = due === null ? appended : arrival(holds.get(topic) ?? 0, appended, due);
+						const { id, due, release } = toCarried(record, place);
+						const from = release ?? Number(record.timestamp);
+						const at = due === null ? from : arrival(holds.get(topic) ?? 0, from, due);
 						records.set(Number(record.offset), { id, at });
 					}
 				},
@@ -258,35 +281,20 @@ class Reader {
 	}
 }
 
-/** When a message is delivered, all rungs that it still has before it summed up. */
-function arrival(hold: number, appended: Instant, due: Instant): Instant {
-	const { what, at } = nextStep(hold, appended, due);
-	return what === 'deliver' ? at : arrival(holdFor(due - at), at, due);
+/** When a message is delivered that its rung releases, all rungs that it still has before it summed up. */
+function arrival(hold: Duration, release: Instant, due: Instant): Instant {
+	const left = due - release;
+	if (nextStep(hold, left) !== 'move') return Math.max(due, release);
+	return arrival(holdFor(left), release + holdFor(left), due);
 }
 
-/** The prefixes whose carriers in this process read a clock that is ahead. */
-const hastened = new Set<string>();
+/** How far ahead the clock is that the carriers of a prefix read in this process. */
+const AHEAD = new Map<string, Duration>();
+const aheadOf = (prefix: string): Duration => AHEAD.get(prefix) ?? 0;
 
-class TestClock extends BrokerClock {
-	readonly #prefix: string;
-
-	constructor(prefix: string) {
-		super();
-		this.#prefix = prefix;
-	}
-
-	override now(): Instant {
-		return super.now() + (hastened.has(this.#prefix) ? MINUTE : 0);
-	}
-}
-
-export const openCarrier: CarrierModule['openCarrier'] = (address, topology, log, onDeadLetter) => {
+export const openCarrier: CarrierModule['openCarrier'] = (address, topology, log) => {
 	const { url, prefix } = JSON.parse(address);
-	const carrier = new KafkaCarrier(url, topology, log, {
-		prefix,
-		partitions: PARTITIONS,
-		clock: new TestClock(prefix),
-		...(onDeadLetter === undefined ? {} : { onDeadLetter }),
-	});
+	const clock = { isRead: true, now: () => Date.now() + aheadOf(prefix) };
+	const carrier = new KafkaCarrier(parseKafkaUrl(url), topology, log, { prefix, partitions: PARTITIONS, clock });
 	return { carrier, release: () => carrier.close() };
 };

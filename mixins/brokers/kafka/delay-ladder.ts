@@ -1,10 +1,10 @@
-import { DAY, type Duration, HOUR, type Instant, MINUTE, SECOND } from '../../../domain/time.ts';
+import { DAY, type Duration, HOUR, MINUTE, SECOND } from '../../../domain/time.ts';
 
 /**
  * How a message waits. Kafka gives the records of a partition in the order in which they were appended and in no
- * other, so each rung of the ladder is a topic that holds all its messages equally long, counted from the append: the
- * first one is always the next to be let go, and a long wait never stands before a short one. What is left after a
- * hold is waited out in the consumer's memory, to the millisecond, if it is short, and on a lower rung if not.
+ * other, so each rung of the ladder is a topic that holds all its messages equally long: the first one is always the
+ * next to be released, and a long wait never stands before a short one. What is left after a hold is waited out in the
+ * consumer's memory, to the millisecond, if it is short, and on a lower rung if not. All moments are the database's.
  */
 
 /** What a consumer waits out in memory, and with it how much a rung's hold is shorter than the delay that it serves. */
@@ -24,25 +24,8 @@ export const HOLDS: readonly Duration[] = [
 /** The rung for a message that is to wait so long from now: the longest hold that is not too long. */
 export const holdFor = (delay: Duration): Duration => HOLDS.findLast((hold) => hold <= delay) ?? 0;
 
-export interface Step {
-	readonly what: 'deliver' | 'move';
-	/** by the broker's clock */
-	readonly at: Instant;
-}
-
-/**
- * What becomes of a message that was appended to a rung, and when. All moments are the broker's. From the lowest rung
- * there is no other to go to.
- */
-export function nextStep(hold: Duration, appended: Instant, due: Instant): Step {
-	const letGo = appended + hold;
-	return due - letGo > LAST_WAIT && hold > 0
-		? { what: 'move', at: letGo }
-		: { what: 'deliver', at: Math.max(due, letGo) };
-}
-
-/** The holds that a message goes through which is to wait so long, if nothing is ever late. */
-export function holdsOf(delay: Duration): readonly Duration[] {
-	const hold = holdFor(delay);
-	return nextStep(hold, 0, delay).what === 'move' ? [hold, ...holdsOf(delay - hold)] : [hold];
+/** What becomes of a message that is released, or has waited out its last seconds, with so long left to wait. */
+export function nextStep(hold: Duration, left: Duration): 'deliver' | 'wait' | 'move' {
+	if (left <= 0) return 'deliver';
+	return left <= LAST_WAIT || hold === 0 ? 'wait' : 'move'; // below the lowest rung there is no other
 }

@@ -2,7 +2,6 @@ import { Buffer } from 'node:buffer';
 import { setImmediate as turn } from 'node:timers/promises';
 import type { Kafka, Producer } from 'kafkajs';
 import { type Duration, SECOND } from '../../../domain/time.ts';
-import type { BrokerClock } from './broker-clock.ts';
 import { hasNoLeader, isTooLarge } from './client.ts';
 import type { Outgoing } from './records.ts';
 
@@ -25,16 +24,14 @@ interface Connection {
  */
 export class KafkaProducer {
 	readonly #client: () => Kafka;
-	readonly #clock: BrokerClock;
 	#connection: Connection | undefined;
 	/** ends when the last request is on its way */
 	#begun: Promise<unknown> = Promise.resolve();
 	readonly #underWay = new Set<Promise<unknown>>();
 	#closed = false;
 
-	constructor(client: () => Kafka, clock: BrokerClock) {
+	constructor(client: () => Kafka) {
 		this.#client = client;
-		this.#clock = clock;
 	}
 
 	/** Resolves when Kafka has all records; throws if it may not have some of them. */
@@ -79,12 +76,8 @@ export class KafkaProducer {
 			topic,
 			messages: some.map(({ record }) => record),
 		}));
-		const connected = await producer;
-		const sent = this.#clock.start();
-		const answers = await connected.sendBatch({ acks: -1, timeout: REPLICAS_PATIENCE, topicMessages });
+		await (await producer).sendBatch({ acks: -1, timeout: REPLICAS_PATIENCE, topicMessages });
 		for (const topic of byTopic.keys()) known.add(topic);
-		const appended = Math.max(...answers.map(({ logAppendTime }) => Number(logAppendTime ?? -1)));
-		if (appended > 0) this.#clock.learn(sent, appended);
 	}
 
 	async #connect(): Promise<Producer> {

@@ -2,7 +2,7 @@ import { performance } from 'node:perf_hooks';
 import { setTimeout as pause } from 'node:timers/promises';
 import type { Admin, ITopicConfig, Kafka } from 'kafkajs';
 import { type Duration, MINUTE, SECOND } from '../../../domain/time.ts';
-import { type Log, Loop } from '../../runtime/index.ts';
+import { endedWithin, type Log, Loop } from '../../runtime/index.ts';
 import { Refusals } from '../refusals.ts';
 import { brokerTrouble } from '../trouble.ts';
 import { hasNoLeader } from './client.ts';
@@ -118,10 +118,12 @@ export class TopicKeeper {
 	/** A look that a busy broker holds up is left behind: whoever comes next makes what is missing. */
 	async close(): Promise<void> {
 		this.#closed = true;
-		const looked = Promise.all([this.#looking.stop(), this.#ensuring?.catch(() => {})]);
-		await Promise.race([looked, pause(CLOSE_PATIENCE, undefined, { ref: false })]);
-		const left = this.#admin?.then((admin) => admin.disconnect()).catch(() => {});
-		await Promise.race([left, pause(CLOSE_PATIENCE, undefined, { ref: false })]);
+		await endedWithin(Promise.allSettled([this.#looking.stop(), this.#ensuring]), CLOSE_PATIENCE);
+		if (this.#admin !== undefined)
+			await endedWithin(
+				this.#admin.then((admin) => admin.disconnect()),
+				CLOSE_PATIENCE,
+			);
 	}
 
 	async #connect(): Promise<Admin> {

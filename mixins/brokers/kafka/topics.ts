@@ -1,14 +1,13 @@
 import type { ITopicConfig } from 'kafkajs';
-import { DAY, type Duration, SECOND } from '../../../domain/time.ts';
+import { DAY, type Duration, type Instant, SECOND } from '../../../domain/time.ts';
 import type { Topology } from '../carrier.ts';
 import { HOLDS, holdFor } from './delay-ladder.ts';
+import { type Carried, type Outgoing, toRecord } from './records.ts';
 
 /** Where a group reads, and how long what it finds there is held. */
 export interface Lane {
 	readonly topic: string;
 	readonly hold: Duration;
-	/** whether its messages are to be handled at once, in their order */
-	readonly direct: boolean;
 }
 
 export interface TopicOptions {
@@ -32,10 +31,6 @@ const ALWAYS: Duration = 5 * SECOND;
 export class Topics {
 	/** for events that no group of ours takes */
 	readonly others: string;
-	/** compacted, by consumer and message: a letter stays until a tombstone takes it away */
-	readonly deadLetters: string;
-	/** small records whose append times tell what the broker's clock says */
-	readonly clock: string;
 	/** those that are there from the start */
 	readonly always: readonly string[];
 	readonly groups: readonly string[];
@@ -55,12 +50,10 @@ export class Topics {
 		this.#topology = topology;
 		this.#takers = new Map(topology.types.map((type) => [type, groups.filter((group) => this.takes(group, type))]));
 		this.others = `${prefix}.events`;
-		this.deadLetters = `${prefix}.dead-letters`;
-		this.clock = `${prefix}.clock`;
 		const lanes = groups.flatMap((group) => this.lanes(group));
 		this.#holds = new Map(lanes.map(({ topic, hold }) => [topic, hold]));
 		const early = lanes.filter(({ hold }) => hold <= ALWAYS).map(({ topic }) => topic);
-		this.always = [...early, this.others, this.deadLetters, this.clock];
+		this.always = [...early, this.others];
 	}
 
 	/** Kafka's name for a consumer group. */
@@ -73,17 +66,15 @@ export class Topics {
 		return `${this.#prefix}.${group}`;
 	}
 
-	/** Where a message waits that is to come after `delay`. */
-	delayed(group: string, delay: Duration): string {
-		return this.#rung(group, holdFor(delay));
+	/** A message for a group on the rung for what it has left to wait. */
+	later(group: string, message: Carried, now: Instant): Outgoing {
+		const hold = holdFor((message.due ?? now) - now);
+		return { topic: this.#rung(group, hold), record: toRecord({ ...message, release: Math.ceil(now + hold) }) };
 	}
 
 	/** All that a group may have to read; rungs that nobody needed yet are not there. */
 	lanes(group: string): readonly Lane[] {
-		return [
-			{ topic: this.direct(group), hold: 0, direct: true },
-			...HOLDS.map((hold) => ({ topic: this.#rung(group, hold), hold, direct: false })),
-		];
+		return [{ topic: this.direct(group), hold: 0 }, ...HOLDS.map((hold) => ({ topic: this.#rung(group, hold), hold }))];
 	}
 
 	/** The groups that take a type. */
@@ -102,13 +93,11 @@ export class Topics {
 			'message.timestamp.type': 'LogAppendTime',
 			'max.message.bytes': String(MAX_BATCH),
 			...(replication >= SAFE_REPLICATION ? { 'min.insync.replicas': '2' } : {}),
-			...(topic === this.deadLetters
-				? { 'cleanup.policy': 'compact' }
-				: { 'retention.ms': String(topic === this.clock ? DAY : KEPT + (this.#holds.get(topic) ?? 0)) }),
+			'retention.ms': String(KEPT + (this.#holds.get(topic) ?? 0)),
 		};
 		return {
 			topic,
-			numPartitions: topic === this.deadLetters || topic === this.clock ? 1 : partitions,
+			numPartitions: partitions,
 			replicationFactor: replication,
 			configEntries: Object.entries(config).map(([name, value]) => ({ name, value })),
 		};

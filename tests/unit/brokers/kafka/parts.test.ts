@@ -1,13 +1,22 @@
 import { Buffer } from 'node:buffer';
 import { describe, expect, it } from '@jest/globals';
-import fc from 'fast-check';
 import type { KafkaMessage, Message } from 'kafkajs';
 import { DAY, MINUTE, SECOND } from '../../../../domain/time.ts';
-import { BrokerClock } from '../../../../mixins/brokers/kafka/broker-clock.ts';
+import { LONGEST_BODY } from '../../../../mixins/brokers/carrier.ts';
 import { parseKafkaUrl } from '../../../../mixins/brokers/kafka/client.ts';
-import { identityOf, toCarried, toLetter, toLetterRecord, toRecord } from '../../../../mixins/brokers/kafka/records.ts';
-import { Schedule } from '../../../../mixins/brokers/kafka/schedule.ts';
+import { toCarried, toDelivery, toRecord } from '../../../../mixins/brokers/kafka/records.ts';
 import { Topics } from '../../../../mixins/brokers/kafka/topics.ts';
+
+const carried = {
+	id: '01a20594-ff16-7186-813b-8458d8dd9e09',
+	type: 'Alpha',
+	key: '01a20594-ff16-7186-813b-89ac02fc8570',
+	body: '{"a":"ü\\u0000"}',
+	deliverAt: 1_795_389_984_692,
+	due: 1_795_389_984_700,
+	release: 1_795_389_984_695,
+	attempts: 3,
+};
 
 describe('the URL', () => {
 	it.each(['amqp://us:hidden@a', 'kafka://us:hidden@a', 'kafkas://us:hidden@'])(
@@ -19,91 +28,7 @@ describe('the URL', () => {
 	);
 });
 
-describe('the clock of the broker', () => {
-	/** A timer, and a broker whose clock is `ahead` of it; an append takes `there` and its answer `back`. */
-	function world(ahead: number) {
-		const state = { timer: 1_000, ahead };
-		const clock = new BrokerClock(() => state.timer);
-		const append = (there: number, back: number): void => {
-			const sent = clock.start();
-			state.timer += there;
-			const appended = Math.floor(state.timer + state.ahead);
-			state.timer += back;
-			clock.learn(sent, appended);
-		};
-		return { state, clock, append, truth: () => state.timer + state.ahead };
-	}
-
-	it('knows nothing before the first answer', () => {
-		const { clock } = world(5);
-		expect([clock.now(), clock.latest(), clock.age]).toEqual([-Infinity, Infinity, Infinity]);
-	});
-
-	it('is never ahead, and never further behind than the quickest round trip', () => {
-		const trips = fc.array(fc.record({ there: fc.double({ min: 0, max: 50, noNaN: true }), back: fc.nat(50) }), {
-			minLength: 1,
-			maxLength: 8,
-		});
-		fc.assert(
-			fc.property(fc.integer({ min: -1e12, max: 1e12 }), trips, (ahead, all) => {
-				const { clock, append, truth } = world(ahead);
-				for (const { there, back } of all) append(there, back);
-				const quickest = Math.min(...all.map(({ there, back }) => there + back));
-				expect(clock.now()).toBeLessThanOrEqual(truth() + 0.01);
-				expect(clock.latest()).toBeGreaterThanOrEqual(truth() - 0.01);
-				expect(clock.latest() - clock.now()).toBeLessThanOrEqual(quickest + 1.01);
-			}),
-		);
-	});
-
-	it('believes the latest answer when the clock was set', () => {
-		const { state, clock, append, truth } = world(0);
-		append(1, 1);
-		state.ahead = 3_600_000;
-		append(1, 1);
-		expect(truth() - clock.now()).toBeLessThan(4);
-		state.ahead = -3_600_000;
-		append(1, 1);
-		expect(truth() - clock.now()).toBeLessThan(4);
-	});
-
-	it('forgets what is a minute old, since timers drift', () => {
-		const { state, clock, append } = world(0);
-		append(0, 0);
-		state.timer += 2 * MINUTE;
-		expect(clock.age).toBe(2 * MINUTE);
-		append(20, 20);
-		expect(clock.latest() - clock.now()).toBeGreaterThan(40);
-	});
-});
-
-describe('the schedule', () => {
-	it('gives what is due, by its moment and then by its turn', () => {
-		fc.assert(
-			fc.property(fc.array(fc.nat(50)), fc.nat(50), (moments, now) => {
-				const schedule = new Schedule<readonly [number, number]>();
-				for (const [turn, at] of moments.entries()) schedule.add(at, [at, turn]);
-				const sorted = moments.map((at, turn) => [at, turn] as const).toSorted((a, b) => a[0] - b[0] || a[1] - b[1]);
-				expect(schedule.next).toBe(sorted[0]?.[0] ?? Infinity);
-				expect(schedule.due(now)).toEqual(sorted.filter(([at]) => at <= now));
-				expect(schedule.size).toBe(sorted.filter(([at]) => at > now).length);
-				expect(schedule.due(50)).toEqual(sorted.filter(([at]) => at > now));
-			}),
-		);
-	});
-});
-
 describe('records', () => {
-	const carried = {
-		id: '01a20594-ff16-7186-813b-8458d8dd9e09',
-		type: 'Alpha',
-		key: '01a20594-ff16-7186-813b-89ac02fc8570',
-		body: '{"a":"ü\\u0000"}',
-		deliverAt: 1_795_389_984_692,
-		due: 1_795_389_984_700,
-		attempts: 3,
-	};
-
 	/** The record as Kafka gives it back. */
 	const read = ({ key, value, headers }: Message, offset = '7'): KafkaMessage => ({
 		key: key === null || key === undefined ? null : Buffer.from(key),
@@ -116,15 +41,24 @@ describe('records', () => {
 
 	it('bring back what was put into them', () => {
 		expect(toCarried(read(toRecord(carried)), 't/0')).toEqual(carried);
-		const plain = { ...carried, deliverAt: null, due: null, attempts: 0, body: '' };
+		const plain = { ...carried, deliverAt: null, due: null, release: null, attempts: 0, body: '' };
 		expect(toCarried(read(toRecord(plain)), 't/0')).toEqual(plain);
 	});
 
-	it('are told apart at the same offset', () => {
-		const one = read(toRecord(carried));
-		expect(identityOf(one)).toBe(identityOf(read(toRecord(carried))));
-		expect(identityOf(one)).not.toBe(identityOf({ ...one, timestamp: '1795389984691' }));
-		expect(identityOf(one)).not.toBe(identityOf(read(toRecord({ ...carried, id: carried.key }))));
+	it('of the release before bring the moment that was asked for, not the one by the clock of the broker', () => {
+		const old = read(toRecord({ ...carried, release: null, attempts: 0 }));
+		expect(toCarried(old, 't/0')).toMatchObject({ due: carried.deliverAt, release: null, attempts: 0 });
+		expect(toCarried(read(toRecord(carried)), 't/0').due).toBe(carried.due); // it has failed, and waits for that
+	});
+
+	it('that are unreadable stay so when they are sent on, cut to what may be kept', () => {
+		const odd = { key: 'k'.repeat(900), value: 'x'.repeat(LONGEST_BODY + 1), headers: { ce_type: 't'.repeat(900) } };
+		const found = toCarried(read(odd), 't/0');
+		expect([found.type.length, found.key.length, found.body.length]).toEqual([200, 200, LONGEST_BODY]);
+		const again = toCarried(read(toRecord({ ...found, attempts: 1, due: 7 })), 't/1');
+		expect(again).toEqual({ ...found, attempts: 1, due: 7 });
+		expect(toDelivery(again)).toMatchObject({ id: found.id, attempt: 2, unreadable: found.unreadable });
+		expect(toDelivery(toCarried(read(toRecord(carried)), 't/0'))).not.toHaveProperty('unreadable');
 	});
 
 	it.each<[string, Message]>([
@@ -143,18 +77,6 @@ describe('records', () => {
 			expect(toCarried(read(record, '8'), 't/0').id).not.toBe(found.id);
 		}
 	});
-
-	it('of dead letters say what failed, for whom, how often and why', () => {
-		const record = toLetterRecord(carried, 'first', 'x'.repeat(1e6), 't/0/7');
-		const letter = toLetter(read(record));
-		const { due: _, ...message } = carried;
-		expect(letter).toMatchObject({ ...message, consumer: 'first', failedAt: 1_795_389_984_690 });
-		expect('error' in letter && letter.error).toHaveLength(4_000);
-		const { kept } = letter;
-		expect(toLetter(read({ key: kept, value: null }))).toEqual({ kept });
-		expect(kept).not.toBe(toLetter(read(toLetterRecord(carried, 'first', 'x', 't/0/8'))).kept);
-		expect(kept).not.toBe(toLetter(read(toLetterRecord(carried, 'second', 'x', 't/0/7'))).kept);
-	});
 });
 
 describe('topics', () => {
@@ -166,8 +88,6 @@ describe('topics', () => {
 	it('are few from the start', () => {
 		expect(topics.always.toSorted()).toEqual(
 			[
-				'pp.clock',
-				'pp.dead-letters',
 				'pp.events',
 				...['first', 'second'].flatMap((group) => [`pp.${group}`, `pp.${group}.delay-0s`, `pp.${group}.delay-5s`]),
 			].toSorted(),
@@ -179,8 +99,6 @@ describe('topics', () => {
 			expect(Number(setting(topic, 'retention.ms')) - hold).toBeGreaterThanOrEqual(7 * DAY);
 			expect(setting(topic, 'message.timestamp.type')).toBe('LogAppendTime');
 		}
-		expect(setting(topics.deadLetters, 'cleanup.policy')).toBe('compact');
-		expect(setting(topics.deadLetters, 'retention.ms')).toBeUndefined();
 	});
 
 	it('need two replicas of three, and one of one', () => {
@@ -189,9 +107,12 @@ describe('topics', () => {
 		expect(topics.settings('pp.first', { partitions: 6, replication: 3 })).toMatchObject({ replicationFactor: 3 });
 	});
 
-	it('are found by delay and type', () => {
-		expect(topics.delayed('first', 10 * MINUTE)).toBe('pp.first.delay-595s');
-		expect(topics.delayed('first', SECOND)).toBe('pp.first.delay-0s');
+	it('are found by what is left to wait, and by type; the rung releases a message after its hold', () => {
+		const later = (delay: number) => topics.later('first', { ...carried, due: 1_000.5 + delay }, 1_000.5);
+		expect(later(10 * MINUTE).topic).toBe('pp.first.delay-595s');
+		expect(later(10 * MINUTE).record.headers?.release).toBe(String(1_001 + 595 * SECOND));
+		expect(later(SECOND).topic).toBe('pp.first.delay-0s');
+		expect(later(-SECOND).topic).toBe('pp.first.delay-0s');
 		expect(topics.groupsOf('Alpha')).toEqual(['first', 'second']);
 		expect(topics.groupsOf('Delta')).toEqual([]);
 	});

@@ -1,8 +1,14 @@
 import { performance } from 'node:perf_hooks';
-import type { Consumer, EachBatchPayload, Kafka, KafkaMessage, PartitionOffset } from 'kafkajs';
+import {
+	type Consumer,
+	type EachBatchPayload,
+	type Kafka,
+	type KafkaMessage,
+	type PartitionAssigner,
+	PartitionAssigners,
+} from 'kafkajs';
 import { type Duration, SECOND } from '../../../domain/time.ts';
-import { type Claim, stickyAssigner } from './assigner.ts';
-import type { Partitions } from './sticky-assignment.ts';
+import { endedWithin } from '../../runtime/index.ts';
 
 /** A dead process's partitions are given to others after this. */
 const SESSION: Duration = 6 * SECOND;
@@ -20,14 +26,18 @@ const METADATA_AGE: Duration = 30 * SECOND;
 /** A group is left politely, but not at any price. */
 const LEAVE_PATIENCE: Duration = 3 * SECOND;
 
-export type Commits = ReadonlyMap<string, readonly PartitionOffset[]>;
+/** The release before knows no other assigner: under its name both can be members of one group. */
+const asBefore: PartitionAssigner = (config) => ({
+	...PartitionAssigners.roundRobin(config),
+	name: 'protected-payment-sticky',
+});
 
 export interface SessionHandlers {
-	/** about to join again: what this member has, and works on */
-	claim(): Claim;
-	/** has joined as `member`, with these partitions; they are read only after `readFrom` */
-	joined(member: string, partitions: Partitions): void;
-	/** records of a partition; answers the offset of the last one that needs no second reading */
+	/** about to join the group again */
+	rejoining(): void;
+	/** has joined, with these partitions by topic; they are read only after `readFrom` */
+	joined(assignment: Readonly<Record<string, readonly number[]>>): void;
+	/** records of a partition; returns the offset of the last one that was taken */
 	read(topic: string, partition: number, records: readonly KafkaMessage[]): string | undefined;
 	/** a round of fetches that began at `since`, on the process's timer, is read */
 	round(since: number): void;
@@ -42,11 +52,11 @@ export interface SessionHandlers {
 export class GroupSession {
 	/** resolves with the reason why a new session is needed; rejects when the consumer has crashed */
 	readonly ended: Promise<string>;
-	readonly #consumer: Consumer;
-	readonly #handlers: SessionHandlers;
-	readonly #crash: (error: Error) => void;
 	/** Ends it for a reason that kafkajs does not know. */
 	readonly end: (reason: string) => void;
+	readonly fail: (error: unknown) => void;
+	readonly #consumer: Consumer;
+	readonly #handlers: SessionHandlers;
 	/** when the fetch under way began, and the one before it, by broker */
 	readonly #rounds = new Map<string, { readonly began: number; readonly before: number }>();
 	#starting: Promise<void> = Promise.resolve();
@@ -57,7 +67,7 @@ export class GroupSession {
 		this.#handlers = handlers;
 		this.#consumer = client.consumer({
 			groupId,
-			partitionAssigners: [stickyAssigner(() => handlers.claim())],
+			partitionAssigners: [PartitionAssigners.roundRobin, asBefore],
 			sessionTimeout: SESSION,
 			heartbeatInterval: HEARTBEAT,
 			rebalanceTimeout: REBALANCE,
@@ -72,7 +82,7 @@ export class GroupSession {
 		this.ended = promise;
 		promise.catch(() => {}); // nobody may be listening yet, or any more
 		this.end = resolve;
-		this.#crash = reject;
+		this.fail = reject;
 	}
 
 	/** Joins the group. */
@@ -82,47 +92,53 @@ export class GroupSession {
 	}
 
 	async #start(topics: readonly string[]): Promise<void> {
-		const { events } = this.#consumer;
-		this.#consumer.on(events.CRASH, ({ payload }) => this.#crash(payload.error));
-		this.#consumer.on(events.STOP, () => {
+		const consumer = this.#consumer;
+		const { events } = consumer;
+		consumer.on(events.CRASH, ({ payload }) => this.fail(payload.error));
+		consumer.on(events.STOP, () => {
 			this.#over = true; // kafkajs has no group any more to pause or resume in
 		});
-		this.#consumer.on(events.HEARTBEAT, () => this.#handlers.beat());
-		this.#consumer.on(events.GROUP_JOIN, ({ payload: { memberId, memberAssignment } }) => {
+		consumer.on(events.HEARTBEAT, () => this.#handlers.beat());
+		consumer.on(events.REBALANCING, () => this.#handlers.rejoining());
+		consumer.on(events.GROUP_JOIN, ({ payload: { memberAssignment } }) => {
 			if (this.#over) return;
-			this.#each(memberAssignment, (consumer, topic, partitions) => consumer.pause([{ topic, partitions }]));
-			this.#handlers.joined(memberId, memberAssignment);
+			for (const [topic, partitions] of Object.entries(memberAssignment)) consumer.pause([{ topic, partitions }]);
+			this.#handlers.joined(memberAssignment);
 		});
-		this.#consumer.on(events.FETCH_START, ({ payload: { nodeId } }) => this.#roundBegins(String(nodeId)));
-		await this.#consumer.connect();
-		await this.#consumer.subscribe({ topics: [...topics], fromBeginning: true });
+		consumer.on(events.FETCH_START, ({ payload: { nodeId } }) => this.#roundBegins(String(nodeId)));
+		await consumer.connect();
+		await consumer.subscribe({ topics: [...topics], fromBeginning: true });
 		if (this.#over) return;
-		await this.#consumer.run({
+		await consumer.run({
 			autoCommit: false,
 			eachBatchAutoResolve: false,
 			eachBatch: async (payload) => this.#read(payload),
 		});
 	}
 
-	/** Reads these partitions from these offsets on; what was fetched before is not read. */
-	readFrom(topic: string, offsets: readonly PartitionOffset[]): void {
+	/** Reads on from this offset; what was fetched before is not read. */
+	readFrom(topic: string, partition: number, offset: string): void {
 		if (this.#over) return;
-		for (const { partition, offset } of offsets) this.#consumer.seek({ topic, partition, offset });
-		this.resume(topic, ...offsets.map(({ partition }) => partition));
+		this.#consumer.seek({ topic, partition, offset });
+		this.resume(topic, partition);
 	}
 
-	pause(topic: string, ...partitions: number[]): void {
-		if (!this.#over) this.#consumer.pause([{ topic, partitions }]);
+	pause(topic: string, partition: number): void {
+		if (!this.#over) this.#consumer.pause([{ topic, partitions: [partition] }]);
 	}
 
-	resume(topic: string, ...partitions: number[]): void {
-		if (!this.#over) this.#consumer.resume([{ topic, partitions }]);
+	resume(topic: string, partition: number): void {
+		if (!this.#over) this.#consumer.resume([{ topic, partitions: [partition] }]);
 	}
 
-	/** One try, under the generation of this moment: nothing is committed for what became somebody else's. */
-	async commit(commits: Commits): Promise<void> {
+	/** Offsets by topic and partition. One try, under the generation of this moment: kafkajs's own goes on after a rebalance. */
+	async commit(offsets: readonly { topic: string; partition: number; offset: number }[]): Promise<void> {
 		if (this.#over || this.#commit === undefined) throw new Error('no consumer is in the group');
-		await this.#commit({ topics: [...commits].map(([topic, partitions]) => ({ topic, partitions: [...partitions] })) });
+		const topics = [...Map.groupBy(offsets, ({ topic }) => topic)].map(([topic, some]) => ({
+			topic,
+			partitions: some.map(({ partition, offset }) => ({ partition, offset: String(offset) })),
+		}));
+		await this.#commit({ topics });
 	}
 
 	/** Leaves the group. */
@@ -130,12 +146,7 @@ export class GroupSession {
 		this.#over = true;
 		// While it starts, kafkajs takes no notice of a stop: it would join, and stay.
 		const leaving = this.#starting.catch(() => {}).then(() => this.#consumer.disconnect());
-		let timer: NodeJS.Timeout | undefined;
-		const tired = new Promise<void>((resolve) => {
-			timer = setTimeout(resolve, LEAVE_PATIENCE);
-		});
-		await Promise.race([leaving.catch(() => {}), tired]);
-		clearTimeout(timer);
+		await endedWithin(leaving, LEAVE_PATIENCE);
 	}
 
 	async #read({ batch, resolveOffset, commitOffsetsIfNecessary, isRunning, isStale }: EachBatchPayload): Promise<void> {
@@ -151,9 +162,5 @@ export class GroupSession {
 		this.#rounds.set(nodeId, { began: now, before: this.#rounds.get(nodeId)?.began ?? Number.NEGATIVE_INFINITY });
 		const live = [...this.#rounds.values()].filter(({ began }) => now - began < GONE);
 		this.#handlers.round(Math.min(...live.map(({ before }) => before)));
-	}
-
-	#each(assignment: Partitions, action: (consumer: Consumer, topic: string, partitions: number[]) => void): void {
-		for (const [topic, partitions] of Object.entries(assignment)) action(this.#consumer, topic, [...partitions]);
 	}
 }

@@ -1,0 +1,265 @@
+import { performance } from 'node:perf_hooks';
+import type { Kafka, KafkaMessage } from 'kafkajs';
+import { type Duration, type Instant, SECOND } from '../../../domain/time.ts';
+import type { Clock } from '../../database/index.ts';
+import { endedWithin, type Log, Loop } from '../../runtime/index.ts';
+import type { BatchHandler, SubscribeOptions, Subscription } from '../carrier.ts';
+import type { Refusals } from '../refusals.ts';
+import { Batches } from './batches.ts';
+import { nextStep } from './delay-ladder.ts';
+import { type Held, PartitionReader } from './partition.ts';
+import { type Carried, type Outgoing, toCarried, unreadable } from './records.ts';
+import { GroupSession } from './session.ts';
+import type { TopicKeeper } from './topic-keeper.ts';
+import type { Topics } from './topics.ts';
+
+const DEFAULT_BATCH = 500;
+/** The slow look beside every timer: clocks are set, and timers are late. */
+const LONGEST_SLEEP: Duration = SECOND;
+/** A consumer that has heard nothing from its group for so long is replaced, whatever kafkajs thinks of it. */
+const DEAF: Duration = 30 * SECOND;
+/** A handler that takes longer holds up nobody: its messages come twice then. */
+const CALM_PATIENCE: Duration = SECOND;
+/** What is not committed by then is given again to whoever reads it next. */
+const COMMIT_PATIENCE: Duration = 2 * SECOND;
+
+/** What a consumer needs of its carrier. */
+export interface Surroundings {
+	readonly client: () => Kafka;
+	readonly topics: Topics;
+	readonly keeper: TopicKeeper;
+	readonly clock: Clock;
+	readonly log: Log;
+	readonly refusals: Refusals;
+	readonly send: (records: readonly Outgoing[]) => Promise<void>;
+}
+
+/**
+ * A member of a consumer group: reads its partitions, waits, has messages handled, and commits behind them. After each
+ * rebalance it forgets all that it has read and begins where the group stands: what was in hand may come twice.
+ */
+export class GroupConsumer implements Subscription {
+	readonly #group: string;
+	readonly #around: Surroundings;
+	readonly #batches: Batches;
+	readonly #partitions = new Map<string, PartitionReader>();
+	readonly #living: Loop;
+	readonly #committing: Loop;
+	/** what was read and has to wait, the earliest first */
+	#waiting: { readonly at: Instant; readonly held: Held }[] = [];
+	#session: GroupSession | undefined;
+	#lastBeat = performance.now();
+	#timer: NodeJS.Timeout | undefined;
+	#closing: Promise<void> | undefined;
+
+	constructor(group: string, handle: BatchHandler, options: SubscribeOptions, around: Surroundings) {
+		this.#group = group;
+		this.#around = around;
+		const { batch = DEFAULT_BATCH, concurrency = 1 } = options;
+		const done = (some: readonly Held[]): void => this.#done(some);
+		this.#batches = new Batches({ ...around, group, batch, concurrency, handle, done });
+		const living = `consumer ${group}`;
+		this.#living = new Loop(living, around.log, () => around.refusals.watch(living, () => this.#live()));
+		this.#committing = new Loop(`commits of ${group}`, around.log, async () => {
+			await this.#commit();
+			return LONGEST_SLEEP;
+		});
+		this.#living.start();
+		this.#committing.start();
+	}
+
+	get sinceLastBeat(): Duration {
+		return performance.now() - this.#lastBeat;
+	}
+
+	close(): Promise<void> {
+		this.#closing ??= this.#close();
+		return this.#closing;
+	}
+
+	async #close(): Promise<void> {
+		await this.#batches.close();
+		await this.#calm();
+		const living = this.#living.stop();
+		this.#session?.end('closed');
+		await Promise.all([living, this.#committing.stop()]);
+		clearTimeout(this.#timer);
+	}
+
+	/** One session, from its start to its end. */
+	async #live(): Promise<Duration> {
+		const { client, clock, keeper, topics, log } = this.#around;
+		await keeper.ensure();
+		clock.now(); // throws as long as nobody knows the time
+		if (this.#closing !== undefined) return 0;
+		const session = new GroupSession(client(), topics.groupId(this.#group), {
+			rejoining: () => this.#batches.halt(),
+			joined: (assignment) => this.#joined(session, assignment),
+			read: (topic, partition, records) => this.#read(topic, partition, records),
+			round: (since) => this.#round(since),
+			beat: () => {
+				this.#lastBeat = performance.now();
+			},
+		});
+		const all = topics.lanes(this.#group).map(({ topic }) => topic);
+		const present = (): readonly string[] => all.filter((topic) => keeper.has(topic));
+		const lanes = present();
+		const ignore = keeper.onLook(() => {
+			const found = present().find((topic) => !lanes.includes(topic));
+			if (found !== undefined) void this.#calm().then(() => session.end(`${found} is new`));
+		});
+		this.#session = session;
+		try {
+			await Promise.race([session.start(lanes), session.ended]);
+			log.debug(`consumer ${this.#group} ended: ${await session.ended}`);
+		} finally {
+			keeper.look();
+			ignore();
+			this.#session = undefined;
+			this.#batches.halt();
+			await session.stop();
+		}
+		return 0;
+	}
+
+	/** Lets what is in hand end, and commits it, before the group is left: then nobody gets it twice. */
+	async #calm(): Promise<void> {
+		this.#batches.halt();
+		await endedWithin(this.#batches.idle(), CALM_PATIENCE);
+		await endedWithin(this.#commit(), COMMIT_PATIENCE);
+	}
+
+	#joined(session: GroupSession, assignment: Readonly<Record<string, readonly number[]>>): void {
+		this.#lastBeat = performance.now();
+		for (const partition of this.#partitions.values()) partition.gone = true;
+		this.#partitions.clear();
+		this.#waiting = [];
+		for (const lane of this.#around.topics.lanes(this.#group))
+			for (const number of assignment[lane.topic] ?? [])
+				this.#partitions.set(keyOf(lane.topic, number), new PartitionReader(lane, number));
+		this.#batches.restart();
+		this.#tick();
+		this.#position(session).catch(session.fail);
+	}
+
+	/** Reads on from where the group stands. kafkajs may still give what it had fetched before it joined. */
+	async #position(session: GroupSession): Promise<void> {
+		const { keeper, topics, refusals } = this.#around;
+		const partitions = [...this.#partitions];
+		const groupId = topics.groupId(this.#group);
+		const committed = await refusals.watch(groupId, () => keeper.ask((admin) => admin.fetchOffsets({ groupId })));
+		const offsets = new Map(
+			committed.flatMap(({ topic, partitions: some }) =>
+				some.map(({ partition, offset }) => [keyOf(topic, partition), Math.max(0, Number(offset))] as const),
+			),
+		);
+		for (const [key, partition] of partitions) {
+			if (partition.gone) return; // the group was joined again meanwhile
+			partition.resume();
+			session.readFrom(partition.topic, partition.number, String(offsets.get(key) ?? 0));
+		}
+		this.#tick();
+	}
+
+	#read(topic: string, number: number, records: readonly KafkaMessage[]): string | undefined {
+		const key = keyOf(topic, number);
+		let partition = this.#partitions.get(key);
+		const [first] = records;
+		if (!partition?.open || first === undefined) return undefined;
+		const now = this.#around.clock.now();
+		if (partition.hasRead(first)) {
+			this.#around.log.warn(`${key} was lost: its messages that were read are dropped, and it is read anew`);
+			partition.gone = true;
+			partition = new PartitionReader(partition.lane, number);
+			partition.resume();
+			this.#partitions.set(key, partition);
+		}
+		const taken = partition.read(records, now, (record) => this.#parse(record, key));
+		for (const held of taken) this.#take(held, now);
+		if (partition.readAgainAt !== undefined) this.#session?.pause(topic, number);
+		this.#tick();
+		return taken.at(-1)?.offset.toString();
+	}
+
+	/** What is of a type that the group does not take is none of its messages. */
+	#parse(record: KafkaMessage, place: string): Carried {
+		const message = toCarried(record, place);
+		const { type } = message;
+		if (message.unreadable !== undefined || this.#around.topics.takes(this.#group, type)) return message;
+		return unreadable(message, `unreadable: ${this.#group} does not take the type ${type}`);
+	}
+
+	#take(held: Held, now: Instant): void {
+		if (held.release > now) this.#wait(held, held.release);
+		else this.#letGo(held, now);
+	}
+
+	#wait(held: Held, at: Instant): void {
+		// Most come in the order of their moments: the place is found at the end.
+		this.#waiting.splice(this.#waiting.findLastIndex((other) => other.at <= at) + 1, 0, { at, held });
+	}
+
+	/** It is due or to be moved, which is done in batches, or it waits out its last seconds. */
+	#letGo(held: Held, now: Instant): void {
+		const { due } = held.message;
+		if (due !== null && nextStep(held.home.lane.hold, due - now) === 'wait') this.#wait(held, due);
+		else this.#batches.add(held);
+	}
+
+	/** Lets go what is to go, reads on where it is time, and comes back when there is more. */
+	#tick(): void {
+		clearTimeout(this.#timer);
+		if (this.#session === undefined) return;
+		if (this.sinceLastBeat > DEAF) this.#session.end('the group does not answer');
+		const now = this.#around.clock.now();
+		const later = this.#waiting.findIndex(({ at }) => at > now);
+		for (const { held } of this.#waiting.splice(0, later === -1 ? this.#waiting.length : later)) this.#letGo(held, now);
+		let next = Math.min(this.#waiting[0]?.at ?? Number.POSITIVE_INFINITY, now + LONGEST_SLEEP);
+		for (const partition of this.#partitions.values()) {
+			const { readAgainAt } = partition;
+			if (readAgainAt === undefined) continue;
+			if (readAgainAt > now) next = Math.min(next, readAgainAt);
+			else {
+				partition.resume();
+				this.#session.resume(partition.topic, partition.number);
+			}
+		}
+		this.#timer = setTimeout(() => this.#tick(), Math.max(1, Math.ceil(next - now)));
+	}
+
+	/** A round of fetches that began at `since` brought nothing for the partitions that were read all the time. */
+	#round(since: number): void {
+		const now = this.#around.clock.now();
+		if (Number.isFinite(since)) this.#around.refusals.done(this.#living.name);
+		for (const partition of this.#partitions.values()) {
+			if (!partition.open || partition.readAgainAt !== undefined || partition.readingSince > since) continue;
+			partition.rest(now);
+			if (partition.readAgainAt !== undefined) this.#session?.pause(partition.topic, partition.number);
+		}
+	}
+
+	#done(batch: readonly Held[]): void {
+		for (const held of batch) held.done = true;
+		let isFull = false;
+		for (const partition of new Set(batch.map(({ home }) => home))) {
+			if (partition.gone) continue;
+			if (partition.advance()) this.#committing.wake();
+			isFull ||= partition.readAgainAt === 0;
+		}
+		if (isFull) this.#tick();
+	}
+
+	/** Commits behind what is done, for all partitions in one request. */
+	async #commit(): Promise<void> {
+		const commits = [...this.#partitions.values()].flatMap((reader) =>
+			reader.toCommit === undefined ? [] : [{ reader, offset: reader.toCommit }],
+		);
+		if (commits.length === 0 || this.#session === undefined) return;
+		await this.#session.commit(
+			commits.map(({ reader, offset }) => ({ topic: reader.topic, partition: reader.number, offset })),
+		);
+		for (const { reader, offset } of commits) reader.committed(offset);
+	}
+}
+
+const keyOf = (topic: string, partition: number): string => `${topic}/${partition}`;

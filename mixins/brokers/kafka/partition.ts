@@ -1,0 +1,116 @@
+import { performance } from 'node:perf_hooks';
+import type { KafkaMessage } from 'kafkajs';
+import { type Duration, type Instant, SECOND } from '../../../domain/time.ts';
+import type { Carried } from './records.ts';
+import type { Lane } from './topics.ts';
+
+/** A message that was read. It waits, is in hand, or is done while one before it is not. */
+export interface Held {
+	readonly home: PartitionReader;
+	readonly offset: number;
+	readonly message: Carried;
+	/** when its rung lets it go */
+	readonly release: Instant;
+	/** it needs nothing more: handled, or on its way to another topic, and Kafka has it there */
+	done: boolean;
+}
+
+/** The most messages and bytes that are read and not done. */
+const MOST_HELD = 2_000;
+const MOST_BYTES = 8 * 1024 * 1024;
+/** A message is read this long before its rung releases it. */
+const AHEAD: Duration = 2 * SECOND;
+/** A rung whose next message has longer to wait is read again when that has only so long to wait. */
+const READ_BEFORE: Duration = SECOND / 2;
+/** An empty rung, whatever is appended to it now, is looked at so often. */
+const LOOK_EVERY: Duration = 2 * SECOND;
+
+/** A partition from one rebalance to the next: what was read of it, how far it is done, and when to read on. */
+export class PartitionReader {
+	readonly lane: Lane;
+	readonly number: number;
+	/** false until it is known where the group stands */
+	open = false;
+	/** true when it may be somebody else's: what was read of it is neither handled nor committed any more */
+	gone = false;
+	/** when to read on; undefined while it reads, infinite while it is full */
+	readAgainAt: Instant | undefined;
+	/** since when it reads, by the process's timer */
+	readingSince = Number.POSITIVE_INFINITY;
+	/** the offset behind all that is done; undefined if Kafka knows that */
+	toCommit: number | undefined;
+	/** in the order of the offsets; messages may be done in any order, but only what is done at the front is committed */
+	readonly #held: Held[] = [];
+	#bytes = 0;
+	#next = 0;
+
+	constructor(lane: Lane, number: number) {
+		this.lane = lane;
+		this.number = number;
+	}
+
+	get topic(): string {
+		return this.lane.topic;
+	}
+
+	/** Reads now. */
+	resume(): void {
+		this.open = true;
+		this.readAgainAt = undefined;
+		this.readingSince = performance.now();
+	}
+
+	/** True if a record was read before: the topic was lost and made anew. */
+	hasRead({ offset }: KafkaMessage): boolean {
+		return Number(offset) < this.#next;
+	}
+
+	/** Takes what it may of these records; `readAgainAt` says when it wants the rest, if it did not take all. */
+	read(records: readonly KafkaMessage[], now: Instant, parse: (record: KafkaMessage) => Carried): readonly Held[] {
+		this.readingSince = performance.now(); // it is not empty
+		const taken: Held[] = [];
+		for (const record of records) {
+			const message = parse(record);
+			const { hold } = this.lane;
+			// The release before this one left it to the moment of the append.
+			const release = hold === 0 ? 0 : (message.release ?? Number(record.timestamp) + hold);
+			this.readAgainAt = this.#mayTake(release, now);
+			if (this.readAgainAt !== undefined) break;
+			const held = { home: this, offset: Number(record.offset), message, release, done: false };
+			this.#next = held.offset + 1;
+			this.#bytes += message.body.length;
+			this.#held.push(held);
+			taken.push(held);
+		}
+		return taken;
+	}
+
+	/** Nothing came in a whole round of reading: a rung need not be asked all the time. */
+	rest(now: Instant): void {
+		if (this.lane.hold > 0) this.readAgainAt = now + LOOK_EVERY;
+	}
+
+	/** Something of it is done; true if there is more to commit. */
+	advance(): boolean {
+		const before = this.toCommit;
+		while (this.#held[0]?.done) {
+			const held = this.#held.shift();
+			if (held === undefined) break;
+			this.toCommit = held.offset + 1;
+			this.#bytes -= held.message.body.length;
+		}
+		const hasRoom = this.#held.length <= MOST_HELD / 2 && this.#bytes <= MOST_BYTES / 2;
+		if (this.readAgainAt === Number.POSITIVE_INFINITY && hasRoom) this.readAgainAt = 0;
+		return this.toCommit !== before;
+	}
+
+	committed(offset: number): void {
+		if (this.toCommit === offset) this.toCommit = undefined;
+	}
+
+	/** Undefined if the next record may be taken; otherwise when to read it again. */
+	#mayTake(release: Instant, now: Instant): Instant | undefined {
+		if (this.#held.length >= MOST_HELD || this.#bytes >= MOST_BYTES) return Number.POSITIVE_INFINITY;
+		return release > now + AHEAD ? release - READ_BEFORE : undefined;
+	}
+}
