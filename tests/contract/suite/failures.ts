@@ -137,6 +137,25 @@ export function failureSuite({ harness, bench }: Part): void {
 		expect(bench().log.lines.some((line) => line.startsWith('error') && line.includes(bad.id))).toBe(true);
 	});
 
+	it('repeats a message for as long as it fails: only the inbox knows a last attempt', async () => {
+		const bad = toMessage();
+		const last = MOST_ATTEMPTS + 3;
+		const collector = new Collector(async (deliveries) =>
+			deliveries.filter(({ attempt }) => attempt < last).map(({ id }) => ({ id, error: 'out of luck' })),
+		);
+		const carrier = bench().open();
+		carrier.subscribe('first', collector.handle);
+		await carrier.publish([bad]);
+		await until(async () => {
+			if (collector.handled.has(bad.id)) return true;
+			await bench().skipBackOff(carrier);
+			await pause(50);
+			return false;
+		}, `attempt ${last}`);
+		const attempts = collector.received.filter(({ id }) => id === bad.id).map(({ attempt }) => attempt);
+		expect(attempts).toEqual(Array.from({ length: last }, (_, index) => index + 1));
+	});
+
 	it('keeps no message that the inbox has set aside, and gets on with the others', async () => {
 		const [bad, good] = [toMessage(), toMessage()];
 		const collector = new Collector(failing(() => [bad.id], `zero \u0000, half \ud800, long ${'x'.repeat(300_000)}`));
