@@ -5,35 +5,11 @@
 
 import { PROBLEM_CODES, PROBLEM_TYPE, PROBLEMS, type ProblemCode, problemType } from '../../../mixins/http/index.ts';
 import type { ObjectSchema, Schema } from '../../../mixins/validation/index.ts';
-import {
-	CREATE_BODY,
-	HISTORY_QUERY,
-	ID_PARAMS,
-	IDEMPOTENCY_KEY,
-	LIST_PARAMS,
-	LONGEST_WAIT,
-} from '../../orders/params.ts';
+import { CREATE_BODY, ID_PARAMS, IDEMPOTENCY_KEY, LONGEST_WAIT } from '../../orders/params.ts';
 import { ROUTES } from '../http/routes.ts';
 import { problemExample } from './examples.ts';
 import { type HeaderName, OPERATIONS, type Operation, type ParameterName, type Success } from './operations.ts';
 import { ref, SCHEMAS } from './schemas.ts';
-
-/** The schemas that requests are checked with. */
-export interface Shapes {
-	readonly createBody: ObjectSchema;
-	readonly listQuery: ObjectSchema;
-	readonly historyQuery: ObjectSchema;
-	readonly id: Schema;
-	readonly idempotencyKey: Schema;
-}
-
-export const SHAPES: Shapes = {
-	createBody: CREATE_BODY,
-	listQuery: LIST_PARAMS,
-	historyQuery: HISTORY_QUERY,
-	id: ID_PARAMS.properties.id,
-	idempotencyKey: IDEMPOTENCY_KEY,
-};
 
 export interface DocumentOptions {
 	/** requests need a token */
@@ -62,12 +38,12 @@ const ON_POST: readonly ProblemCode[] = ['Request.CrossSite', 'Request.TooLarge'
 /** What every request that needs a token can meet. */
 const ON_TOKENS = PROBLEM_CODES.filter((code) => code.startsWith('Auth.') && code !== 'Auth.ScopeMissing');
 
-export function openApiDocument({ auth, server = '.' }: DocumentOptions, shapes: Shapes = SHAPES): Json {
+export function openApiDocument({ auth, server = '.' }: DocumentOptions): Json {
 	const responses = new Map<string, Json>();
 	const paths: Record<string, Record<string, unknown>> = {};
 	for (const { method, path, destination } of ROUTES) {
 		if (destination === 'reference/script') continue;
-		const operation = operationOf(OPERATIONS[destination], { method, auth, shapes, responses });
+		const operation = operationOf(OPERATIONS[destination], { method, auth, responses });
 		paths[path] = { ...paths[path], [method.toLowerCase()]: operation };
 	}
 	return {
@@ -89,8 +65,8 @@ export function openApiDocument({ auth, server = '.' }: DocumentOptions, shapes:
 		],
 		paths,
 		components: {
-			schemas: { ...SCHEMAS, OrderRequest: shapes.createBody },
-			parameters: parametersOf(shapes),
+			schemas: { ...SCHEMAS, OrderRequest: CREATE_BODY },
+			parameters: PARAMETERS,
 			headers: auth ? { ...HEADERS, 'WWW-Authenticate': CHALLENGE } : HEADERS,
 			responses: Object.fromEntries(responses),
 			...(auth ? { securitySchemes: { bearer: BEARER } } : {}),
@@ -98,16 +74,19 @@ export function openApiDocument({ auth, server = '.' }: DocumentOptions, shapes:
 	};
 }
 
+/** What needs no token. */
+const OPEN: ReadonlySet<Operation['tag']> = new Set(['Health', 'Documentation']);
+
 interface Surroundings {
 	readonly method: 'GET' | 'POST';
 	readonly auth: boolean;
-	readonly shapes: Shapes;
 	/** where shared responses are collected */
 	readonly responses: Map<string, Json>;
 }
 
-function operationOf(operation: Operation, { method, auth, shapes, responses }: Surroundings): Json {
-	const { id, tag, isOpen, summary, description, parameters = [], query, body, successes, problems } = operation;
+function operationOf(operation: Operation, { method, auth, responses }: Surroundings): Json {
+	const { id, tag, summary, description, parameters = [], query, body, successes, problems = [] } = operation;
+	const isOpen = OPEN.has(tag);
 	const met = [
 		...problems,
 		...ALWAYS,
@@ -122,7 +101,7 @@ function operationOf(operation: Operation, { method, auth, shapes, responses }: 
 		...(isOpen ? { security: [] } : {}),
 		parameters: [
 			...parameters.map((name) => ({ $ref: `#/components/parameters/${name}` })),
-			...(query === undefined ? [] : queryOf(shapes[query])),
+			...(query === undefined ? [] : queryOf(query)),
 		],
 		...(body === undefined ? {} : { requestBody: bodyOf(body) }),
 		responses: {
@@ -190,11 +169,10 @@ function problemResponse(status: number, group: readonly ProblemCode[]): Json {
 	};
 }
 
-const parametersOf = ({
-	id: { description, ...id },
-	idempotencyKey,
-}: Shapes): Readonly<Record<ParameterName, Json>> => ({
-	Id: { name: 'id', in: 'path', required: true, description, schema: id },
+const { description: whatId, ...idSchema } = ID_PARAMS.properties.id;
+
+const PARAMETERS: Readonly<Record<ParameterName, Json>> = {
+	Id: { name: 'id', in: 'path', required: true, description: whatId, schema: idSchema },
 	Slug: {
 		name: 'slug',
 		in: 'path',
@@ -207,7 +185,7 @@ const parametersOf = ({
 		in: 'header',
 		description:
 			'A name of your own for this request; it belongs to you for as long as `RETENTION`, 7 days unless configured.',
-		schema: idempotencyKey,
+		schema: IDEMPOTENCY_KEY,
 	},
 	'If-None-Match': {
 		name: 'If-None-Match',
@@ -225,7 +203,7 @@ const parametersOf = ({
 		description: `\`wait=N\`: how many seconds to wait for a change, at most ${LONGEST_WAIT}; RFC 7240.`,
 		schema: { type: 'string', examples: ['wait=30'] },
 	},
-});
+};
 
 const text = (description: string, schema: Schema = { type: 'string' }): Json => ({ description, schema });
 

@@ -60,6 +60,15 @@ export const BODIES = {
 	},
 } as const;
 
+export const READINESS = {
+	ready: { status: 'ok', failing: [], degraded: [] },
+	unready: {
+		status: 'unavailable',
+		failing: [{ name: 'database', reason: 'the database does not answer' }],
+		degraded: [],
+	},
+} as const;
+
 const ERRORS = [{ pointer: '#/amount', detail: 'Has more decimals than the currency.' }];
 
 export function problemExample(code: ProblemCode): Readonly<Record<string, unknown>> {

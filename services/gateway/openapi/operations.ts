@@ -2,8 +2,10 @@
 
 import { MOST_PAUSES } from '../../../domain/window.ts';
 import type { ProblemCode } from '../../../mixins/http/index.ts';
+import type { ObjectSchema } from '../../../mixins/validation/index.ts';
+import { HISTORY_QUERY, LIST_PARAMS } from '../../orders/params.ts';
 import type { Destination } from '../http/routes.ts';
-import { BODIES, ORDERS } from './examples.ts';
+import { BODIES, ORDERS, READINESS } from './examples.ts';
 import type { SCHEMAS } from './schemas.ts';
 
 /** A header field or parameter of `components`. */
@@ -26,9 +28,7 @@ export interface Success {
 	readonly schema?: keyof typeof SCHEMAS;
 	readonly example?: unknown;
 	/** operations that go on from here, with the value of the parameter that they take it as */
-	readonly links?: Readonly<
-		Record<string, { readonly operationId: string; readonly parameters: Readonly<Record<string, string>> }>
-	>;
+	readonly links?: Readonly<Record<string, { operationId: string; parameters: Readonly<Record<string, string>> }>>;
 	/** other than JSON */
 	readonly mediaType?: string;
 }
@@ -36,38 +36,52 @@ export interface Success {
 export interface Operation {
 	readonly id: string;
 	readonly tag: 'Orders' | 'Health' | 'Metrics' | 'Documentation';
-	/** needs no token */
-	readonly isOpen?: boolean;
 	readonly summary: string;
 	readonly description: string;
 	readonly parameters?: readonly ParameterName[];
 	/** whose query it takes */
-	readonly query?: 'listQuery' | 'historyQuery';
+	readonly query?: ObjectSchema;
 	/** named examples of the body; without them the operation takes none */
 	readonly body?: Readonly<Record<string, unknown>>;
 	readonly successes: readonly Success[];
 	/** beside those that any request can meet */
-	readonly problems: readonly ProblemCode[];
+	readonly problems?: readonly ProblemCode[];
 }
 
-const CLOSED: readonly ProblemCode[] = ['Orders.NotFound', 'Orders.WindowClosed', 'Orders.InvalidState'];
 const byId = (operationId: string) => ({ operationId, parameters: { id: '$response.body#/id' } });
-const FROM_ORDER = {
-	read: byId('getOrder'),
-	history: byId('getOrderHistory'),
-	cancel: byId('cancelOrder'),
-	hold: byId('holdOrder'),
-	resume: byId('resumeOrder'),
-};
-const NEXT_PAGE = { next: { operationId: 'listOrders', parameters: { cursor: '$response.body#/nextCursor' } } };
-const NEXT_EVENTS = {
-	next: {
-		operationId: 'getOrderHistory',
-		parameters: { id: '$request.path.id', cursor: '$response.body#/nextCursor' },
-	},
-};
+const CURSOR = '$response.body#/nextCursor';
+
+/** Answers with an order say by which clock its moments are. */
+const orderAnswer = (status: number, example: unknown, ...headers: HeaderName[]): Success => ({
+	status,
+	description: 'The order.',
+	headers: ['Date', ...headers],
+	schema: 'Order',
+	example,
+});
+
+/** A command to an order that exists. */
+const command = (id: string, summary: string, description: string, success: Success): Operation => ({
+	id,
+	tag: 'Orders',
+	summary,
+	description,
+	parameters: ['Id'],
+	successes: [success],
+	problems: ['Orders.NotFound', 'Orders.WindowClosed', 'Orders.InvalidState', 'Validation.Failed'],
+});
+
 const COUNT_DOWN =
 	"Count down by the answer's `Date`, which is the database's clock as `pendingUntil` is, and not by a clock of your own.";
+
+const PAGE: Success = {
+	status: 200,
+	description: 'The page.',
+	headers: ['ETag'],
+	schema: 'Text',
+	mediaType: 'text/html',
+};
+const NOT_MODIFIED: Success = { status: 304, description: 'Not modified.', headers: ['ETag'] };
 
 export const OPERATIONS: Readonly<Record<Exclude<Destination, 'reference/script'>, Operation>> = {
 	'orders.create': {
@@ -80,12 +94,14 @@ export const OPERATIONS: Readonly<Record<Exclude<Destination, 'reference/script'
 		body: BODIES,
 		successes: [
 			{
-				status: 201,
-				description: 'The order.',
-				headers: ['Date', 'Location', 'Idempotent-Replayed'],
-				schema: 'Order',
-				example: ORDERS.created,
-				links: FROM_ORDER,
+				...orderAnswer(201, ORDERS.created, 'Location', 'Idempotent-Replayed'),
+				links: {
+					read: byId('getOrder'),
+					history: byId('getOrderHistory'),
+					cancel: byId('cancelOrder'),
+					hold: byId('holdOrder'),
+					resume: byId('resumeOrder'),
+				},
 			},
 		],
 		problems: ['Validation.Failed', 'Idempotency.KeyReused', 'Idempotency.InProgress'],
@@ -96,7 +112,7 @@ export const OPERATIONS: Readonly<Record<Exclude<Destination, 'reference/script'
 		summary: 'List orders',
 		description:
 			'Newest first. Ask for the next page with the `nextCursor` of the one before, and the same `status`. Orders that come meanwhile stand before the first page and move no other.',
-		query: 'listQuery',
+		query: LIST_PARAMS,
 		successes: [
 			{
 				status: 200,
@@ -104,7 +120,7 @@ export const OPERATIONS: Readonly<Record<Exclude<Destination, 'reference/script'
 				headers: ['Date'],
 				schema: 'OrderPage',
 				example: ORDERS.page,
-				links: NEXT_PAGE,
+				links: { next: { operationId: 'listOrders', parameters: { cursor: CURSOR } } },
 			},
 		],
 		problems: ['Validation.Failed'],
@@ -117,13 +133,7 @@ export const OPERATIONS: Readonly<Record<Exclude<Destination, 'reference/script'
 			'With `Prefer: wait=N` the answer comes as soon as the order is another than the one of `If-None-Match`, or without that header than it was on arrival; after N seconds at the latest. Without `Preference-Applied` in the answer nothing was waited for, because too many wait already: pause before the next request.',
 		parameters: ['Id', 'If-None-Match', 'Prefer'],
 		successes: [
-			{
-				status: 200,
-				description: 'The order.',
-				headers: ['Date', 'ETag', 'Preference-Applied'],
-				schema: 'Order',
-				example: ORDERS.pending,
-			},
+			orderAnswer(200, ORDERS.pending, 'ETag', 'Preference-Applied'),
 			{
 				status: 304,
 				description: 'The order is still one of those in `If-None-Match`.',
@@ -139,7 +149,7 @@ export const OPERATIONS: Readonly<Record<Exclude<Destination, 'reference/script'
 		description:
 			'Every event of the order, in order, for ever. Ask for the next page with the `nextCursor` of the one before.',
 		parameters: ['Id'],
-		query: 'historyQuery',
+		query: HISTORY_QUERY,
 		successes: [
 			{
 				status: 200,
@@ -147,78 +157,51 @@ export const OPERATIONS: Readonly<Record<Exclude<Destination, 'reference/script'
 				headers: ['Date'],
 				schema: 'History',
 				example: ORDERS.history,
-				links: NEXT_EVENTS,
+				links: { next: { operationId: 'getOrderHistory', parameters: { id: '$request.path.id', cursor: CURSOR } } },
 			},
 		],
 		problems: ['Orders.NotFound', 'Validation.Failed'],
 	},
-	'orders.cancel': {
-		id: 'cancelOrder',
-		tag: 'Orders',
-		summary: 'Cancel an order',
-		description:
-			'From the answer on the order is never captured and never shipped. May be repeated: an order that is being cancelled, or is, is answered as it is.',
-		parameters: ['Id'],
-		successes: [
-			{ status: 202, description: 'The order.', headers: ['Date'], schema: 'Order', example: ORDERS.cancelled },
-		],
-		problems: [...CLOSED, 'Validation.Failed'],
-	},
-	'orders.hold': {
-		id: 'holdOrder',
-		tag: 'Orders',
-		summary: 'Pause an order',
-		description: `Interrupts the window until the order is resumed, cancelled, or past \`heldUntil\`. An order can be paused ${MOST_PAUSES} times. ${COUNT_DOWN}`,
-		parameters: ['Id'],
-		successes: [{ status: 200, description: 'The order.', headers: ['Date'], schema: 'Order', example: ORDERS.held }],
-		problems: [...CLOSED, 'Validation.Failed'],
-	},
-	'orders.resume': {
-		id: 'resumeOrder',
-		tag: 'Orders',
-		summary: 'Resume an order',
-		description: `Goes on with the rest of the window, with at least a minute of it, or the whole window where that is shorter. ${COUNT_DOWN}`,
-		parameters: ['Id'],
-		successes: [
-			{ status: 200, description: 'The order.', headers: ['Date'], schema: 'Order', example: ORDERS.resumed },
-		],
-		problems: [...CLOSED, 'Validation.Failed'],
-	},
+	'orders.cancel': command(
+		'cancelOrder',
+		'Cancel an order',
+		'From the answer on the order is never captured and never shipped. May be repeated: an order that is being cancelled, or is, is answered as it is.',
+		orderAnswer(202, ORDERS.cancelled),
+	),
+	'orders.hold': command(
+		'holdOrder',
+		'Pause an order',
+		`Interrupts the window until the order is resumed, cancelled, or past \`heldUntil\`. An order can be paused ${MOST_PAUSES} times. ${COUNT_DOWN}`,
+		orderAnswer(200, ORDERS.held),
+	),
+	'orders.resume': command(
+		'resumeOrder',
+		'Resume an order',
+		`Goes on with the rest of the window, with at least a minute of it, or the whole window where that is shorter. ${COUNT_DOWN}`,
+		orderAnswer(200, ORDERS.resumed),
+	),
 	'health/live': {
 		id: 'live',
 		tag: 'Health',
-		isOpen: true,
 		summary: 'Is the process there?',
 		description: 'Answers for as long as the process runs.',
 		successes: [{ status: 200, description: 'It is.', schema: 'Alive', example: { status: 'ok' } }],
-		problems: [],
 	},
 	'health/ready': {
 		id: 'ready',
 		tag: 'Health',
-		isOpen: true,
 		summary: 'Can the process do its work?',
 		description: 'Says what is not ready, and what is missing without harm.',
 		successes: [
-			{
-				status: 200,
-				description: 'It can.',
-				schema: 'Readiness',
-				example: { status: 'ok', failing: [], degraded: [] },
-			},
+			{ status: 200, description: 'It can.', schema: 'Readiness', example: READINESS.ready },
 			{
 				status: 503,
 				description: 'It cannot.',
 				headers: ['Retry-After'],
 				schema: 'Readiness',
-				example: {
-					status: 'unavailable',
-					failing: [{ name: 'database', reason: 'the database does not answer' }],
-					degraded: [],
-				},
+				example: READINESS.unready,
 			},
 		],
-		problems: [],
 	},
 	metrics: {
 		id: 'metrics',
@@ -231,49 +214,33 @@ export const OPERATIONS: Readonly<Record<Exclude<Destination, 'reference/script'
 	root: {
 		id: 'root',
 		tag: 'Documentation',
-		isOpen: true,
 		summary: 'The page to begin with',
 		description: 'Leads to `/scalar/v1`.',
 		successes: [{ status: 303, description: 'It is there.', headers: ['Location'] }],
-		problems: [],
 	},
 	problem: {
 		id: 'problem',
 		tag: 'Documentation',
-		isOpen: true,
 		summary: 'What a problem means, as a page',
 		description: 'The `type` of a problem leads here.',
 		parameters: ['Slug', 'If-None-Match'],
-		successes: [
-			{ status: 200, description: 'The page.', headers: ['ETag'], schema: 'Text', mediaType: 'text/html' },
-			{ status: 304, description: 'Not modified.', headers: ['ETag'] },
-		],
+		successes: [PAGE, NOT_MODIFIED],
 		problems: ['Route.NotFound'],
 	},
 	openapi: {
 		id: 'openApi',
 		tag: 'Documentation',
-		isOpen: true,
 		summary: 'This document',
 		description: 'OpenAPI 3.1.',
 		parameters: ['If-None-Match'],
-		successes: [
-			{ status: 200, description: 'The document.', headers: ['ETag'], schema: 'Document' },
-			{ status: 304, description: 'Not modified.', headers: ['ETag'] },
-		],
-		problems: [],
+		successes: [{ status: 200, description: 'The document.', headers: ['ETag'], schema: 'Document' }, NOT_MODIFIED],
 	},
 	reference: {
 		id: 'reference',
 		tag: 'Documentation',
-		isOpen: true,
 		summary: 'This document as a page',
 		description: 'Shown by Scalar, whose script is at `/scalar/v1/standalone.js`: everything is served from here.',
 		parameters: ['If-None-Match'],
-		successes: [
-			{ status: 200, description: 'The page.', headers: ['ETag'], schema: 'Text', mediaType: 'text/html' },
-			{ status: 304, description: 'Not modified.', headers: ['ETag'] },
-		],
-		problems: [],
+		successes: [PAGE, NOT_MODIFIED],
 	},
 };

@@ -8,6 +8,15 @@ export const ref = (name: keyof typeof SCHEMAS): Schema => ({ $ref: `#/component
 
 const listOf = (item: Schema): Schema => ({ type: 'array', items: item });
 
+const pageOf = (item: string): Schema => ({
+	type: 'object',
+	properties: {
+		data: listOf({ $ref: `#/components/schemas/${item}` }),
+		nextCursor: { type: ['string', 'null'], description: '`cursor` of the next page; null on the last one.' },
+	},
+	required: ['data', 'nextCursor'],
+});
+
 const COMPLAINTS = listOf({
 	type: 'object',
 	properties: { name: { type: 'string' }, reason: { type: 'string' } },
@@ -50,28 +59,10 @@ const PROBLEM: Schema = {
 
 export const SCHEMAS = {
 	Order: ORDER_SCHEMA,
-	OrderPage: {
-		type: 'object',
-		properties: {
-			data: listOf({ $ref: '#/components/schemas/Order' }),
-			nextCursor: { type: ['string', 'null'], description: '`cursor` of the next page; null on the last one.' },
-		},
-		required: ['data', 'nextCursor'],
-	},
+	OrderPage: pageOf('Order'),
 	Event: EVENT_SCHEMA,
-	History: {
-		type: 'object',
-		properties: {
-			data: listOf({ $ref: '#/components/schemas/Event' }),
-			nextCursor: { type: ['string', 'null'], description: '`cursor` of the next page; null on the last one.' },
-		},
-		required: ['data', 'nextCursor'],
-	},
-	Alive: {
-		type: 'object',
-		properties: { status: { type: 'string', const: 'ok' } },
-		required: ['status'],
-	},
+	History: pageOf('Event'),
+	Alive: { type: 'object', properties: { status: { type: 'string', const: 'ok' } }, required: ['status'] },
 	Readiness: {
 		type: 'object',
 		properties: {
