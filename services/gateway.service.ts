@@ -213,7 +213,7 @@ export function gatewayService(deps: GatewayDeps): ServiceSchema {
 			sendResponse(this: Gateway, req: Request, res: ServerResponse, data: unknown) {
 				req.$leave?.();
 				const { $statusCode, $location, $responseHeaders } = req.$ctx?.meta ?? {};
-				const status = $statusCode ?? (req.$alias ? SUCCESS[req.$alias.action] : 200);
+				const status = $statusCode ?? (req.$alias && SUCCESS[req.$alias.action]) ?? 200;
 				const headers = {
 					...(status === 304 ? {} : { 'Content-Type': 'application/json' }),
 					...($location ? { Location: `${req.$prefix}${$location}` } : {}),

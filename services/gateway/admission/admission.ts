@@ -6,16 +6,18 @@ import { type Problem, ProblemError, problem } from '../../../mixins/http/index.
 import type { Log } from '../../../mixins/runtime/index.ts';
 import type { Access } from '../../../mixins/settings/index.ts';
 import type { Caller } from '../../orders/caller.ts';
-import { ANYBODY, type Authenticator, authenticatorOf } from './authenticate.ts';
+import { ANYBODY, callerOf } from './authenticate.ts';
 import { ClientAddresses } from './client-address.ts';
 import { refuseOtherHosts } from './host.ts';
 import { RateLimiter } from './rate-limiter.ts';
+import { Tokens } from './tokens.ts';
 
 /** A `HOST` that is not this machine's alone. */
 const ANYWHERE = '0.0.0.0';
 
 export class Admission {
-	readonly #authenticator: Authenticator;
+	/** undefined: everybody may everything */
+	readonly #tokens: Tokens | undefined;
 	readonly #limiter: RateLimiter | undefined;
 	readonly #addresses: ClientAddresses;
 	/** where the gateway listens, if it checks no tokens there */
@@ -23,7 +25,7 @@ export class Admission {
 
 	/** The limit is shared through the database. */
 	constructor({ auth, rateLimit, trustProxy }: Access, database: Pick<Database, 'query'>, log: Log) {
-		this.#authenticator = authenticatorOf(auth, log);
+		this.#tokens = auth.kind === 'jwt' ? new Tokens(auth, log) : undefined;
 		this.#limiter = rateLimit && new RateLimiter(rateLimit, database, log);
 		this.#addresses = new ClientAddresses(trustProxy);
 		this.#openAt = auth.kind === 'off' ? auth.host : undefined;
@@ -31,16 +33,16 @@ export class Admission {
 
 	/** what is missing before requests can be let in; undefined if nothing is */
 	get waitsFor(): string | undefined {
-		return this.#authenticator.waitsFor;
+		return this.#tokens?.keys.waitsFor;
 	}
 
 	start(): void {
-		this.#authenticator.start();
+		this.#tokens?.keys.start();
 		this.#limiter?.start();
 	}
 
 	async stop(): Promise<void> {
-		await Promise.all([this.#authenticator.stop(), this.#limiter?.stop()]);
+		await Promise.all([this.#tokens?.keys.stop(), this.#limiter?.stop()]);
 	}
 
 	/** Without tokens, throws the problem of a request whose host is not one of ours. */
@@ -57,16 +59,16 @@ export class Admission {
 
 	/** The caller of a request. Throws a problem if the caller is not let in or comes too often. */
 	async admit(req: IncomingMessage): Promise<Caller> {
-		let caller: Caller;
-		try {
-			caller = await this.#authenticator.callerOf(req);
-		} catch (error) {
+		if (this.#tokens === undefined) {
+			await this.admitUnknown(req);
+			return ANYBODY;
+		}
+		const caller = await callerOf(req, this.#tokens).catch(async (error) => {
 			// Requests with a bad token count for their address; otherwise anybody could try tokens without limit.
 			await this.admitUnknown(req);
 			throw error;
-		}
-		if (caller === ANYBODY) await this.admitUnknown(req);
-		else await this.#count(`token ${caller.subject}`);
+		});
+		await this.#count(`token ${caller.subject}`);
 		return caller;
 	}
 

@@ -1,48 +1,15 @@
 /** Who makes a request: bearer tokens in the header field `Authorization` (RFC 6750), and nowhere else. */
 import type { IncomingMessage } from 'node:http';
 import { type Problem, type ProblemCode, ProblemError, problem, unavailable } from '../../../mixins/http/index.ts';
-import type { Log } from '../../../mixins/runtime/index.ts';
-import type { Auth } from '../../../mixins/settings/index.ts';
 import { ADMIN_SCOPE, type Caller } from '../../orders/caller.ts';
 import { KeysUnavailable } from './jwks.ts';
-import { TokenRefused, Tokens } from './tokens.ts';
-
-export interface Authenticator {
-	/** Throws the problem 400, 401 or 503 if the caller is not let in. */
-	callerOf(req: IncomingMessage): Promise<Caller>;
-	/** what is missing before requests can be let in; undefined if nothing is */
-	readonly waitsFor: string | undefined;
-	start(): void;
-	stop(): Promise<void>;
-}
+import { TokenRefused, type Tokens } from './tokens.ts';
 
 /** Everybody may everything. */
 export const ANYBODY: Caller = Object.freeze({ subject: 'anonymous', scopes: Object.freeze([ADMIN_SCOPE]) });
 
-const OPEN: Authenticator = {
-	callerOf: async () => ANYBODY,
-	waitsFor: undefined,
-	start: () => {},
-	stop: async () => {},
-};
-
-export function authenticatorOf(auth: Auth, log: Log): Authenticator {
-	if (auth.kind === 'off') return OPEN;
-	const tokens = new Tokens(auth, log);
-	const { keys } = tokens;
-	if (auth.audience === undefined)
-		log.warn('AUTH_AUDIENCE is not set: tokens made for other services are accepted too');
-	return {
-		callerOf: (req) => callerOf(req, tokens),
-		get waitsFor() {
-			return keys.waitsFor;
-		},
-		start: () => keys.start(),
-		stop: () => keys.stop(),
-	};
-}
-
-async function callerOf(req: IncomingMessage, tokens: Tokens): Promise<Caller> {
+/** Throws the problem 400, 401 or 503 if the caller is not let in. */
+export async function callerOf(req: IncomingMessage, tokens: Tokens): Promise<Caller> {
 	const token = bearerOf(req);
 	if (token === undefined)
 		throw new ProblemError(unauthorized('Auth.TokenMissing', 'The request needs a bearer token.'));

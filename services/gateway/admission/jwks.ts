@@ -1,4 +1,4 @@
-import { createSecretKey, type KeyObject } from 'node:crypto';
+import { createSecretKey } from 'node:crypto';
 import { createRemoteJWKSet, customFetch, errors, type FetchImplementation, type JWTVerifyGetKey } from 'jose';
 import { type Duration, MINUTE, SECOND } from '../../../domain/time.ts';
 import { type Log, Loop, WaitLog } from '../../../mixins/runtime/index.ts';
@@ -11,7 +11,7 @@ export class KeysUnavailable extends Error {
 
 /** The keys that signatures are checked with. */
 export interface Keys {
-	readonly key: KeyObject | JWTVerifyGetKey;
+	readonly key: JWTVerifyGetKey;
 	/** what is missing; undefined if tokens can be checked */
 	readonly waitsFor: string | undefined;
 	/** Fetches the keys anew for a token that none of them fits; false if that was done a moment ago. Throws `KeysUnavailable`. */
@@ -40,8 +40,9 @@ const MOST_WAITING = 20;
 
 export function keysOf(keys: TokenKeys, log: Log, times: Times = TIMES): Keys {
 	if (keys.kind === 'jwks') return new RemoteKeys(keys.url, log, times);
+	const secret = createSecretKey(keys.secret, 'utf8');
 	return {
-		key: createSecretKey(keys.secret, 'utf8'),
+		key: async () => secret,
 		waitsFor: undefined,
 		renew: async () => false,
 		start: () => {},

@@ -2,15 +2,8 @@ import { errors, type JWTPayload, type JWTVerifyOptions, jwtVerify } from 'jose'
 import { SECOND } from '../../../domain/time.ts';
 import type { Log } from '../../../mixins/runtime/index.ts';
 import type { TokenRules } from '../../../mixins/settings/index.ts';
+import type { Caller } from '../../orders/caller.ts';
 import { type Keys, KeysUnavailable, keysOf, type Times } from './jwks.ts';
-
-/** What a good token says. */
-export interface Claims {
-	/** `sub`: 1 to 255 characters, none of them a control character */
-	readonly subject: string;
-	/** the words of `scope` (RFC 9068, section 2.2.3) */
-	readonly scopes: readonly string[];
-}
 
 /** A token that is not accepted; the message is a sentence that the client may see. */
 export class TokenRefused extends Error {
@@ -34,6 +27,7 @@ export class Tokens {
 	constructor(rules: TokenRules, log: Log, times?: Times) {
 		const { issuer, audience, algorithms, clockTolerance } = rules;
 		this.keys = keysOf(rules.keys, log, times);
+		if (audience === undefined) log.warn('AUTH_AUDIENCE is not set: tokens made for other services are accepted too');
 		this.#options = {
 			algorithms: [...algorithms],
 			clockTolerance: clockTolerance / SECOND,
@@ -44,9 +38,9 @@ export class Tokens {
 	}
 
 	/** Throws `TokenRefused`, or `KeysUnavailable` if the token cannot be checked. */
-	async verify(token: string): Promise<Claims> {
+	async verify(token: string): Promise<Caller> {
 		try {
-			return claimsOf(await this.#payloadOf(token));
+			return callerOf(await this.#payloadOf(token));
 		} catch (error) {
 			if (error instanceof KeysUnavailable || error instanceof TokenRefused) throw error;
 			throw new TokenRefused(sentenceOf(error), error instanceof errors.JWTExpired);
@@ -69,12 +63,8 @@ export class Tokens {
 	}
 
 	async #verified(token: string): Promise<JWTPayload> {
-		const { key } = this.keys;
 		try {
-			// The overloads take a key or a function, not both.
-			const verified =
-				typeof key === 'function' ? jwtVerify(token, key, this.#options) : jwtVerify(token, key, this.#options);
-			return (await verified).payload;
+			return (await jwtVerify(token, this.keys.key, this.#options)).payload;
 		} catch (error) {
 			// The token does not name its key, and several fit.
 			if (!(error instanceof errors.JWKSMultipleMatchingKeys)) throw error;
@@ -90,8 +80,11 @@ export class Tokens {
 	}
 }
 
-/** The subject owns orders and keys, so it has to be a text that can be stored as it is. */
-function claimsOf({ sub, scope }: JWTPayload): Claims {
+/**
+ * `sub` owns orders and keys, so it has to be a text that can be stored as it is; the scopes are the words of `scope`
+ * (RFC 9068, section 2.2.3).
+ */
+function callerOf({ sub, scope }: JWTPayload): Caller {
 	const characters = typeof sub === 'string' ? [...sub].length : 0;
 	if (sub === undefined || characters < 1 || characters > 255 || /\p{Cc}/u.test(sub) || !sub.isWellFormed()) {
 		throw new TokenRefused('The subject of the token cannot be used.', false);

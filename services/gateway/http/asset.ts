@@ -7,56 +7,51 @@ import { entityTags } from './conditions.ts';
 
 const gzip = promisify(gzipLater);
 
-interface Variant {
-	readonly body: Uint8Array;
-	readonly etag: string;
-}
+type Body = string | Uint8Array;
 
-export interface AssetOptions {
-	readonly type: string;
-	readonly load: () => Promise<Uint8Array>;
-	/** further header fields, `Cache-Control` above all */
-	readonly headers: OutgoingHttpHeaders;
+interface Variant {
+	readonly body: Body;
+	readonly etag: string;
 }
 
 /** A document that does not change while the process runs: loaded and compressed once, when it is first asked for. */
 export class Asset {
-	readonly #options: AssetOptions;
+	readonly #type: string;
+	readonly #headers: OutgoingHttpHeaders;
+	readonly #load: () => Body | Promise<Body>;
 	#variants: Promise<{ readonly plain: Variant; readonly zipped: Variant }> | undefined;
 
-	constructor(options: AssetOptions) {
-		this.#options = options;
+	/** `headers`: beside the media type, `Cache-Control` above all. */
+	constructor(type: string, headers: OutgoingHttpHeaders, load: () => Body | Promise<Body>) {
+		this.#type = type;
+		this.#headers = headers;
+		this.#load = load;
 	}
 
 	async answer(req: IncomingMessage, res: ServerResponse): Promise<void> {
-		const { plain, zipped } = await this.#load();
+		this.#variants ??= this.#make();
+		const { plain, zipped } = await this.#variants;
 		const known = entityTags(req.headers['if-none-match']) ?? [];
 		const compressed = acceptsGzip(req.headers['accept-encoding']);
 		const { body, etag } = compressed ? zipped : plain;
-		const headers = { ...this.#options.headers, ETag: etag, Vary: 'Accept-Encoding' };
+		const headers = { ...this.#headers, ETag: etag, Vary: 'Accept-Encoding' };
 		if (known.includes(etag) || known.includes('*')) return send(res, 304, headers, null);
 		const encoding = compressed ? { 'Content-Encoding': 'gzip' } : {};
-		send(res, 200, { 'Content-Type': this.#options.type, ...headers, ...encoding }, body);
+		send(res, 200, { 'Content-Type': this.#type, ...headers, ...encoding }, body);
 	}
 
-	async #load() {
-		this.#variants ??= variantsOf(this.#options.load());
+	async #make() {
 		try {
-			return await this.#variants;
+			const body = await this.#load();
+			return { plain: variant(body), zipped: variant(await gzip(body, { level: constants.Z_BEST_COMPRESSION })) };
 		} catch (error) {
-			this.#variants = undefined;
+			this.#variants = undefined; // the next request tries again
 			throw error;
 		}
 	}
 }
 
-async function variantsOf(loading: Promise<Uint8Array>) {
-	const body = await loading;
-	const zipped = await gzip(body, { level: constants.Z_BEST_COMPRESSION });
-	return { plain: variant(body), zipped: variant(zipped) };
-}
-
-const variant = (body: Uint8Array): Variant => ({ body, etag: `"${hash('sha256', body, 'base64url').slice(0, 22)}"` });
+const variant = (body: Body): Variant => ({ body, etag: `"${hash('sha256', body, 'base64url').slice(0, 22)}"` });
 
 /** RFC 9110, section 12.5.3, as far as one coding needs it. */
 function acceptsGzip(header: string | string[] | undefined): boolean {

@@ -4,18 +4,6 @@
  */
 import { malformed, methodNotAllowed, ProblemError, routeNotFound } from '../../../mixins/http/index.ts';
 
-export type OrderAction =
-	| 'orders.create'
-	| 'orders.list'
-	| 'orders.get'
-	| 'orders.history'
-	| 'orders.cancel'
-	| 'orders.hold'
-	| 'orders.resume';
-
-/** What a route leads to: an action, or an answer of the gateway's own. */
-export type Destination = OrderAction | 'health/live' | 'health/ready' | 'metrics' | DocumentName;
-
 /** The gateway's own documents, each at its path. */
 export const DOCUMENTS = {
 	root: '/',
@@ -30,18 +18,10 @@ export type DocumentName = keyof typeof DOCUMENTS;
 export const isDocument = (destination: Destination): destination is DocumentName =>
 	Object.hasOwn(DOCUMENTS, destination);
 
-export interface Route {
-	readonly method: 'GET' | 'POST';
-	/** with `{id}` where an order's id stands, `{slug}` where a problem's name does */
-	readonly path: string;
-	readonly destination: Destination;
-}
-
 const ITEM = '/orders/{id}';
 const PROBLEMS = DOCUMENTS.problem.replace('{slug}', '');
 
-/** All routes. */
-export const ROUTES: readonly Route[] = [
+const OTHERS = [
 	{ method: 'POST', path: '/orders', destination: 'orders.create' },
 	{ method: 'GET', path: '/orders', destination: 'orders.list' },
 	{ method: 'GET', path: ITEM, destination: 'orders.get' },
@@ -52,11 +32,25 @@ export const ROUTES: readonly Route[] = [
 	{ method: 'GET', path: '/health/live', destination: 'health/live' },
 	{ method: 'GET', path: '/health/ready', destination: 'health/ready' },
 	{ method: 'GET', path: '/metrics', destination: 'metrics' },
-	{ method: 'GET', path: DOCUMENTS.root, destination: 'root' },
-	{ method: 'GET', path: DOCUMENTS.problem, destination: 'problem' },
-	{ method: 'GET', path: DOCUMENTS.openapi, destination: 'openapi' },
-	{ method: 'GET', path: DOCUMENTS.reference, destination: 'reference' },
-	{ method: 'GET', path: DOCUMENTS['reference/script'], destination: 'reference/script' },
+] as const;
+
+/** What a route leads to: an action, or an answer of the gateway's own. */
+export type Destination = (typeof OTHERS)[number]['destination'] | DocumentName;
+export type OrderAction = Extract<Destination, `orders.${string}`>;
+
+export interface Route {
+	readonly method: 'GET' | 'POST';
+	/** with `{id}` where an order's id stands, `{slug}` where a problem's name does */
+	readonly path: string;
+	readonly destination: Destination;
+}
+
+/** All routes. */
+export const ROUTES: readonly Route[] = [
+	...OTHERS,
+	...Object.entries(DOCUMENTS).map(
+		([name, path]) => ({ method: 'GET', path, destination: name as DocumentName }) as const,
+	),
 ];
 
 /** Each destination's path, as documentation and metrics write it. */

@@ -100,79 +100,62 @@ export class Documents {
 	#make(name: Exclude<DocumentName, 'root'>, slug: string, up: string): Asset {
 		switch (name) {
 			case 'openapi':
-				return new Asset({
-					type: 'application/json',
-					load: async () => Buffer.from(JSON.stringify(openApiDocument({ ...this.#options, server: up.slice(0, -1) }))),
-					headers: REVALIDATED,
-				});
+				return new Asset('application/json', REVALIDATED, () =>
+					JSON.stringify(openApiDocument({ ...this.#options, server: up.slice(0, -1) })),
+				);
 			case 'reference':
-				return new Asset({
-					type: HTML,
-					load: async () => Buffer.from(page(await scalarVersion(), up)),
-					headers: { ...REVALIDATED, 'Content-Security-Policy': PAGE_POLICY },
-				});
+				return new Asset(HTML, { ...REVALIDATED, 'Content-Security-Policy': PAGE_POLICY }, () => referencePage(up));
 			case 'reference/script':
-				return new Asset({
-					type: 'text/javascript; charset=utf-8',
-					load: async () =>
-						Buffer.concat([Buffer.from(PRELUDE), await readFile(join(SCALAR, 'dist/js/standalone.js'))]),
-					headers: IMMUTABLE,
-				});
+				return new Asset('text/javascript; charset=utf-8', IMMUTABLE, async () =>
+					Buffer.concat([Buffer.from(PRELUDE), await readFile(join(SCALAR, 'dist/js/standalone.js'))]),
+				);
 			case 'problem': {
 				const code = KINDS.get(`/problems/${slug}`);
 				if (code === undefined) throw new ProblemError(routeNotFound());
-				return new Asset({
-					type: HTML,
-					load: async () => Buffer.from(problemPage(code, up)),
-					headers: { ...REVALIDATED, 'Content-Security-Policy': PROBLEM_POLICY },
-				});
+				return new Asset(HTML, { ...REVALIDATED, 'Content-Security-Policy': PROBLEM_POLICY }, () =>
+					problemPage(code, up),
+				);
 			}
 		}
 	}
 }
 
-async function scalarVersion(): Promise<string> {
+async function referencePage(up: string): Promise<string> {
 	const { version }: { version: string } = JSON.parse(await readFile(join(SCALAR, 'package.json'), 'utf8'));
-	return `${version}.${PRELUDE_VERSION}`;
+	const script = `${up}${DOCUMENTS['reference/script'].slice(1)}?v=${version}.${PRELUDE_VERSION}`;
+	const configuration = escaped(JSON.stringify(CONFIGURATION));
+	return page(
+		'Protected Payment API',
+		`<script id="api-reference" data-url="${up}${DOCUMENTS.openapi.slice(1)}" data-configuration="${configuration}"></script>
+<script src="${script}"></script>`,
+	);
 }
-
-const page = (version: string, up: string): string => `<!doctype html>
-<html lang="en">
-<head>
-<meta charset="utf-8">
-<meta name="viewport" content="width=device-width, initial-scale=1">
-<title>Protected Payment API</title>
-<link rel="icon" href="data:,">
-</head>
-<body>
-<script id="api-reference" data-url="${up}${DOCUMENTS.openapi.slice(1)}" data-configuration="${attribute(CONFIGURATION)}"></script>
-<script src="${up}${DOCUMENTS['reference/script'].slice(1)}?v=${version}"></script>
-</body>
-</html>
-`;
 
 /** The table's row, in words. */
 function problemPage(code: ProblemCode, up: string): string {
 	const { status, title, meaning } = PROBLEMS[code];
-	return `<!doctype html>
+	return page(
+		escaped(title),
+		`<h1>${escaped(title)}</h1>
+<p><code>${escaped(code)}</code>, HTTP status ${status}</p>
+<p>${escaped(meaning).replaceAll(/`([^`]*)`/g, '<code>$1</code>')}</p>
+<p><a href="${up}${REFERENCE}">All operations and their problems</a></p>`,
+	);
+}
+
+const page = (title: string, body: string): string => `<!doctype html>
 <html lang="en">
 <head>
 <meta charset="utf-8">
 <meta name="viewport" content="width=device-width, initial-scale=1">
-<title>${escaped(title)}</title>
+<title>${title}</title>
 <link rel="icon" href="data:,">
 </head>
 <body>
-<h1>${escaped(title)}</h1>
-<p><code>${escaped(code)}</code>, HTTP status ${status}</p>
-<p>${escaped(meaning).replaceAll(/`([^`]*)`/g, '<code>$1</code>')}</p>
-<p><a href="${up}${REFERENCE}">All operations and their problems</a></p>
+${body}
 </body>
 </html>
 `;
-}
 
 const escaped = (text: string): string =>
 	text.replaceAll('&', '&amp;').replaceAll('"', '&quot;').replaceAll('<', '&lt;');
-
-const attribute = (value: unknown): string => escaped(JSON.stringify(value));
