@@ -1,7 +1,7 @@
 import { Buffer } from 'node:buffer';
 import type { Message, Options } from 'amqplib';
 import { v5 } from 'uuid';
-import type { Duration } from '../../../domain/time.ts';
+import type { Duration, Instant } from '../../../domain/time.ts';
 import { isUuid } from '../../runtime/index.ts';
 import { type CarrierMessage, type Delivery, LONGEST_BODY } from '../carrier.ts';
 import { MOST_DELIVERIES, type Names } from './topology.ts';
@@ -9,6 +9,10 @@ import { MOST_DELIVERIES, type Names } from './topology.ts';
 /** Headers have to fit into one frame. */
 const LONGEST_REASON = 2_000;
 const LONGEST_KEY = 255;
+/** The most bytes of a property such as the type. */
+const LONGEST_PROPERTY = 255;
+/** The most bytes that UTF-8 needs for a UTF-16 unit. What was not UTF-8 gets longer when it is read and written again. */
+const WIDEST = 3;
 
 /** How often the queue has delivered a message in vain; its own header. */
 const DELIVERIES = 'x-delivery-count';
@@ -47,7 +51,7 @@ function packet(
 		content: Buffer.from(body),
 		options: {
 			messageId: id,
-			type,
+			type: short(type),
 			contentType: 'application/cloudevents+json; charset=utf-8',
 			headers: { [KEY]: key, ...headers },
 		},
@@ -56,17 +60,16 @@ function packet(
 
 /** A message from the dead queue that goes back to its group, marked as unreadable. */
 export function toUnreadable(message: Message, reason: string): Packet {
-	const { messageId, type, contentType } = message.properties;
-	const deliverAt = header(message, DELIVER_AT);
+	const { type, contentType } = message.properties;
 	return {
 		content: message.content,
 		options: {
-			...(typeof messageId === 'string' ? { messageId } : {}),
-			...(typeof type === 'string' ? { type } : {}),
-			...(typeof contentType === 'string' ? { contentType } : {}),
+			messageId: idOf(message),
+			...(typeof type === 'string' ? { type: short(type) } : {}),
+			...(typeof contentType === 'string' ? { contentType: short(contentType) } : {}),
 			headers: {
 				[KEY]: text(message, KEY)?.slice(0, LONGEST_KEY),
-				[DELIVER_AT]: typeof deliverAt === 'number' ? deliverAt : null,
+				[DELIVER_AT]: moment(message),
 				[FAILURES]: count(message, FAILURES),
 				[UNREADABLE]: reason.slice(0, LONGEST_REASON),
 			},
@@ -93,19 +96,23 @@ export interface Arrived {
 
 export function understand(message: Message, types: readonly string[]): Arrived {
 	const { type } = message.properties;
-	const deliverAt = header(message, DELIVER_AT);
 	const body = decode(message.content);
 	const delivery = {
 		id: idOf(message),
 		type: typeof type === 'string' ? type : '',
 		key: text(message, KEY) ?? '',
 		body: body ?? message.content.toString(),
-		deliverAt: typeof deliverAt === 'number' && Number.isSafeInteger(deliverAt) ? deliverAt : null,
+		deliverAt: moment(message),
 		attempt: count(message, FAILURES) + 1,
 	};
 	const unreadable = text(message, UNREADABLE) ?? whyUnreadable(message, types, body);
 	if (unreadable === undefined) return { delivery, rest: count(message, REST) };
-	return { delivery: { ...delivery, body: delivery.body.slice(0, LONGEST_BODY), unreadable }, rest: 0 };
+	const cut = {
+		key: delivery.key.slice(0, LONGEST_KEY),
+		body: delivery.body.slice(0, LONGEST_BODY),
+		unreadable: unreadable.slice(0, LONGEST_REASON),
+	};
+	return { delivery: { ...delivery, ...cut }, rest: 0 };
 }
 
 function whyUnreadable(message: Message, types: readonly string[], body: string | undefined): string | undefined {
@@ -113,7 +120,7 @@ function whyUnreadable(message: Message, types: readonly string[], body: string 
 	const deliverAt = header(message, DELIVER_AT) ?? null;
 	if (typeof messageId !== 'string' || !isUuid(messageId)) return 'not understood: it has no message id of ours';
 	if (typeof type !== 'string' || !types.includes(type)) return 'not understood: its type is not one of this consumer';
-	if (text(message, KEY) === undefined) return 'not understood: it has no key';
+	if (!isUuid(text(message, KEY))) return 'not understood: its key is no UUID';
 	if (deliverAt !== null && !Number.isSafeInteger(deliverAt)) return 'not understood: its moment is no number';
 	if (body === undefined) return 'not understood: its body is not UTF-8';
 	const deaths = count(message, DELIVERIES);
@@ -139,6 +146,14 @@ function count(message: Message, name: string): number {
 	const value = header(message, name);
 	return typeof value === 'number' && Number.isSafeInteger(value) && value > 0 ? value : 0;
 }
+
+function moment(message: Message): Instant | null {
+	const value = header(message, DELIVER_AT);
+	return typeof value === 'number' && Number.isSafeInteger(value) ? value : null;
+}
+
+const short = (property: string): string =>
+	Buffer.byteLength(property) > LONGEST_PROPERTY ? property.slice(0, LONGEST_PROPERTY / WIDEST) : property;
 
 const UTF8 = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true });
 

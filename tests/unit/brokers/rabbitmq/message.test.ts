@@ -18,8 +18,9 @@ import { memoryLog } from '../../../support/database.ts';
 
 const NAMES = new Names('test');
 const ID = '0198c0de-0000-7000-8000-000000000001';
+const ORDER = '0198c0de-0000-7000-8000-000000000002';
 const MESSAGE: CarrierMessage = {
-	...{ id: ID, type: 'OrderDue', key: 'a-key', body: '{"ünï":"☃\u0000"}' },
+	...{ id: ID, type: 'OrderDue', key: ORDER, body: '{"ünï":"☃\u0000"}' },
 	...{ deliverAt: 1_900_000_000_123, delay: 950.4 },
 };
 
@@ -62,7 +63,8 @@ describe('a message on its way through RabbitMQ', () => {
 		['a type for others', { type: 'OrderPending' }, /type/],
 		['no headers', { headers: undefined }, /key/],
 		['a key that is no text', { headers: { key: 5 } }, /key/],
-		['a moment that is none', { headers: { key: 'k', 'deliver-at': 'soon' } }, /moment/],
+		['a key that is no UUID', { headers: { key: 'k' } }, /key/],
+		['a moment that is none', { headers: { key: ORDER, 'deliver-at': 'soon' } }, /moment/],
 	])('is foreign with %s', (_, options, reason) => {
 		const good = packet();
 		const message = arrived({ ...good, options: { ...good.options, ...options } });
@@ -73,7 +75,7 @@ describe('a message on its way through RabbitMQ', () => {
 	it('is unreadable with a body that is no text', () => {
 		const message = arrived({ ...packet(), content: Buffer.from([0xff, 0xfe]) });
 		expect(understand(message, ['OrderDue'])).toMatchObject({
-			delivery: { id: ID, key: 'a-key', unreadable: expect.stringMatching(/UTF-8/) },
+			delivery: { id: ID, key: ORDER, unreadable: expect.stringMatching(/UTF-8/) },
 		});
 	});
 
@@ -82,7 +84,7 @@ describe('a message on its way through RabbitMQ', () => {
 			const good = packet();
 			const message = arrived({
 				...good,
-				options: { ...good.options, headers: { key: 'k', failures, rest: failures } },
+				options: { ...good.options, headers: { key: ORDER, failures, rest: failures } },
 			});
 			expect(understand(message, ['OrderDue'])).toMatchObject({ rest: 0, delivery: { attempt: 1 } });
 		}
@@ -100,6 +102,21 @@ describe('a message on its way through RabbitMQ', () => {
 			attempt: 2,
 			unreadable,
 		});
+	});
+
+	it('can be sent again, however long its properties are and whatever bytes they hold', () => {
+		const binary = '\ufffd'.repeat(255); // as it is read; written as UTF-8 it is three times as long
+		const headers = { key: 'k'.repeat(100_000), unreadable: 'u'.repeat(100_000), 'deliver-at': 1.5e300, failures: 7 };
+		const options = { messageId: binary, type: binary, contentType: binary, headers };
+		const foreign = arrived({ content: Buffer.from('hello'), options });
+		const { delivery } = understand(foreign, ['OrderDue']);
+		for (const again of [toRetry(delivery, 250), toUnreadable(foreign, 'r'.repeat(100_000))]) {
+			const { messageId, type = '', contentType = '', headers } = again.options;
+			expect(messageId).toBe(delivery.id);
+			expect(Math.max(Buffer.byteLength(type), Buffer.byteLength(contentType))).toBeLessThanOrEqual(255);
+			expect(JSON.stringify(headers).length).toBeLessThan(4_000);
+			expect(understand(arrived(again), ['OrderDue']).delivery).toMatchObject({ id: delivery.id, deliverAt: null });
+		}
 	});
 
 	it('is unreadable if it was delivered 99 times in vain', () => {
