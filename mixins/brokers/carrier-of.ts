@@ -4,9 +4,9 @@ import type { BrokerUrl } from '../settings/index.ts';
 import type { Carrier, Topology } from './carrier.ts';
 import { PostgresCarrier } from './postgres/index.ts';
 
-/** What the process asks of a carrier beside its messages; a carrier without these has nothing to tell. */
+/** What the process asks a carrier beside carrying messages; both are optional. */
 export interface ProcessCarrier extends Carrier {
-	/** what keeps it from its work, as one sentence; undefined if nothing does */
+	/** what is wrong, as one sentence; undefined if nothing does */
 	readonly waitsFor?: string | undefined;
 	/** rejects with one sentence if the broker is one that messages must not be trusted to */
 	readonly trusted?: Promise<void>;
@@ -18,11 +18,11 @@ export interface CarrierPlace {
 	readonly database: Database;
 	/** the database's, carried on by this process */
 	readonly clock: Clock;
-	/** what everything that the carrier keeps on a broker begins with */
+	/** the prefix of all names that the carrier uses on a broker */
 	readonly prefix: string;
 }
 
-/** The carrier that `BROKER_URL` chooses. Only its own client is loaded: each takes its time. */
+/** The carrier that `BROKER_URL` chooses. Only its client library is loaded, because loading takes time. */
 export async function carrierOf(
 	{ broker, database, clock, prefix }: CarrierPlace,
 	topology: Topology,

@@ -12,7 +12,7 @@ export interface CarrierMessage {
 	readonly body: string;
 	/** the moment of delivery by the database's clock; null for at once */
 	readonly deliverAt: Instant | null;
-	/** what was left until then when the message was read from the outbox; never from this process's clock */
+	/** the time that was left when the message was read from the outbox, by the database's clock */
 	readonly delay: Duration;
 }
 
@@ -27,13 +27,13 @@ export interface Delivery {
 	/** 1 for the first delivery; only failures count */
 	readonly attempt: number;
 	/**
-	 * Why this is none of our messages, or why no consumer survives it. Its `id` is the same at each delivery; the rest is
-	 * what is known of it.
+	 * Set if the message is not one of ours, or if no consumer survives it: the reason. `id` is the same at each
+	 * delivery; the other fields hold what is known.
 	 */
 	readonly unreadable?: string;
 }
 
-/** One message of several that did not go through, and why. */
+/** A message of a batch that failed, and why. */
 export interface Failure {
 	readonly id: string;
 	readonly error: string;
@@ -41,7 +41,8 @@ export interface Failure {
 
 /**
  * Handles a group of messages and returns which of them failed; those come again after `retryDelay`, as often as they
- * fail. If it throws, nothing was handled, nobody is to blame, and all come again. No message is acknowledged before.
+ * fail. If it throws, nothing was handled, and all come again with the same `attempt`. No message is acknowledged
+ * before the handler has returned.
  */
 export type BatchHandler = (deliveries: readonly Delivery[]) => Promise<readonly Failure[]>;
 
@@ -50,7 +51,7 @@ export interface SubscribeOptions {
 	readonly batch?: number;
 	/** the most batches in hand at once */
 	readonly concurrency?: number;
-	/** how long messages may linger after a batch to share the next one; a carrier whose broker does so by itself ignores it */
+	/** how long to wait after a batch for more messages; a carrier whose broker does that by itself ignores it */
 	readonly linger?: Duration;
 }
 
@@ -65,7 +66,7 @@ export interface Subscription {
 export interface Topology {
 	/** which message types each consumer group takes */
 	readonly consumers: Readonly<Record<string, readonly string[]>>;
-	/** all message types; those without a group of ours are for others to listen to, any other type is refused */
+	/** all message types. A type without a group is for other programs; a type that is not in the list is refused */
 	readonly types: readonly string[];
 }
 

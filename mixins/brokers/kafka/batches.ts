@@ -9,7 +9,7 @@ import type { Topics } from './topics.ts';
 
 const FIRST_PAUSE: Duration = SECOND / 10;
 const LONGEST_PAUSE: Duration = SECOND;
-/** The first few failures may pass by themselves; after that one line a minute says what is wrong. */
+/** The first few failures are not logged, because they may pass; after that one line a minute says what is wrong. */
 const QUIET_FAILURES = 3;
 const SAY_EVERY = 60;
 
@@ -26,7 +26,7 @@ export interface BatchesOptions {
 	readonly log: Log;
 }
 
-/** Gives what is due to the handler, in batches, so many at once, and sends on what is to come again later. */
+/** Gives due messages to the handler in batches, several at once, and publishes again what has to wait longer. */
 export class Batches {
 	readonly #options: BatchesOptions;
 	readonly #stopped = new AbortController();
@@ -49,7 +49,7 @@ export class Batches {
 		this.#halted = true;
 	}
 
-	/** Begins anew, without what waits. */
+	/** Starts again without the waiting messages. */
 	restart(): void {
 		this.#queue = [];
 		this.#halted = false;
@@ -113,7 +113,7 @@ export class Batches {
 		});
 	}
 
-	/** To the rungs for what they have left to wait. */
+	/** Publishes them to the rungs for the rest of their delays. */
 	async #sendOn(batch: readonly Held[], toMessage: (held: Held) => Carried): Promise<void> {
 		const { group, send, topics, clock, done } = this.#options;
 		if (batch.length === 0) return;
@@ -125,7 +125,10 @@ export class Batches {
 		if (sent !== undefined) done(sent);
 	}
 
-	/** Repeats what fails until it works; undefined if the consumer is closed before. Nobody is to blame if it throws. */
+	/**
+	 * Repeats what fails until it works; undefined if the consumer is closed before. A throw counts as no message's
+	 * failure.
+	 */
 	async #persist<T>(what: string, action: () => Promise<T>): Promise<T | undefined> {
 		for (let failures = 1; ; failures += 1) {
 			try {

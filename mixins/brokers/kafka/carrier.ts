@@ -30,24 +30,24 @@ const LEADER_PATIENCE: Duration = 5 * SECOND;
 const LEADER_POLL: Duration = 50;
 
 export interface KafkaOptions {
-	/** the database's: it alone says when a message is to go on */
+	/** the database's clock; it alone decides when a message goes on */
 	readonly clock: Clock;
 	/** what the names of topics and groups begin with */
 	readonly prefix?: string;
-	/** of each topic; no more consumers than that share the work of a group */
+	/** of each topic; the most consumers that can share the work of a group */
 	readonly partitions?: number;
 	/** as many as there are brokers, at most three, unless given */
 	readonly replication?: number;
 }
 
-/** Kafka as the carrier: a topic for each group, and a ladder of topics for what it is to get later. */
+/** Kafka as the carrier: a topic for each group, and a ladder of topics for its delayed messages. */
 export class KafkaCarrier implements Carrier {
-	/** The clock is the database's, but one that is set back may be behind what a process still takes for the time. */
+	/** The clock is the database's. If it is set back, a process may be ahead of it until the next reading. */
 	readonly early: Duration = SECOND / 5;
 	readonly publications = 3;
 	readonly #client: (heard?: (error: Error) => void) => Kafka;
 	readonly #types: ReadonlySet<string>;
-	/** for whatever fails because Kafka is away */
+	/** for failures because Kafka is away */
 	readonly #quietly: Log;
 	readonly #refusals: Refusals;
 	readonly #topics: Topics;
@@ -86,7 +86,10 @@ export class KafkaCarrier implements Carrier {
 		return [...failures, ...Array.from(refused, ([id, error]) => ({ id, error }))];
 	}
 
-	/** All that Kafka takes; a topic may have a limit for their size that is not ours. Answers what it did not take, and why. */
+	/**
+	 * Sends everything that Kafka accepts; a topic may have a smaller size limit than ours. Returns what it refused, and
+	 * why.
+	 */
 	async #sendEach(messages: readonly CarrierMessage[]): Promise<ReadonlyMap<string, string>> {
 		const refused = new Map<string, string>();
 		await bisect(
@@ -143,7 +146,7 @@ export class KafkaCarrier implements Carrier {
 		return groups.map((group) => this.#topics.later(group, fresh(message, message.deliverAt), now));
 	}
 
-	/** Topics that are not there are made; a leader that is being chosen is waited for. */
+	/** Creates missing topics, and waits while a leader is being chosen. */
 	async #send(records: readonly Outgoing[]): Promise<void> {
 		if (records.length === 0) return;
 		const topics = new Set(records.map(({ topic }) => topic));

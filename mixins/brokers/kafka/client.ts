@@ -5,7 +5,7 @@ import type { Log } from '../../runtime/index.ts';
 import { type BrokerUrl, parseBrokerUrl } from '../../settings/index.ts';
 
 const CONNECTION_PATIENCE: Duration = 3 * SECOND;
-/** A connection that went dead without a word is given up after this. */
+/** A connection that went dead silently is given up after this. */
 const REQUEST_PATIENCE: Duration = 10 * SECOND;
 const RETRY = { initialRetryTime: 100, maxRetryTime: SECOND, retries: 3 };
 
@@ -19,9 +19,9 @@ export function parseKafkaUrl(url: string): KafkaUrl {
 }
 
 /**
- * kafkajs for one producer, consumer or admin: clients of one group that share it would share their offsets too. What
- * it says goes to the debug level; whoever uses it says in own words what matters. `heard` is called with each error that
- * a broker answers: of some kafkajs makes another one, without their words.
+ * kafkajs for one producer, consumer or admin: clients of one group that share it would share their offsets too. Its
+ * own log goes to the debug level; our code logs what matters. `heard` is called with each error that a broker answers:
+ * of some kafkajs makes another one, without their words.
  */
 export function createClient({ hosts, tls, login }: KafkaUrl, log: Log, heard?: (error: Error) => void): Kafka {
 	calmRequestQueue();

@@ -14,13 +14,13 @@ import type { TopicKeeper } from './topic-keeper.ts';
 import type { Topics } from './topics.ts';
 
 const DEFAULT_BATCH = 500;
-/** The slow look beside every timer: clocks are set, and timers are late. */
+/** The longest pause between two looks, in case a clock was set or a timer is late. */
 const LONGEST_SLEEP: Duration = SECOND;
-/** A consumer that has heard nothing from its group for so long is replaced, whatever kafkajs thinks of it. */
+/** A consumer that has heard nothing from its group for this long is replaced, even if kafkajs reports no error. */
 const DEAF: Duration = 30 * SECOND;
-/** A handler that takes longer holds up nobody: its messages come twice then. */
+/** How long a handler is waited for at a rebalance. If it takes longer, its messages come twice. */
 const CALM_PATIENCE: Duration = SECOND;
-/** What is not committed by then is given again to whoever reads it next. */
+/** How long the last commit may take; what is not committed comes again. */
 const COMMIT_PATIENCE: Duration = 2 * SECOND;
 
 /** What a consumer needs of its carrier. */
@@ -36,7 +36,8 @@ export interface Surroundings {
 
 /**
  * A member of a consumer group: reads its partitions, waits, has messages handled, and commits behind them. After each
- * rebalance it forgets all that it has read and begins where the group stands: what was in hand may come twice.
+ * rebalance it forgets what it has read and begins at the group's committed offset; messages in progress may come
+ * twice.
  */
 export class GroupConsumer implements Subscription {
 	readonly #group: string;
@@ -90,7 +91,7 @@ export class GroupConsumer implements Subscription {
 	async #live(): Promise<Duration> {
 		const { client, clock, keeper, topics, log } = this.#around;
 		await keeper.ensure();
-		clock.now(); // throws as long as nobody knows the time
+		clock.now(); // throws until the clock was read
 		if (this.#closing !== undefined) return 0;
 		const session = new GroupSession(client(), topics.groupId(this.#group), {
 			rejoining: () => this.#batches.halt(),
@@ -122,7 +123,7 @@ export class GroupConsumer implements Subscription {
 		return 0;
 	}
 
-	/** Lets what is in hand end, and commits it, before the group is left: then nobody gets it twice. */
+	/** Finishes and commits the batches in progress before it leaves the group, so that they do not come twice. */
 	async #calm(): Promise<void> {
 		this.#batches.halt();
 		await endedWithin(this.#batches.idle(), CALM_PATIENCE);
@@ -181,7 +182,7 @@ export class GroupConsumer implements Subscription {
 		return taken.at(-1)?.offset.toString();
 	}
 
-	/** What is of a type that the group does not take is none of its messages. */
+	/** A message of a type that the group does not take is unreadable for it. */
 	#parse(record: KafkaMessage, place: string): Carried {
 		const message = toCarried(record, place);
 		const { type } = message;
@@ -199,14 +200,14 @@ export class GroupConsumer implements Subscription {
 		this.#waiting.splice(this.#waiting.findLastIndex((other) => other.at <= at) + 1, 0, { at, held });
 	}
 
-	/** It is due or to be moved, which is done in batches, or it waits out its last seconds. */
+	/** It is due, or goes to a lower rung (both in batches), or it waits in memory for its last seconds. */
 	#letGo(held: Held, now: Instant): void {
 		const { due } = held.message;
 		if (due !== null && nextStep(held.home.lane.hold, due - now) === 'wait') this.#wait(held, due);
 		else this.#batches.add(held);
 	}
 
-	/** Lets go what is to go, reads on where it is time, and comes back when there is more. */
+	/** Releases due messages, resumes reading where it is time, and sets the timer for the next look. */
 	#tick(): void {
 		clearTimeout(this.#timer);
 		if (this.#session === undefined) return;

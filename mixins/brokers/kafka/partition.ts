@@ -4,7 +4,7 @@ import { type Duration, type Instant, SECOND } from '../../../domain/time.ts';
 import type { Carried } from './records.ts';
 import type { Lane } from './topics.ts';
 
-/** A message that was read. It waits, is in hand, or is done while one before it is not. */
+/** A message that was read: it waits, is being handled, or is done while an earlier one is not. */
 export interface Held {
 	readonly home: PartitionReader;
 	readonly offset: number;
@@ -20,18 +20,18 @@ const MOST_HELD = 2_000;
 const MOST_BYTES = 8 * 1024 * 1024;
 /** A message is read this long before its rung releases it. */
 const AHEAD: Duration = 2 * SECOND;
-/** A rung whose next message has longer to wait is read again when that has only so long to wait. */
+/** A rung whose next message has longer to wait is read again this long before its release. */
 const READ_BEFORE: Duration = SECOND / 2;
-/** An empty rung, whatever is appended to it now, is looked at so often. */
+/** How often an empty rung is looked at. */
 const LOOK_EVERY: Duration = 2 * SECOND;
 
 /** A partition from one rebalance to the next: what was read of it, how far it is done, and when to read on. */
 export class PartitionReader {
 	readonly lane: Lane;
 	readonly number: number;
-	/** false until it is known where the group stands */
+	/** false until the group's offset is known */
 	open = false;
-	/** true when it may be somebody else's: what was read of it is neither handled nor committed any more */
+	/** true when the partition may belong to another member: what was read is neither handled nor committed */
 	gone = false;
 	/** when to read on; undefined while it reads, infinite while it is full */
 	readAgainAt: Instant | undefined;
@@ -60,7 +60,7 @@ export class PartitionReader {
 		this.readingSince = performance.now();
 	}
 
-	/** True if a record was read before: the topic was lost and made anew. */
+	/** True if a different record was read at this offset before: the topic was lost and created again. */
 	hasRead({ offset }: KafkaMessage): boolean {
 		return Number(offset) < this.#next;
 	}

@@ -7,7 +7,7 @@ import type { Outgoing } from './records.ts';
 
 /** The most bytes in one request: no partition's share of it can be more than a topic takes at once. */
 const MOST_BYTES = 768 * 1024;
-/** A record takes less than this beside its body. */
+/** The most bytes of a record beside its body. */
 const OVERHEAD = 512;
 /** How long the broker may wait for its replicas. */
 const REPLICAS_PATIENCE: Duration = 8 * SECOND;
@@ -19,8 +19,8 @@ interface Connection {
 }
 
 /**
- * A plain producer: all replicas in sync acknowledge, and it repeats nothing by itself. A failure is the caller's, who
- * sends all again; the inbox drops what comes twice. Requests that are under way at once are stored in their order.
+ * A plain producer: all replicas in sync acknowledge, and it repeats nothing by itself. If it fails, the relay sends
+ * everything again; the inbox drops doubles. Requests that are under way at once are stored in their order.
  */
 export class KafkaProducer {
 	readonly #client: () => Kafka;
@@ -86,7 +86,7 @@ export class KafkaProducer {
 		return producer;
 	}
 
-	/** The connection may be dead without a word; the next request opens a new one. */
+	/** The connection may have gone dead silently; the next request opens a new one. */
 	#discard(connection: Connection): void {
 		if (this.#connection === connection) this.#connection = undefined;
 		void disconnect(connection);

@@ -34,11 +34,13 @@ const DUE = 'due';
 const RELEASE = 'release';
 const ATTEMPTS = 'attempts';
 const UNREADABLE = 'unreadable';
-/** CloudEvents' structured mode; its headers are those of the binary mode, for who wants to choose without parsing. */
+/**
+ * CloudEvents' structured mode; its headers are those of the binary mode, so that readers can filter without parsing.
+ */
 const CONTENT = { 'content-type': 'application/cloudevents+json; charset=UTF-8' };
 /** Ids for what came without one: made of topic, partition and offset. */
 const NAMELESS = '6f2f2b7c-5c1d-4d62-8f5e-6a3f0f3c9f5d';
-/** So much is kept of the type and the key of what is none of ours. */
+/** How much is kept of the type and the key of a message that is not ours. */
 const LONGEST_NAME = 200;
 
 export const fresh = ({ id, type, key, body, deliverAt }: CarrierMessage, due: Instant | null): Carried => ({

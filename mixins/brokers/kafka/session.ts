@@ -10,20 +10,20 @@ import {
 import { type Duration, SECOND } from '../../../domain/time.ts';
 import { endedWithin } from '../../runtime/index.ts';
 
-/** A dead process's partitions are given to others after this. */
+/** After this time the partitions of a dead process go to others. */
 const SESSION: Duration = 6 * SECOND;
 const HEARTBEAT: Duration = SECOND / 2;
 /** How long a member may take to join again; ours never wait for a handler. */
 const REBALANCE: Duration = 10 * SECOND;
-/** A partition that is to be read again waits so long at most; what is new comes at once all the same. */
+/** The longest that a fetch waits when a partition is resumed; new records come at once all the same. */
 const LONGEST_FETCH: Duration = 100;
 /** In one fetch from one partition; what is not taken is thrown away and read again. */
 const FETCH_BYTES = 64 * 1024;
-/** A broker that was not asked for so long is none of ours any more. */
+/** A broker that was not asked for this long does not count any more. */
 const GONE: Duration = 30 * SECOND;
 /** New partitions of a topic are noticed after this at the latest. */
 const METADATA_AGE: Duration = 30 * SECOND;
-/** A group is left politely, but not at any price. */
+/** How long leaving a group may take. */
 const LEAVE_PATIENCE: Duration = 3 * SECOND;
 
 /** The release before knows no other assigner: under its name both can be members of one group. */
@@ -46,8 +46,8 @@ export interface SessionHandlers {
 }
 
 /**
- * One life of a kafkajs consumer, from its connection to its crash. It only reads: what a handler does never holds up
- * its fetches and heartbeats, nor a rebalance.
+ * One kafkajs consumer, from its connection to its crash. It only reads, so a handler never delays its fetches, its
+ * heartbeats or a rebalance.
  */
 export class GroupSession {
 	/** resolves with the reason why a new session is needed; rejects when the consumer has crashed */

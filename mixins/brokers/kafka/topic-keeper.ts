@@ -8,9 +8,9 @@ import { brokerTrouble } from '../trouble.ts';
 import { hasNoLeader } from './client.ts';
 import type { Topics } from './topics.ts';
 
-/** What is lost is there again after this, and what others made is known. */
+/** How often the topics are checked: lost ones are created again, and new ones become known. */
 const LOOK_EVERY: Duration = 10 * SECOND;
-/** A machine under load takes its time to make topics. */
+/** Creating topics takes long on a machine under load. */
 const PATIENCE: Duration = MINUTE;
 const POLL: Duration = 30;
 const CLOSE_PATIENCE: Duration = SECOND;
@@ -22,14 +22,17 @@ export interface Wanted {
 	readonly replication?: number;
 }
 
-/** kafkajs trips over an answer that it did not get. */
+/** In place of an answer that did not come, which kafkajs does not expect. */
 class NoAnswer extends Error {
 	constructor(cause: TypeError) {
 		super('no broker of Kafka answers', { cause });
 	}
 }
 
-/** Makes the topics as they are wanted, and again when they are lost. Any number of processes may do so at once. */
+/**
+ * Creates the topics that are needed, and creates them again when they are lost. Any number of processes may do so at
+ * once.
+ */
 export class TopicKeeper {
 	readonly #client: () => Kafka;
 	readonly #topics: Topics;
@@ -64,22 +67,22 @@ export class TopicKeeper {
 		this.#looking.start();
 	}
 
-	/** What keeps the topics from being there; undefined if nothing does, as far as anybody has noticed. */
+	/** Why topics are missing; undefined if none is known to be missing. */
 	get waitsFor(): string | undefined {
 		return this.#waitsFor;
 	}
 
-	/** Looks soon: something failed that may have to do with it. */
+	/** Checks soon, because something failed that a missing topic may explain. */
 	look(): void {
 		this.#looking.wake();
 	}
 
-	/** Whether a topic was there when somebody looked last. */
+	/** Whether a topic was there at the last check. */
 	has(topic: string): boolean {
 		return this.#there.has(topic);
 	}
 
-	/** Calls back after each look; answers how to end that. */
+	/** Calls back after each look; returns a function that ends that. */
 	onLook(listener: () => void): () => void {
 		this.#listeners.add(listener);
 		return () => this.#listeners.delete(listener);
@@ -115,7 +118,7 @@ export class TopicKeeper {
 		}
 	}
 
-	/** A look that a busy broker holds up is left behind: whoever comes next makes what is missing. */
+	/** A check that a busy broker delays is abandoned; the next one creates what is missing. */
 	async close(): Promise<void> {
 		this.#closed = true;
 		await endedWithin(Promise.allSettled([this.#looking.stop(), this.#ensuring]), CLOSE_PATIENCE);

@@ -15,7 +15,7 @@ export interface TopicOptions {
 	readonly replication: number;
 }
 
-/** Longer than any message waits on a rung, by far: a consumer may be away that long and finds all. */
+/** Much longer than any message waits on a rung, so a consumer that was away finds everything. */
 const KEPT: Duration = 14 * DAY;
 /** The greatest set of records that Kafka takes at once unless told otherwise; what we send is kept well below. */
 const MAX_BATCH = 1_048_588;

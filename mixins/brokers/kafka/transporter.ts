@@ -41,9 +41,9 @@ const CLOSE_PATIENCE: Duration = SECOND;
 const RETRY: Duration = SECOND;
 
 /**
- * Moleculer's Kafka transporter with what its source (0.15.2, `transporters/kafka.js`) lacks: a consumer that has failed
- * is made anew instead of leaving the node deaf for good, each connect closes what the one before has left open and ends
- * in due time, and a stop does not wait for a broker that is away.
+ * Moleculer's Kafka transporter with what its source (0.15.2, `transporters/kafka.js`) lacks: a failed consumer is
+ * replaced (otherwise the node would receive nothing any more); each connect closes what the one before has left open,
+ * and has a time limit; and a stop does not wait for a broker that is away.
  */
 export class KafkaTransporter extends Transporters.Kafka implements Linkable {
 	declare consumerStream: (Closable & { once(event: 'error', listener: () => void): void }) | null;
@@ -97,8 +97,9 @@ export class KafkaTransporter extends Transporters.Kafka implements Linkable {
 	}
 
 	/**
-	 * In a group of its own each time: one that is joined again gives half of the topics to the consumer from before,
-	 * which is gone, until the broker believes that. Its name begins as the topics' do: one right is for all of them.
+	 * Uses a new group each time. If it joined its old group again, the broker would give half of the topics to the
+	 * consumer from before until it notices that this is gone. The name begins like the topics' names, so one right is
+	 * enough for all of them.
 	 */
 	override async makeSubscriptions(topics: Record<string, unknown>[]): Promise<void> {
 		this.#subscriptions += 1;
@@ -159,7 +160,7 @@ export class KafkaTransporter extends Transporters.Kafka implements Linkable {
 	}
 }
 
-/** While the broker is away a consumer cannot take its leave, and would come back with the broker. */
+/** While the broker is away, a consumer cannot leave its group, and would reconnect when the broker is back. */
 async function closeForGood(consumer: Closable | null): Promise<void> {
 	for (let closed = consumer === null; !closed; ) {
 		try {
@@ -171,7 +172,7 @@ async function closeForGood(consumer: Closable | null): Promise<void> {
 	}
 }
 
-/** What the client's errors, and those of Node in them, say of themselves. */
+/** The fields of the client's errors, and of Node's errors within them. */
 interface Failure {
 	readonly syscall?: unknown;
 	/** of the client's connections: they were all closed before */
