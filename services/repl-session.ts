@@ -1,7 +1,7 @@
 import type { REPLServer } from 'node:repl';
-import { setTimeout as sleep } from 'node:timers/promises';
 import type { Middleware, ServiceBroker } from 'moleculer';
 import { type Duration, SECOND } from '../domain/time.ts';
+import { endedWithin } from '../mixins/runtime/index.ts';
 import type { ObjectSchema, Schema } from '../mixins/validation/index.ts';
 import type { ReplCommand } from './repl-commands.ts';
 
@@ -79,7 +79,7 @@ export class ReplSession {
 		server.removeAllListeners('exit'); // moleculer-repl's own would stop the broker with calls in hand
 		server.once('exit', async () => {
 			await last;
-			await Promise.race([broker.stop(), sleep(this.#longestStop)]);
+			await endedWithin(broker.stop(), this.#longestStop);
 			process.exit();
 		});
 	}

@@ -14,7 +14,7 @@ import {
 } from '../../mixins/cluster/index.ts';
 import { embeddedConnection } from '../../mixins/database/embedded/index.ts';
 import { holding, openClient } from '../../mixins/database/index.ts';
-import type { Log } from '../../mixins/runtime/index.ts';
+import { endedWithin, type Log } from '../../mixins/runtime/index.ts';
 import type { BrokerUrl, DatabaseAddress, Settings } from '../../mixins/settings/index.ts';
 import { ADMIN_SCOPE, type Caller } from '../../services/orders/caller.ts';
 import { replCommands } from '../../services/repl-commands.ts';
@@ -151,20 +151,10 @@ async function inTime<T>(
 	failure: () => string | undefined,
 	complaint: (why: string) => string,
 ): Promise<T> {
-	const done = new AbortController();
-	const { signal } = done;
-	const tooLate = async (): Promise<never> => {
-		const begin = performance.now();
-		await sleep(PATIENCE, undefined, { signal });
-		while (failure() === undefined && performance.now() - begin < LONGEST_WAIT)
-			await sleep(SECOND / 4, undefined, { signal });
-		throw new Error(complaint(failure() ?? 'it does not answer'));
-	};
-	const deadline = tooLate();
-	deadline.catch(() => {}); // also when the work is done
-	try {
-		return await Promise.race([work, deadline]);
-	} finally {
-		done.abort();
-	}
+	const begin = performance.now();
+	let isDone = await endedWithin(work, PATIENCE);
+	while (!isDone && failure() === undefined && performance.now() - begin < LONGEST_WAIT)
+		isDone = await endedWithin(work, SECOND / 4);
+	if (isDone) return work;
+	throw new Error(complaint(failure() ?? 'it does not answer'));
 }

@@ -3,7 +3,7 @@ import { crc32 } from 'node:zlib';
 import type pg from 'pg';
 import { type Duration, SECOND } from '../../domain/time.ts';
 import { clientConfig, DatabaseClient, holding, verify } from '../database/index.ts';
-import { type Log, Loop } from '../runtime/index.ts';
+import { endedWithin, type Log, Loop } from '../runtime/index.ts';
 import { type DatabaseAddress, SERVICE_NAMES, type ServiceName } from '../settings/index.ts';
 import { type Installation, installationOf, serverOf } from './installation.ts';
 
@@ -81,12 +81,12 @@ export class NodeSlot {
 
 	/** Gives the slot back. */
 	async stop(): Promise<void> {
-		const cut = setTimeout(() => {
+		const stopped = this.#loop.stop();
+		if (!(await endedWithin(stopped, SECOND))) {
 			this.#opening?.destroy();
 			this.#session?.destroy();
-		}, SECOND);
-		await this.#loop.stop();
-		clearTimeout(cut);
+		}
+		await stopped;
 		const session = this.#session;
 		this.#session = undefined;
 		await session?.end().catch(() => {});

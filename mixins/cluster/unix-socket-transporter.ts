@@ -208,14 +208,12 @@ export class UnixSocketLeaf extends UnixSocketTransporter {
 class Connection {
 	readonly #socket: Socket;
 	readonly #onFrame: OnFrame;
-	#chunks: Buffer[] = [];
-	#size = 0;
-	#needed = HEADER;
+	#header: Buffer | undefined;
 
 	constructor(socket: Socket, onFrame: OnFrame) {
 		this.#socket = socket;
 		this.#onFrame = onFrame;
-		socket.on('data', (chunk) => this.#read(chunk));
+		socket.on('readable', () => this.#read());
 		socket.on('error', () => {}); // 'close' follows
 	}
 
@@ -230,27 +228,22 @@ class Connection {
 		this.#socket.destroy();
 	}
 
-	#read(chunk: Buffer): void {
-		this.#chunks.push(chunk);
-		this.#size += chunk.length;
-		if (this.#size < this.#needed) return;
-		let rest = Buffer.concat(this.#chunks);
-		while (rest.length >= HEADER && !this.#socket.destroyed) {
-			const length = rest.readUInt32BE(0);
-			const topicEnd = HEADER + rest.readUInt16BE(4);
-			const end = HEADER + length;
-			if (length > LONGEST_BODY || topicEnd > end) {
-				this.close();
-				break;
-			}
-			this.#needed = end;
-			if (rest.length < end) break;
-			this.#onFrame(rest.toString('utf8', HEADER, topicEnd), rest.subarray(topicEnd, end));
-			rest = rest.subarray(end);
-			this.#needed = HEADER;
+	/** Each frame as soon as all of it is there. At the end of the stream `read` returns less than it is asked for. */
+	#read(): void {
+		const socket = this.#socket;
+		while (!socket.destroyed) {
+			this.#header ??= socket.read(HEADER) ?? undefined;
+			if (this.#header === undefined) return;
+			const length = this.#header.length < HEADER ? 0 : this.#header.readUInt32BE(0);
+			const topicLength = length === 0 ? 0 : this.#header.readUInt16BE(4);
+			const isFrame = length > 0 && length <= LONGEST_BODY && topicLength <= length;
+			const body: Buffer | null = isFrame ? socket.read(length) : this.#header;
+			if (body === null) return;
+			this.#header = undefined;
+			if (isFrame && body.length === length)
+				this.#onFrame(body.toString('utf8', 0, topicLength), body.subarray(topicLength));
+			else this.close();
 		}
-		this.#chunks = [rest];
-		this.#size = rest.length;
 	}
 }
 

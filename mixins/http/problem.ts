@@ -58,9 +58,11 @@ export function rawAnswer(problem: Problem, traceId: string): string {
 	return `HTTP/1.1 ${problem.status} ${STATUS_CODES[problem.status] ?? ''}\r\n${lines}\r\n${body}`;
 }
 
-/** A problem of the table; `detail` is for people. */
+/** A problem of the table; `detail` is for people. Who is to come again is told when (RFC 9110, section 10.2.3). */
 export function problem(code: ProblemCode, detail: string, more: Pick<Problem, 'errors' | 'headers'> = {}): Problem {
-	return { status: PROBLEMS[code].status, code, detail, ...more };
+	const { status } = PROBLEMS[code];
+	const again = status === 429 || status === 503 ? { 'Retry-After': '1' } : {};
+	return { status, code, detail, ...more, headers: { ...again, ...more.headers } };
 }
 
 /** 400: the request cannot be read as what it claims to be. */
@@ -86,15 +88,12 @@ export function invalid(errors: readonly Fault[]): Problem {
 	return problem('Validation.Failed', detail, { errors });
 }
 
-export function unavailable(detail = 'The service cannot answer at the moment. Try again.'): Problem {
-	return problem('Service.Unavailable', detail, { headers: { 'Retry-After': '1' } });
-}
+export const unavailable = (detail = 'The service cannot answer at the moment. Try again.'): Problem =>
+	problem('Service.Unavailable', detail);
 
 /** More comes in than can be answered in time; nothing was done. */
 export const overloaded = (): Problem =>
-	problem('Service.Overloaded', 'The service has too much to do at the moment. Try again.', {
-		headers: { 'Retry-After': '1' },
-	});
+	problem('Service.Overloaded', 'The service has too much to do at the moment. Try again.');
 
 /** A fixed sentence: what went wrong inside is for the log alone. */
 export const internal = (): Problem => problem('Server.Error', 'Something went wrong on our side.');

@@ -31,12 +31,6 @@ const NOT_NOW = new Set(['BAD_GATEWAY', 'QUEUE_FULL', 'REQUEST_SKIPPED', 'SERVIC
 const UNANSWERED = new Set(['REQUEST_REJECTED', 'REQUEST_TIMEOUT']);
 const UNKNOWN = 'There was no answer in time, and it is not known whether the request was carried out.';
 
-/** Header fields that some statuses require (RFC 9110, sections 10.2.3 and 15.5.2). */
-const HEADERS: Readonly<Record<number, Readonly<Record<string, string>>>> = {
-	401: challenge(),
-	429: { 'Retry-After': '1' },
-};
-
 /** `fromQuery`: the parameters of the call that failed came from the query, not from a body. */
 export function toProblem(err: unknown, fromQuery: boolean): Problem {
 	if (err instanceof ProblemError) return err.problem;
@@ -46,11 +40,10 @@ export function toProblem(err: unknown, fromQuery: boolean): Problem {
 	if (typeof type === 'string' && UNANSWERED.has(type)) return unavailable(UNKNOWN);
 	if (code === 503 || (typeof type === 'string' && NOT_NOW.has(type))) return unavailable();
 	if (!isProblemCode(type) || PROBLEMS[type].status !== code) return internal();
-	const headers = HEADERS[PROBLEMS[type].status];
 	const errors = isRecord(data) && Array.isArray(data.errors) ? faultsOf(data.errors, fromQuery) : [];
 	return problem(type, typeof message === 'string' ? message : '', {
 		...(errors.length > 0 ? { errors } : {}),
-		...(headers === undefined ? {} : { headers }),
+		...(code === 401 ? { headers: challenge() } : {}), // RFC 9110, section 15.5.2
 	});
 }
 

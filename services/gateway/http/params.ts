@@ -44,7 +44,8 @@ export async function paramsOf(action: OrderAction, req: Request, id: string, qu
 		default: {
 			readQuery(query, NOTHING);
 			const body = await readOptionalJson(req);
-			if (body !== undefined) refuseMembers(record(body.value));
+			const faults = body === undefined ? [] : faultsOf(record(body.value), NOTHING.check);
+			if (faults.length > 0) throw new ProblemError(invalid(faults));
 			return { id: uuid(id) };
 		}
 	}
@@ -57,7 +58,7 @@ async function createParams(req: IncomingMessage): Promise<Params> {
 	const params = record(value);
 	// The action takes both, the amount as a text as well; a body may have neither.
 	if ((Object.hasOwn(params, 'amount') && amount === undefined) || Object.hasOwn(params, 'idempotencyKey')) {
-		throw new ProblemError(invalid(faultsOf(params)));
+		throw new ProblemError(invalid(faultsOf(params, checkBody)));
 	}
 	if (amount !== undefined) params.amount = amount;
 	if (key !== undefined) params.idempotencyKey = key;
@@ -65,8 +66,8 @@ async function createParams(req: IncomingMessage): Promise<Params> {
 }
 
 /** All that the document finds in a body. */
-function faultsOf(body: Params): Fault[] {
-	const faults = checkBody(body);
+function faultsOf(body: Params, check: Check): Fault[] {
+	const faults = check(body);
 	return faults === true ? [] : faults.map(({ field, message }) => ({ pointer: pointerTo(field), detail: message }));
 }
 
@@ -115,17 +116,6 @@ const fromText = (text: string, { type }: Schema): unknown =>
 	type === 'integer' && /^-?\d{1,15}$/.test(text) ? Number(text) : text;
 
 function record(value: unknown): Params {
-	if (isRecord(value)) return value;
+	if (typeof value === 'object' && value !== null && !Array.isArray(value)) return value as Params;
 	throw new ProblemError(invalid([{ pointer: '#', detail: 'The body has to be a JSON object.' }]));
-}
-
-function isRecord(value: unknown): value is Params {
-	return typeof value === 'object' && value !== null && !Array.isArray(value);
-}
-
-/** Cancel, hold and resume take no fields. */
-function refuseMembers(body: Params): void {
-	const names = Object.keys(body);
-	if (names.length === 0) return;
-	throw new ProblemError(invalid(names.map((name) => ({ pointer: pointerTo(name), detail: 'Unknown field.' }))));
 }

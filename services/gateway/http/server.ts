@@ -15,6 +15,7 @@ import {
 	sendProblem,
 	traceOf,
 } from '../../../mixins/http/index.ts';
+import { endedWithin } from '../../../mixins/runtime/index.ts';
 import { hasBody } from './body.ts';
 import { framingFault } from './framing.ts';
 
@@ -152,9 +153,8 @@ export class GatewayServer {
 		// Closes idle connections as well; but for Node a connection that never sent anything is not idle.
 		const closed = new Promise<void>((resolve) => this.#server.close(() => resolve()));
 		for (const socket of this.#sockets) if (socket.bytesRead === 0) socket.destroy();
-		const timer = setTimeout(() => this.#server.closeAllConnections(), this.#limits.stopTimeout);
+		if (!(await endedWithin(closed, this.#limits.stopTimeout))) this.#server.closeAllConnections();
 		await closed;
-		clearTimeout(timer);
 	}
 
 	/**
