@@ -1,6 +1,7 @@
 /** The gateway and the orders service alone, on one database: for a measure, so without the broker that parts need. */
+
+import { startApplication } from '../bin/application.ts';
 import { parseSettings } from '../mixins/settings/settings.ts';
-import { startApplication } from '../moleculer.config.ts';
 
 const settings = parseSettings(process.env);
 const application = await startApplication({ ...settings, services: ['gateway', 'orders'] });

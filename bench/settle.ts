@@ -1,6 +1,6 @@
 import { setTimeout as pause } from 'node:timers/promises';
+import type { Application } from '../bin/application.ts';
 import { newId } from '../mixins/runtime/uuid.ts';
-import type { Application } from '../moleculer.config.ts';
 import { accept, place } from './orders.ts';
 import type { Stage } from './stage.ts';
 

@@ -2,9 +2,9 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import pg from 'pg';
+import { type Application, startApplication } from '../bin/application.ts';
 import { type EmbeddedPostgres, startEmbeddedPostgres } from '../mixins/database/embedded/index.ts';
 import { parseSettings, type ServiceName } from '../mixins/settings/settings.ts';
-import { type Application, startApplication } from '../moleculer.config.ts';
 
 /** A PostgreSQL of our own with full durability, and the means to run the system on it. */
 export class Stage {

@@ -1,7 +1,9 @@
 import { setTimeout as sleep } from 'node:timers/promises';
+import { logsOf } from '../mixins/observability/index.ts';
+import { processOf } from '../mixins/process.ts';
 import { endOnUncaught, errorMessage } from '../mixins/runtime/index.ts';
 import { parseSettings } from '../mixins/settings/index.ts';
-import { logsOf, startApplication } from '../moleculer.config.ts';
+import { startApplication } from './application.ts';
 
 /** A stop that takes longer is cut short; what was in hand is taken up again by the next start. */
 const LONGEST_STOP = 9_000;
@@ -60,10 +62,7 @@ try {
 	await application.ready;
 	serves = true;
 	if (!stopping) {
-		const { url, broker } = application;
-		const what = url === undefined ? `runs ${settings.services.join(', ')}` : `listens on ${url}`;
-		const node = settings.broker === undefined ? '' : ` node ${broker.nodeID};`;
-		say(`Protected Payment ${what};${node} payment provider: ${settings.paymentProvider}`);
+		say(processOf(application.broker).greeting);
 	}
 } catch (error) {
 	// A start that is given up is a stop, which ends the process.

@@ -1,12 +1,14 @@
+/** What a process gives to its services, and how they find it. */
 import type { EventEmitter } from 'node:events';
+import type { Middleware, ServiceBroker } from 'moleculer';
 import type { ParcelService, PaymentProvider } from '../domain/ports.ts';
-import type { Carrier } from './brokers/index.ts';
-import type { Clock, Database } from './database/index.ts';
+import type { Carrier, Groups } from './brokers/index.ts';
+import type { Clock, Database, Reader } from './database/index.ts';
 import type { DeadLetters } from './inbox/index.ts';
 import type { Health, Metrics } from './observability/index.ts';
 import type { OnStored } from './outbox/index.ts';
 import type { Log } from './runtime/index.ts';
-import type { Settings } from './settings/index.ts';
+import type { DatabaseAddress, Settings } from './settings/index.ts';
 
 /** Said within the process; for speed only, a slow poll stands beside each. */
 export interface Signals {
@@ -14,13 +16,29 @@ export interface Signals {
 	'outbox.stored': [orderIds: readonly string[]];
 }
 
-/** What the composition root gives to the services. */
+/** What opens to the outside once the process has started, and is the first thing to close. */
+export interface Entrance {
+	/** resolves once it is open; `opened` resolves when the database can be used */
+	open(opened: Promise<void>, signal: AbortSignal): Promise<void>;
+	/** goes on, but sends clients elsewhere */
+	leave(): void;
+	/** undefined while it is closed */
+	readonly url: string | undefined;
+}
+
 export interface Platform {
 	readonly settings: Settings;
 	readonly database: Database;
+	/** where that database is, for who needs a connection of its own kind */
+	readonly address: DatabaseAddress;
+	/** connections of another kind, which are watched and cut off with the database's own */
+	readonly readers: Set<Reader>;
 	readonly clock: Clock;
-	readonly carrier: Carrier;
 	readonly deadLetters: DeadLetters;
+	/** which messages each consumer group takes; to be said in `created` */
+	readonly groups: Groups;
+	/** there from `started` on */
+	readonly carrier: Carrier;
 	readonly health: Health;
 	readonly signals: EventEmitter<Signals>;
 	readonly metrics: Metrics;
@@ -28,5 +46,21 @@ export interface Platform {
 	readonly stored: OnStored;
 	readonly provider: PaymentProvider;
 	readonly parcels: ParcelService;
+	readonly entrances: Set<Entrance>;
 	readonly log: (name: string) => Log;
+}
+
+const platforms = new WeakMap<ServiceBroker, Platform>();
+
+/** Gives a broker its platform, before its first service is made. Nothing of it goes to other nodes. */
+export const providePlatform = (platform: Platform): Middleware => ({
+	name: 'Platform',
+	created: (broker: ServiceBroker) => void platforms.set(broker, platform),
+});
+
+/** The platform of the broker that a service runs on. */
+export function platformOf({ broker }: { readonly broker: ServiceBroker }): Platform {
+	const platform = platforms.get(broker);
+	if (platform === undefined) throw new Error('this broker has no platform: its options come from moleculer.config.ts');
+	return platform;
 }

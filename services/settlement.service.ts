@@ -1,80 +1,55 @@
-import { performance } from 'node:perf_hooks';
-import type { ServiceSchema } from 'moleculer';
-import { type Duration, SECOND } from '../domain/time.ts';
-import type { BatchHandler, SubscribeOptions, Subscription } from '../mixins/brokers/index.ts';
-import { intentHandler, STOP_PATIENCE } from '../mixins/calls/index.ts';
-import { notBefore } from '../mixins/delay/index.ts';
-import { Inbox } from '../mixins/inbox/index.ts';
-import type { Platform } from '../mixins/platform.ts';
-import { Loop, nowAndThen } from '../mixins/runtime/index.ts';
-import { paymentCalls } from './settlement/payment-calls.ts';
-import { SWEEP_EVERY, Sweeper } from './settlement/sweeper.ts';
+import type { PaymentCall } from '../domain/commands.ts';
+import { calls } from '../mixins/calls/index.ts';
+import { delay } from '../mixins/delay/index.ts';
+import { inbox } from '../mixins/inbox/index.ts';
+import { outbox } from '../mixins/outbox/index.ts';
+import { defineService } from '../mixins/service.ts';
+import { callProvider } from './settlement/payment-calls.ts';
+import type { Swept } from './settlement/sweeper.ts';
+import { sweeper } from './settlement/sweeping.ts';
 import { LINGER } from './topology.ts';
 
-/** A wake-up that comes later than this tells that the carrier is working off a backlog. */
-const BEHIND: Duration = SECOND;
-/** How long that is believed after the last such wake-up. */
-const BEHIND_FOR: Duration = 2 * SECOND;
-
 /** Authorises, confirms when due, captures or voids, and sweeps up what nobody woke. */
-export function settlementService(platform: Platform): ServiceSchema {
-	const { carrier, clock, database, deadLetters, health, metrics, settings, stored } = platform;
-	const log = platform.log('settlement');
-	const inbox = new Inbox(database, stored, log);
-	const calls = paymentCalls(platform, log);
-	let lastBehind = Number.NEGATIVE_INFINITY;
-	const sweeper = new Sweeper(platform, calls, log, () => performance.now() - lastBehind < BEHIND_FOR);
-	const lookBack = nowAndThen(() => sweeper.lookBack());
-	const sweeping = new Loop('sweeper', log, async () => {
-		const { found } = await sweeper.sweep();
-		await lookBack();
-		return found > 0 ? 0 : SWEEP_EVERY;
-	});
-	const subscriptions: Subscription[] = [];
-
-	const handleDeadlines: BatchHandler = async (deliveries) => {
-		const handled = await inbox.handle('deadlines.handle', 'deadlines', deliveries, (order, delivery, moment) => {
-			const { type, deliverAt } = delivery;
-			if (deliverAt === null) throw new Error('a wake-up without its moment');
-			const lateness = moment.now - deliverAt;
-			if (lateness > BEHIND) lastBehind = performance.now();
+export default defineService({
+	name: 'settlement',
+	mixins: [
+		sweeper(),
+		// A group of its own, so that a slow provider never delays the end of a window.
+		delay('deadlines', { takes: ['OrderDue', 'HoldExpired'], decide: 'wakeUp', concurrency: 3 }),
+		inbox('settlement', {
+			takes: ['OrderPending', 'OrderConfirmed', 'OrderCancelRequested'],
+			decide: 'nextPayment',
+			calls: 'payments',
+			linger: LINGER,
+		}),
+		calls('payments', { perform: callProvider, settle: 'paid' }),
+		outbox(),
+	],
+	actions: {
+		sweep: {
+			visibility: 'public',
+			handler(): Promise<Swept> {
+				return this.sweeper.sweep();
+			},
+		},
+	},
+	methods: {
+		wakeUp(order, { type, deliverAt }, moment): void {
 			if (type === 'OrderDue') order.wakeAtDue(deliverAt, moment);
 			else order.wakeAtHoldLimit(deliverAt, moment);
-			return { type, lateness };
-		});
-		for (const { type, lateness } of handled.results) metrics.wakeUpHandled(type, lateness);
-		return handled.failures;
-	};
-
-	const deadlines = notBefore(carrier.early, clock, handleDeadlines);
-
-	const handlePayments = intentHandler(calls, {
-		inbox,
-		transaction: 'settlement.handle',
-		consumer: 'settlement',
-		decide: (order, _delivery, moment) => order.beginPayment(moment, settings.providerTimeout),
-	});
-
-	return {
-		name: 'settlement',
-		actions: {
-			sweep: { visibility: 'public', handler: () => sweeper.sweep() },
 		},
-		async started() {
-			const consume = (group: string, handle: BatchHandler, options: SubscribeOptions): void => {
-				const handler = deadLetters.catching(group, metrics.counting(group, handle));
-				const subscription = carrier.subscribe(group, handler, options);
-				subscriptions.push(subscription);
-				health.watch(`consumer ${group}`, subscription, 'broker');
-			};
-			consume('deadlines', deadlines, { concurrency: 3 });
-			consume('settlement', handlePayments, { linger: LINGER });
-			sweeping.start();
-			health.watch('sweeper', sweeping);
+		/** the call that the order's state asks for now, if any */
+		nextPayment(order, _message, moment): PaymentCall | null {
+			return order.beginPayment(moment, this.platform.settings.providerTimeout);
 		},
-		async stopped() {
-			await Promise.all([sweeping.stop(), ...subscriptions.map((subscription) => subscription.close())]);
-			await calls.idle(STOP_PATIENCE);
+		/** what became of a call; its slot serves for the next one of that order */
+		paid(order, { call, outcome }, moment, afterCommit): PaymentCall | null {
+			if (!order.applyPaymentOutcome(call.operation, call.attempt, outcome, moment)) return null;
+			if (call.operation === 'void' && outcome.kind === 'refused') {
+				this.logger.error(`the provider refuses to void order ${call.orderId} (${outcome.reason}); it is asked again`);
+			}
+			afterCommit(() => this.platform.metrics.paid(call.operation, outcome.kind));
+			return order.beginPayment(moment, this.platform.settings.providerTimeout);
 		},
-	};
-}
+	},
+});

@@ -16,15 +16,13 @@ import { embeddedConnection } from '../../mixins/database/embedded/index.ts';
 import { holding, openClient } from '../../mixins/database/index.ts';
 import { endedWithin, type Log } from '../../mixins/runtime/index.ts';
 import type { BrokerUrl, DatabaseAddress, Settings } from '../../mixins/settings/index.ts';
-import { ADMIN_SCOPE, type Caller } from '../../services/orders/caller.ts';
+import { OPERATOR } from '../../services/orders/operator.ts';
 import { replCommands } from '../../services/repl-commands.ts';
 
 /** How long what has failed may take to be there after all. */
 const PATIENCE: Duration = 10 * SECOND;
 /** As long as nothing has failed the machine may only be busy: loading a client alone can take ten seconds then. */
 const LONGEST_WAIT: Duration = MINUTE;
-
-const OPERATOR: Caller = { subject: 'operator', scopes: [ADMIN_SCOPE] };
 
 function asOperator(next: ActionHandler): ActionHandler {
 	return function (ctx) {

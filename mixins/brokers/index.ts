@@ -9,8 +9,9 @@ export {
 	type Subscription,
 	type Topology,
 } from './carrier.ts';
-export { carrierOf } from './carrier-of.ts';
+export { carrierOf, type ProcessCarrier } from './carrier-of.ts';
 export { type Envelope, toEnvelope, traceOf } from './envelope.ts';
+export { Groups } from './groups.ts';
 export { type Linkable, NotSent, type TransporterError } from './linkable.ts';
 export { Refusals } from './refusals.ts';
 export { transporterOf } from './transporter-of.ts';

@@ -1,6 +1,9 @@
 import { setTimeout as pause } from 'node:timers/promises';
 import type { Duration } from '../../domain/time.ts';
+import type { BatchHandler } from '../brokers/index.ts';
+import type { Consuming } from '../inbox/index.ts';
 import { Batcher, errorMessage, type Log, Semaphore, tell } from '../runtime/index.ts';
+import { intentHandler } from './intent-handler.ts';
 
 /**
  * When something happened, on two clocks of this process: one that never jumps, and one that goes on while the machine
@@ -83,6 +86,11 @@ export class Calls<C, O> {
 	 */
 	start(call: C, intended: Stamp): void {
 		void this.#run(call, intended);
+	}
+
+	/** Handles messages that lead to calls. */
+	consuming(how: Consuming<C>): BatchHandler {
+		return intentHandler(this, how);
 	}
 
 	/**

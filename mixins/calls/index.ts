@@ -1,2 +1,2 @@
-export { Calls, type Done, NOT_BEGUN, STOP_PATIENCE, stamp } from './calls.ts';
-export { intentHandler } from './intent-handler.ts';
+export { type Calls, NOT_BEGUN, stamp } from './calls.ts';
+export { calls, type Perform } from './mixin.ts';

@@ -1,21 +1,12 @@
 import type { BatchHandler, Failure } from '../brokers/index.ts';
-import type { Decide, Inbox } from '../inbox/index.ts';
-import type { TransactionName } from '../runtime/index.ts';
+import type { Consuming } from '../inbox/index.ts';
 import { type Calls, stamp } from './calls.ts';
-
-export interface IntentHandlerOptions<C> {
-	readonly inbox: Inbox;
-	readonly transaction: TransactionName;
-	readonly consumer: string;
-	/** stores the intent of a call with the order, and answers with the call; null if there is none to make */
-	readonly decide: Decide<C>;
-}
 
 /**
  * Handles messages that lead to calls. Intents are committed only for as many messages as there are free call slots,
  * so a batch goes in parts if need be; each call begins after its intent's commit.
  */
-export function intentHandler<C, O>(calls: Calls<C, O>, options: IntentHandlerOptions<C>): BatchHandler {
+export function intentHandler<C, O>(calls: Calls<C, O>, options: Consuming<C>): BatchHandler {
 	const { inbox, transaction, consumer, decide } = options;
 	return async (deliveries) => {
 		const failures: Failure[] = [];

@@ -1,4 +1,6 @@
 export { Busy, CALL_POLICIES, CallTooLate, NO_POLICY, READ_POLICY } from './call-policies.ts';
+export { drainFirst } from './drain-first.ts';
+export { alone, amongOthers, type Node, type Surroundings } from './node.ts';
 export { type NodePlace, NodeSlot, nodeNameOf } from './node-slot.ts';
 export { isInTime, OnceInTime } from './once-in-time.ts';
 export { OneDatabase } from './one-database.ts';

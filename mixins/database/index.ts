@@ -25,7 +25,7 @@ export {
 	updatePayments,
 } from './orders-store.ts';
 export { meterConnections } from './pool-metrics.ts';
-export { DatabaseReadiness } from './readiness.ts';
+export { DatabaseReadiness, type Reader } from './readiness.ts';
 export { SchemaGate } from './schema-gate.ts';
 export { holding, MIGRATING } from './session.ts';
 export type { Statement } from './statement.ts';

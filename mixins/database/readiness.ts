@@ -1,4 +1,3 @@
-import type { Sequelize } from 'sequelize';
 import { type Duration, SECOND } from '../../domain/time.ts';
 import { withFallback } from '../runtime/index.ts';
 import type { Database } from './database.ts';
@@ -16,13 +15,20 @@ const WRITE = {
 	values: [],
 };
 
+/** A pool of connections of another kind. */
+export interface Reader {
+	readonly sequelize: { query(sql: string): Promise<unknown> };
+	/** ends what is under way, whether it gets an answer or not */
+	cutOff(): void;
+}
+
 /** Whether the database does the work: it takes a write, which is undone, and is read through the readers, where there are any. */
 export class DatabaseReadiness {
 	readonly #database: Database;
-	readonly #readers: Sequelize | undefined;
+	readonly #readers: ReadonlySet<Reader>;
 	#last: { readonly at: number; readonly answer: Promise<string | undefined> } | undefined;
 
-	constructor(database: Database, readers: Sequelize | undefined) {
+	constructor(database: Database, readers: ReadonlySet<Reader>) {
 		this.#database = database;
 		this.#readers = readers;
 	}
@@ -38,7 +44,7 @@ export class DatabaseReadiness {
 	async require(): Promise<void> {
 		await this.#database.inspect(requireRights);
 		await this.#database.rehearse(WRITE);
-		await this.#readers?.query('SELECT FROM orders LIMIT 1');
+		for (const { sequelize } of this.#readers) await sequelize.query('SELECT FROM orders LIMIT 1');
 	}
 
 	#inTime(): Promise<string | undefined> {

@@ -1,1 +1,2 @@
+export { delay, type WithDelay } from './mixin.ts';
 export { notBefore } from './not-before.ts';

@@ -1,2 +1,5 @@
 export { DeadLetters } from './dead-letters.ts';
-export { type Decide, Inbox } from './inbox.ts';
+export { Inbox } from './inbox.ts';
+export { type Consuming, inbox, methodOf, type WithInbox } from './mixin.ts';
+export { inboxOperations } from './operating.ts';
+export { Subscriptions } from './subscriptions.ts';

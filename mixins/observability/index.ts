@@ -1,5 +1,6 @@
 export { meteredActions } from './action-metrics.ts';
 export { Health, type Readiness } from './health.ts';
+export { loggerOf, logsOf } from './logging.ts';
 export { Metrics, type Refusal } from './metrics.ts';
-export { type ProbeRoute, ProbeServer } from './probe-server.ts';
+export { openProbes } from './probes.ts';
 export { ALIVE, gatewayNotReady, readinessAnswer } from './readiness.ts';

@@ -1,7 +1,4 @@
-/**
- * Every transaction of the system, by name. `Database.transaction` takes no other, so each commit is a boundary at
- * which a test can stop the process dead.
- */
+/** Every transaction of the system, by name: each commit is a boundary at which a test can stop the process dead. */
 const TRANSACTIONS = [
 	'orders.create',
 	'orders.change',
@@ -21,7 +18,8 @@ const TRANSACTIONS = [
 	'parcels.journal',
 ] as const;
 
-export type TransactionName = (typeof TRANSACTIONS)[number];
+/** A transaction has one of these names; those of an inbox and of calls are named after their group and their service. */
+export type TransactionName = (typeof TRANSACTIONS)[number] | `${string}.handle` | `${string}.outcome`;
 
 /** The boundaries that are no transaction: a call that leaves the process, a message that is given to the carrier. */
 const BOUNDARIES = ['provider.call', 'parcel.call', 'outbox.publish'] as const;

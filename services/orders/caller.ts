@@ -1,4 +1,5 @@
 import { Errors } from 'moleculer';
+import type { Instant } from '../../domain/time.ts';
 
 /** Who asks. The gateway or the REPL says so in `ctx.meta.caller`; the rule what they may do stands here. */
 export interface Caller {
@@ -13,9 +14,14 @@ export interface Meta {
 	traceparent?: string;
 	/** by which the gateway ends a wait before its time */
 	waitTicket?: string;
-	$statusCode?: number;
-	$location?: string;
-	$responseHeaders?: Record<string, string>;
+	/** the database's clock, in milliseconds: what the answer says of an order was true then */
+	now?: Instant;
+	/** which version of the order the answer shows */
+	version?: string;
+	/** how many seconds the call was ready to wait for another version */
+	waited?: number | undefined;
+	/** the answer was given before, to the first call with this key */
+	replayed?: boolean;
 }
 
 /** May see and change every order. */

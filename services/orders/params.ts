@@ -122,8 +122,8 @@ export const LONGEST_WAIT = 30;
 
 export interface GetParams {
 	id: string;
-	/** entity tags that the caller has, or `*`; with one of them the answer is "not modified" */
-	ifNoneMatch?: string[];
+	/** versions that the caller knows, or `*` for any; what is waited for is another one */
+	known?: string[];
 	/** seconds to wait for the order to be another than the caller knows */
 	wait?: number;
 }
@@ -132,7 +132,7 @@ export const GET_PARAMS = {
 	...ID_PARAMS,
 	properties: {
 		...ID_PARAMS.properties,
-		ifNoneMatch: { type: 'array', items: { type: 'string' } },
+		known: { type: 'array', items: { type: 'string' } },
 		wait: { type: 'integer', minimum: 0, maximum: LONGEST_WAIT },
 	},
 } as const satisfies ObjectSchema;

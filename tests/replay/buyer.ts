@@ -1,3 +1,5 @@
+import { SUCCESS } from '../../services/gateway/http/answer.ts';
+import type { OrderAction } from '../../services/gateway/http/routes.ts';
 import type { OrderDto } from '../../services/orders/order-dto.ts';
 import { Difference } from './difference.ts';
 import { type Move, orderOf } from './moves.ts';
@@ -13,8 +15,8 @@ interface Answer {
 async function ask(world: World, action: string, params: object): Promise<Answer> {
 	try {
 		const { value: order, meta } = await world.call<OrderDto>(`orders.${action}`, params);
-		const replayed = meta.$responseHeaders?.['Idempotent-Replayed'] !== undefined;
-		return { status: meta.$statusCode ?? 200, code: '', order, replayed };
+		const { replayed = false } = meta;
+		return { status: SUCCESS[`orders.${action}` as OrderAction] ?? 200, code: '', order, replayed };
 	} catch (error) {
 		const { code, type } = error as { code?: number; type?: string };
 		if (code !== 409) throw error;

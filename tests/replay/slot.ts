@@ -1,13 +1,13 @@
 import type { Database } from '../../mixins/database/database.ts';
 import { DeadLetters } from '../../mixins/inbox/dead-letters.ts';
-import { Health } from '../../mixins/observability/health.ts';
 import type { Platform } from '../../mixins/platform.ts';
 import type { TransactionName } from '../../mixins/runtime/crash-points.ts';
 import type { Log } from '../../mixins/runtime/log.ts';
-import { paymentCalls } from '../../services/settlement/payment-calls.ts';
+import type { PaymentCalls } from '../../services/settlement/payment-calls.ts';
 import { Sweeper } from '../../services/settlement/sweeper.ts';
-import { settlementService } from '../../services/settlement.service.ts';
-import { shippingService } from '../../services/shipping.service.ts';
+import settlement from '../../services/settlement.service.ts';
+import shipping from '../../services/shipping.service.ts';
+import { testPlatform, testService } from '../support/platform.ts';
 import { HeldCarrier } from './carrier.ts';
 import { Difference, within } from './difference.ts';
 import { type Ask, Asks, heldParcels, heldProvider } from './outside.ts';
@@ -21,10 +21,12 @@ export type Consumer = 'deadlines' | 'settlement' | 'shipping';
 /** What a slot has in hand: an intent that is committed and not yet acted upon, or a call that waits for its answer. */
 type Hand = { readonly kind: 'intent'; readonly pause: Pause } | { readonly kind: 'call'; readonly ask: Ask };
 
+export type Shared = 'settings' | 'clock' | 'signals' | 'stored' | 'metrics' | 'provider' | 'parcels';
+
 /** What every process of a replay shares. */
 export interface Surroundings {
 	readonly shared: Database;
-	readonly platform: Omit<Platform, 'database' | 'carrier' | 'deadLetters' | 'health' | 'log'>;
+	readonly platform: Pick<Platform, Shared>;
 	readonly log: Log;
 }
 
@@ -50,24 +52,21 @@ export class Slot {
 		this.database = new ProcessDatabase(shared);
 		this.#complaint.promise.catch(() => {}); // there may be none
 		this.#log = { ...log, error: (line) => this.#complain(line, log) };
-		this.#platform = {
+		this.#platform = testPlatform({
 			...platform,
 			provider: heldProvider(platform.provider, this.asks),
 			parcels: heldParcels(platform.parcels, this.asks),
 			database: this.database,
 			carrier: this.#carrier,
 			deadLetters: new DeadLetters(this.database, this.#log),
-			health: new Health(),
-			log: () => this.#log,
-		};
+		});
 	}
 
 	static async start(surroundings: Surroundings, kind: 'settlement' | 'shipping'): Promise<Slot> {
 		const slot = new Slot(surroundings);
-		const { started } = kind === 'shipping' ? shippingService(slot.#platform) : settlementService(slot.#platform);
-		if (typeof started !== 'function') throw new Error('the service has no start');
+		const { broker } = testService(kind === 'shipping' ? shipping : settlement, slot.#platform, slot.#log);
 		// The sweeper looks when the trace says so, not by itself.
-		await slot.database.without(['settlement.sweep'], async () => Reflect.apply(started, undefined, []));
+		await slot.database.without(['settlement.sweep'], () => broker.start());
 		return slot;
 	}
 
@@ -84,11 +83,11 @@ export class Slot {
 	/** The sweeper of this process, and one of a process whose call slots are all taken. */
 	sweeper(hasSlot: boolean): Sweeper {
 		if (hasSlot) {
-			this.#sweeper ??= new Sweeper(this.#platform, paymentCalls(this.#platform, this.#log), this.#log, () => false);
+			this.#sweeper ??= new Sweeper(this.#platform, this.#calls(), this.#log, () => false);
 			return this.#sweeper;
 		}
 		if (this.#sweeperWithoutSlot === undefined) {
-			const calls = paymentCalls(this.#platform, this.#log);
+			const calls = this.#calls();
 			calls.slots.tryAcquire(calls.slots.total);
 			this.#sweeperWithoutSlot = new Sweeper(this.#platform, calls, this.#log, () => false);
 		}
@@ -158,6 +157,10 @@ export class Slot {
 	die(): void {
 		this.database.die();
 		this.asks.loseAll();
+	}
+
+	#calls(): PaymentCalls {
+		return testService<{ payments: PaymentCalls }>(settlement, this.#platform, this.#log).payments;
 	}
 
 	#complain(line: string, log: Log): void {

@@ -1,15 +1,13 @@
 import { EventEmitter } from 'node:events';
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { ServiceBroker } from 'moleculer';
+import type { ServiceBroker } from 'moleculer';
 import { MODEL } from '../../docs/model/tlc.ts';
 import { KEY_LIFETIME } from '../../domain/payment.ts';
 import { type Duration, HOUR } from '../../domain/time.ts';
 import type { CarrierMessage } from '../../mixins/brokers/carrier.ts';
 import type { Database, Transaction } from '../../mixins/database/database.ts';
-import { defineModels, type Models } from '../../mixins/database/reading/models.ts';
 import { DeadLetters } from '../../mixins/inbox/dead-letters.ts';
-import { Health } from '../../mixins/observability/health.ts';
 import { Metrics } from '../../mixins/observability/metrics.ts';
 import { OutboxRelay } from '../../mixins/outbox/relay.ts';
 import type { OnStored } from '../../mixins/outbox/unit-of-work.ts';
@@ -19,9 +17,10 @@ import { SandboxProvider } from '../../mixins/providers/payment-sandbox.ts';
 import { parseSettings, type Settings } from '../../mixins/settings/settings.ts';
 import { SchemaValidator } from '../../mixins/validation/schema-validator.ts';
 import type { Meta } from '../../services/orders/caller.ts';
-import { ordersService } from '../../services/orders.service.ts';
+import orders from '../../services/orders.service.ts';
 import { META } from '../support/application.ts';
 import { memoryLog, type TestDatabase } from '../support/database.ts';
+import { LoggerInto, testBroker, testPlatform } from '../support/platform.ts';
 import { Bank } from './bank.ts';
 import { Held, HeldCarrier } from './carrier.ts';
 import { Clock } from './clock.ts';
@@ -31,7 +30,7 @@ import type { Ask } from './outside.ts';
 import { ProcessDatabase } from './process.ts';
 import { RelayProcess } from './relay-process.ts';
 import { constant, SCENARIOS, type Scenario } from './scenarios.ts';
-import { Slot } from './slot.ts';
+import { type Shared, Slot } from './slot.ts';
 import type { Message, NetCall, Trace } from './trace.ts';
 
 /** Where keys do not age, a tick is so long that none does within a trace, and far longer than every back-off. */
@@ -62,8 +61,7 @@ export class World {
 	readonly relays = new Map<string, RelayProcess>();
 	readonly #slots = new Map<string, Slot>();
 	readonly #settings: Mutable<Settings>;
-	readonly #broker: ServiceBroker;
-	readonly #models: Models;
+	#broker: ServiceBroker | undefined;
 	readonly #signals = new EventEmitter<Signals>();
 	readonly #configuration = readFileSync(join(MODEL, 'Replay.cfg'), 'utf8');
 	#provider: Bank | undefined;
@@ -80,12 +78,6 @@ export class World {
 		this.#shared = shared;
 		this.buyer = new ProcessDatabase(shared);
 		this.#settings = { ...parseSettings({ LOG_LEVEL: 'fatal', MIGRATE: 'off', DATABASE_URL: server.url }) };
-		this.#models = defineModels(server.connection);
-		this.#broker = new ServiceBroker({
-			logger: false,
-			validator: new SchemaValidator(),
-			skipProcessEventRegistration: true,
-		});
 		this.#signals.setMaxListeners(0);
 		this.#signals.on('outbox.stored', () => {
 			this.#raised = true;
@@ -96,9 +88,11 @@ export class World {
 	static async create(server: TestDatabase, shared: Database = server.database): Promise<World> {
 		const world = new World(server, shared, await Clock.create(server));
 		const deadLetters = new DeadLetters(world.buyer, world.log);
-		const own = { database: world.buyer, carrier: world.#carrier(), deadLetters, health: new Health() };
-		const platform = { ...world.#common(), ...own };
-		world.#broker.createService(ordersService({ ...platform, log: () => world.log }, world.#models));
+		const own = { database: world.buyer, carrier: world.#carrier(), deadLetters };
+		const platform = testPlatform({ ...world.#common(), ...own, address: server.connection });
+		const options = { logger: new LoggerInto(world.log), validator: new SchemaValidator() };
+		world.#broker = testBroker(platform, options);
+		world.#broker.createService(orders);
 		await world.#broker.start();
 		world.clock.install();
 		return world;
@@ -107,8 +101,7 @@ export class World {
 	async stop(): Promise<void> {
 		this.#killAll();
 		this.clock.remove();
-		await this.#broker.stop();
-		await this.#models.sequelize.close();
+		await this.#broker?.stop();
 	}
 
 	/** Empty tables, new processes, and the scenario's windows and limits. */
@@ -170,6 +163,7 @@ export class World {
 
 	/** Calls an action, and answers with what it said of itself too. */
 	async call<T>(action: string, params: object): Promise<{ readonly value: T; readonly meta: Meta }> {
+		if (this.#broker === undefined) throw new Error('the world was not created');
 		const calling = this.#broker.call<T, object>(action, params, { meta: { ...META } });
 		const { ctx } = calling as typeof calling & { readonly ctx: { readonly meta: Meta } };
 		return { value: await calling, meta: ctx.meta };
@@ -210,7 +204,7 @@ export class World {
 		await new OutboxRelay(this.server.database, this.#carrier()).step();
 	}
 
-	#common(): Omit<Platform, 'database' | 'carrier' | 'deadLetters' | 'health' | 'log'> {
+	#common(): Pick<Platform, Shared> {
 		const provider = this.#provider ?? this.#bank({ keyLife: 0, authLife: 0 });
 		const parcels = new StandInParcels(this.server.database);
 		const stored: OnStored = (raised) => {

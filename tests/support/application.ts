@@ -1,8 +1,8 @@
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { type Application, startApplication } from '../../bin/application.ts';
 import { parseSettings, SERVICE_NAMES, type ServiceName } from '../../mixins/settings/settings.ts';
-import { type Application, startApplication } from '../../moleculer.config.ts';
 import type { TestDatabase } from './database.ts';
 
 /** Who calls in a test that is not about callers. */

@@ -1,6 +1,6 @@
 /** The `Date` of every answer about an order is the database's clock, which here is an hour ahead of the process's. */
 import { afterAll, beforeAll, expect, it } from '@jest/globals';
-import type { Application } from '../../moleculer.config.ts';
+import type { Application } from '../../bin/application.ts';
 import { startTestApplication } from '../support/application.ts';
 import { startTestDatabase, type TestDatabase } from '../support/database.ts';
 

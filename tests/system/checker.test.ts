@@ -1,7 +1,7 @@
 /** The history checker on a real history, which is well, and on the same one with something planted in its tables. */
 import { afterAll, beforeAll, expect, it } from '@jest/globals';
 import pg, { type QueryResultRow } from 'pg';
-import type { Application } from '../../moleculer.config.ts';
+import type { Application } from '../../bin/application.ts';
 import { startTestApplication } from '../support/application.ts';
 import { Client } from '../support/client.ts';
 import { startTestDatabase, type TestDatabase } from '../support/database.ts';

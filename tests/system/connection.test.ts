@@ -37,7 +37,8 @@ function connected(more: Partial<DatabaseAddress> = {}, connections = 4) {
 	const address = { ...server.connection, host: '127.0.0.1', port: line.port, ...more };
 	const database = new Database(address, log, connections);
 	database.open();
-	const { sequelize } = defineModels(address);
+	const models = defineModels(address);
+	const { sequelize } = models;
 	closers.push(
 		() => database.close(),
 		() => sequelize.close(),
@@ -48,7 +49,7 @@ function connected(more: Partial<DatabaseAddress> = {}, connections = 4) {
 		const [rows] = await reading(database, () => sequelize.query(`SELECT ${expression} AS value`));
 		return (rows as { value: unknown }[])[0]?.value;
 	};
-	const readiness = new DatabaseReadiness(database, sequelize);
+	const readiness = new DatabaseReadiness(database, new Set([models]));
 	return { address, log, database, value, readValue, readiness };
 }
 

@@ -1,9 +1,9 @@
 /** What a stranger has put into a broker is told of: in the table, in the figures, in the log; and the orders go on. */
 import { afterAll, beforeAll, expect, it } from '@jest/globals';
+import type { Application } from '../../bin/application.ts';
 import { redis } from '../../bin/brokers/redis.ts';
 import { keysOf } from '../../mixins/brokers/redis/keys.ts';
 import type { DeadLetter } from '../../mixins/inbox/dead-letters.ts';
-import type { Application } from '../../moleculer.config.ts';
 import type { OrderDto } from '../../services/orders/order-dto.ts';
 import { CONSUMERS } from '../../services/topology.ts';
 import { META, startTestApplication } from '../support/application.ts';

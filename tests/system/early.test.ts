@@ -1,8 +1,8 @@
 /** Wake-ups that the broker delivers before their moment: they wait for it, without a lock, or are armed anew. */
 import { afterAll, afterEach, beforeAll, expect, it } from '@jest/globals';
+import type { Application } from '../../bin/application.ts';
 import { redis } from '../../bin/brokers/redis.ts';
 import { keysOf } from '../../mixins/brokers/redis/keys.ts';
-import type { Application } from '../../moleculer.config.ts';
 import type { OrderDto } from '../../services/orders/order-dto.ts';
 import { CONSUMERS } from '../../services/topology.ts';
 import { META, startTestApplication } from '../support/application.ts';

@@ -1,6 +1,6 @@
 /** `Idempotency-Key` over HTTP, on the real system: what counts as the same request, and what its answer is. */
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
-import type { Application } from '../../moleculer.config.ts';
+import type { Application } from '../../bin/application.ts';
 import { startTestApplication } from '../support/application.ts';
 import { startTestDatabase, type TestDatabase } from '../support/database.ts';
 import { until } from '../support/until.ts';

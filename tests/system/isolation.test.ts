@@ -1,7 +1,7 @@
 /** One hot order, one that somebody has locked, one that takes too long: none of them stops the others. */
 import { afterAll, beforeAll, describe, expect, it, jest } from '@jest/globals';
 import pg from 'pg';
-import type { Application } from '../../moleculer.config.ts';
+import type { Application } from '../../bin/application.ts';
 import type { OrderDto } from '../../services/orders/order-dto.ts';
 import { META, startTestApplication } from '../support/application.ts';
 import { startTestDatabase, type TestDatabase } from '../support/database.ts';

@@ -1,5 +1,4 @@
 /** Found by the replay of the model's traces; the test bears the trace's name. */
-import { EventEmitter } from 'node:events';
 import { setImmediate as turn } from 'node:timers/promises';
 import { afterAll, beforeAll, expect, it } from '@jest/globals';
 import type { ProviderOutcome } from '../../domain/payment.ts';
@@ -8,8 +7,10 @@ import { stamp } from '../../mixins/calls/calls.ts';
 import { SandboxProvider } from '../../mixins/providers/payment-sandbox.ts';
 import { newId } from '../../mixins/runtime/uuid.ts';
 import { parseSettings } from '../../mixins/settings/settings.ts';
-import { paymentCalls } from '../../services/settlement/payment-calls.ts';
+import type { PaymentCalls } from '../../services/settlement/payment-calls.ts';
+import settlement from '../../services/settlement.service.ts';
 import { startTestDatabase, type TestDatabase } from '../support/database.ts';
+import { testPlatform, testService } from '../support/platform.ts';
 
 let server: TestDatabase;
 
@@ -45,8 +46,8 @@ function slowToFind() {
 /** An operation with an aged key, of which `left` ms of its time are left. */
 function begin(provider: PaymentProvider, operation: 'capture' | 'void', left: number) {
 	const settings = { ...parseSettings({}), providerTimeout: TIMEOUT };
-	const platform = { settings, database: server.database, provider, signals: new EventEmitter<never>() };
-	const calls = paymentCalls(platform as unknown as Parameters<typeof paymentCalls>[0], server.log);
+	const platform = testPlatform({ settings, database: server.database, provider });
+	const { payments: calls } = testService<{ payments: PaymentCalls }>(settlement, platform, server.log);
 	const { monotonic, wall } = stamp();
 	calls.slots.tryAcquire(1);
 	calls.start(

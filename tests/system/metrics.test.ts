@@ -1,7 +1,7 @@
 /** `/metrics` on the real system: what it tells after orders went every way, to whom, and while the database is away. */
 import { spawnSync } from 'node:child_process';
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
-import type { Application } from '../../moleculer.config.ts';
+import type { Application } from '../../bin/application.ts';
 import { startTestApplication } from '../support/application.ts';
 import { Client } from '../support/client.ts';
 import { startTestDatabase, type TestDatabase } from '../support/database.ts';

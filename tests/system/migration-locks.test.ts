@@ -85,7 +85,7 @@ function gateOf(
 	const log = memoryLog();
 	const address = { ...server.connection, ...more };
 	const database = new Database(address, log);
-	const readiness = new DatabaseReadiness(database, undefined);
+	const readiness = new DatabaseReadiness(database, new Set());
 	const gate = new SchemaGate({ address, database, readiness, migrates, log });
 	gate.start();
 	return {

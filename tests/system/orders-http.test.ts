@@ -2,8 +2,8 @@
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, expect, it } from '@jest/globals';
+import type { Application } from '../../bin/application.ts';
 import { compile, type Schema } from '../../mixins/validation/json-schema.ts';
-import type { Application } from '../../moleculer.config.ts';
 import { DOCUMENTS, ROUTES } from '../../services/gateway/http/routes.ts';
 import { SCHEMAS } from '../../services/gateway/openapi/schemas.ts';
 import { startTestApplication } from '../support/application.ts';

@@ -1,9 +1,7 @@
 /** More orders than the system can take: what is accepted is kept and ends as it should, what is refused was never there. */
 import { afterAll, beforeAll, expect, it } from '@jest/globals';
-import { Metrics } from '../../mixins/observability/metrics.ts';
-import type { Application } from '../../moleculer.config.ts';
-import { Admission } from '../../services/gateway/admission/admission.ts';
-import { boundAddress, gatewayService } from '../../services/gateway.service.ts';
+import type { Application } from '../../bin/application.ts';
+import gateway from '../../services/gateway.service.ts';
 import { startTestApplication } from '../support/application.ts';
 import { startTestDatabase, type TestDatabase } from '../support/database.ts';
 import { eventually, until } from '../support/until.ts';
@@ -16,18 +14,13 @@ beforeAll(async () => {
 	application = await startTestApplication(database);
 	// The same with less room.
 	const { broker, platform } = application;
-	const { access, http } = platform.settings;
 	await broker.destroyService('gateway');
-	broker.createService(
-		gatewayService({
-			...http,
-			metrics: new Metrics(),
-			admission: new Admission(access, platform.database, platform.log('gateway')),
-			health: async () => ({ ready: true, failing: [], degraded: [] }),
-			load: { most: PLACES, least: PLACES, target: 60_000 },
-		}),
-	);
-	url = await eventually(async () => `http://127.0.0.1:${boundAddress(broker).port}`);
+	const settings = { ...gateway.settings, load: { most: PLACES, least: PLACES, target: 60_000 } };
+	broker.createService({ ...gateway, settings });
+	url = await eventually(async () => {
+		const [entrance] = platform.entrances;
+		return entrance?.url ?? Promise.reject(new Error('it does not listen yet'));
+	});
 });
 afterAll(async () => {
 	await application.stop();

@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, beforeEach, expect, it, jest } from '@jest/globals';
 import { preloadFinished } from '../../bench/history.ts';
-import type { Application } from '../../moleculer.config.ts';
+import type { Application } from '../../bin/application.ts';
 import type { OrderDto } from '../../services/orders/order-dto.ts';
 import { META, startTestApplication } from '../support/application.ts';
 import { startTestDatabase, type TestDatabase } from '../support/database.ts';

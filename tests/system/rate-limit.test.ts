@@ -1,7 +1,7 @@
 /** `RATE_LIMIT` over several gateways: one figure for each client, kept in a real database. */
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from '@jest/globals';
+import type { Application } from '../../bin/application.ts';
 import type { RateLimit } from '../../mixins/settings/access.ts';
-import type { Application } from '../../moleculer.config.ts';
 import { RateLimiter } from '../../services/gateway/admission/rate-limiter.ts';
 import { startTestApplication } from '../support/application.ts';
 import { startTestDatabase, type TestDatabase } from '../support/database.ts';

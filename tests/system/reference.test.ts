@@ -6,7 +6,7 @@ import type { AddressInfo } from 'node:net';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it, jest } from '@jest/globals';
 import type { Browser, Page } from 'playwright-core';
-import type { Application } from '../../moleculer.config.ts';
+import type { Application } from '../../bin/application.ts';
 import { startTestApplication } from '../support/application.ts';
 import { CHROMIUM, launch } from '../support/chromium.ts';
 import { startTestDatabase, type TestDatabase } from '../support/database.ts';

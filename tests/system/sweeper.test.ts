@@ -1,11 +1,13 @@
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
+import type { Application } from '../../bin/application.ts';
 import { MINUTE } from '../../domain/time.ts';
-import type { Application } from '../../moleculer.config.ts';
 import type { OrderDto } from '../../services/orders/order-dto.ts';
-import { paymentCalls } from '../../services/settlement/payment-calls.ts';
+import type { PaymentCalls } from '../../services/settlement/payment-calls.ts';
 import { Sweeper } from '../../services/settlement/sweeper.ts';
+import settlement from '../../services/settlement.service.ts';
 import { META, startTestApplication } from '../support/application.ts';
 import { memoryLog, startTestDatabase, type TestDatabase } from '../support/database.ts';
+import { testService } from '../support/platform.ts';
 
 let database: TestDatabase;
 let application: Application;
@@ -32,7 +34,7 @@ it('leaves due orders to a carrier that works off a backlog, but nothing else', 
 
 	let isBehind = true;
 	const log = memoryLog();
-	const calls = paymentCalls(platform, log);
+	const { payments: calls } = testService<{ payments: PaymentCalls }>(settlement, platform, log);
 	const sweeper = new Sweeper(platform, calls, log, () => isBehind);
 	const statusOf = async (id: string | undefined): Promise<string> =>
 		(await broker.call<OrderDto, object>('orders.get', { id }, { meta: META })).status;
@@ -80,8 +82,8 @@ describe('an order that cannot be saved', () => {
 				RETURN NEW;
 			END $$;
 			CREATE OR REPLACE TRIGGER refuse BEFORE UPDATE ON orders FOR EACH ROW EXECUTE FUNCTION refuse();`);
-		const calls = paymentCalls(application.platform, log);
-		sweeper = new Sweeper(application.platform, calls, log, () => false);
+		const { payments } = testService<{ payments: PaymentCalls }>(settlement, application.platform, log);
+		sweeper = new Sweeper(application.platform, payments, log, () => false);
 	};
 
 	it('harms no other: they go on, and its own next look moves on, which the log and a metric say', async () => {

@@ -3,20 +3,19 @@ import { once } from 'node:events';
 import { connect } from 'node:net';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, beforeAll, beforeEach, describe, expect, it, jest } from '@jest/globals';
-import { ServiceBroker } from 'moleculer';
+import type { ServiceBroker } from 'moleculer';
+import type { Application } from '../../bin/application.ts';
 import { CALL_POLICIES } from '../../mixins/cluster/call-policies.ts';
 import { UnixSocketLeaf } from '../../mixins/cluster/unix-socket-transporter.ts';
-import { defineModels } from '../../mixins/database/reading/models.ts';
-import { Metrics } from '../../mixins/observability/metrics.ts';
 import { SchemaValidator } from '../../mixins/validation/schema-validator.ts';
-import type { Application } from '../../moleculer.config.ts';
-import { boundAddress, gatewayService } from '../../services/gateway.service.ts';
+import type { WithServer } from '../../services/gateway/serving.ts';
+import gateway from '../../services/gateway.service.ts';
 import { OrderWatch } from '../../services/orders/order-watch.ts';
-import { ordersService } from '../../services/orders.service.ts';
+import orders from '../../services/orders.service.ts';
 import { META, startTestApplication } from '../support/application.ts';
 import { startTestDatabase, type TestDatabase } from '../support/database.ts';
+import { testBroker, testPlatform } from '../support/platform.ts';
 import { eventually, until } from '../support/until.ts';
-import { OPEN } from '../unit/gateway/fixtures.ts';
 
 /** The statement by which the watch looks. */
 const LOOKS = `SELECT coalesce(sum(calls), 0)::int AS calls FROM pg_stat_statements WHERE query LIKE '%AS k (id, version)%'`;
@@ -210,15 +209,13 @@ describe('the end of a wait', () => {
 	/** A gateway in another process's place: its calls and events cross a transporter. */
 	async function remoteGateway(): Promise<{ broker: ServiceBroker; url: string }> {
 		const leaf = new UnixSocketLeaf(application.platform.settings.dataDir, () => {});
-		const broker = new ServiceBroker({ nodeID: `remote-${process.pid}`, transporter: leaf, logger: false });
-		const health = async () => ({ ready: true, failing: [], degraded: [] });
-		broker.createService(
-			gatewayService({ host: '127.0.0.1', port: 0, health, admission: OPEN, metrics: new Metrics() }),
-		);
+		const broker = testBroker(testPlatform({}), { nodeID: `remote-${process.pid}`, transporter: leaf });
+		const service = broker.createService(gateway) as unknown as WithServer;
 		await leaf.open();
 		await broker.start();
+		await service.listen();
 		await broker.waitForServices('orders');
-		return { broker, url: `http://127.0.0.1:${boundAddress(broker).port}` };
+		return { broker, url: `http://127.0.0.1:${service.address().port}` };
 	}
 
 	it('comes when the client goes away, here and behind a transporter', async () => {
@@ -292,9 +289,9 @@ describe('ten thousand that wait', () => {
 	const WAIT = { meta: META, timeout: 60_000 };
 
 	it('are not taken for work: many more wait than may be at work at once, and others are answered meanwhile', async () => {
-		const models = defineModels(database.connection);
-		const broker = new ServiceBroker({ logger: false, validator: new SchemaValidator(), ...CALL_POLICIES });
-		broker.createService(ordersService(application.platform, models));
+		const options = { validator: new SchemaValidator(), ...CALL_POLICIES };
+		const broker = testBroker(application.platform, options);
+		broker.createService(orders);
 		await broker.start();
 		const id = await restingOrder();
 		const many = CALL_POLICIES.bulkhead.concurrency + CALL_POLICIES.bulkhead.maxQueueSize + 500;
@@ -305,7 +302,6 @@ describe('ten thousand that wait', () => {
 		const answers = (await Promise.all(waiting)) as { status: string }[];
 		expect(new Set(answers.map(({ status }) => status))).toEqual(new Set(['OnHold']));
 		await broker.stop();
-		await models.sequelize.close();
 	}, 120_000);
 
 	it('ask the database together, and each is answered when its own order changes', async () => {

@@ -1,6 +1,6 @@
 /** Who may do what: every route for every kind of caller, over HTTP, on the real system; and the same rule without HTTP. */
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
-import type { Application } from '../../moleculer.config.ts';
+import type { Application } from '../../bin/application.ts';
 import { startTestApplication } from '../support/application.ts';
 import type { OrderView } from '../support/client.ts';
 import { startTestDatabase, type TestDatabase } from '../support/database.ts';

@@ -1,20 +1,22 @@
 import type { ServiceSchema } from 'moleculer';
 import DbService from 'moleculer-db';
 import SequelizeDbAdapter from 'moleculer-db-adapter-sequelize';
-import { BaseError, ConnectionError, DatabaseError, type Model, type ModelStatic } from 'sequelize';
+import { BaseError, ConnectionError, DatabaseError, type Model } from 'sequelize';
 import { type Database, DatabaseUnavailable } from '../database.ts';
 import { isNoAnswer, isTransient, unavailable } from '../trouble.ts';
+import type { Models } from './models.ts';
 
 /**
  * The adapter without its own ideas of a connection: the pool is shared, so it is neither opened nor closed nor synced
  * here, and a database that is away at start does not keep the service from starting.
  */
 class ReadAdapter extends SequelizeDbAdapter {
-	declare service: { readonly schema: { readonly model: unknown } };
+	declare service: { readonly models: Models; readonly schema: { readonly model: 'orders' | 'events' } };
 	declare model: unknown;
 
 	override connect(): Promise<void> {
-		this.model = this.service.schema.model;
+		const { models, schema } = this.service;
+		this.model = models[schema.model];
 		return Promise.resolve();
 	}
 
@@ -34,14 +36,14 @@ export interface Reads<Row extends object> {
 }
 
 /**
- * moleculer-db over a Sequelize model, for reading. None of its actions is taken over: they are public, and they let
+ * moleculer-db over one of the service's `models`, for reading. None of its actions is taken over: they are public, and they let
  * the caller choose query, sort and populate.
  */
-export function readMixin<Row extends object>(model: ModelStatic<Model<Row>>): Partial<ServiceSchema> {
-	// The type of a schema does not know what moleculer-db reads from it.
-	const own = { actions: {}, adapter: new ReadAdapter({}), model };
-	return { ...(DbService as unknown as Partial<ServiceSchema>), ...own };
-}
+export const readMixin = (model: 'orders' | 'events'): Partial<ServiceSchema> => ({
+	...(DbService as unknown as Partial<ServiceSchema>), // its types do not know what it reads from a schema
+	actions: {},
+	...{ adapter: new ReadAdapter({}), model },
+});
 
 /** Reads; throws `DatabaseUnavailable` where the database is away or not ready. */
 export async function reading<T>(database: Database, read: () => Promise<T>): Promise<T> {

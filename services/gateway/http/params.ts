@@ -79,9 +79,12 @@ function idempotencyKey(req: IncomingMessage): string | undefined {
 	throw new ProblemError(malformed('Idempotency-Key has to be one value of 1 to 255 visible ASCII characters.'));
 }
 
+/** A version in quotes is its entity tag; `*` is any. */
+const versionOf = (tag: string): string => (tag === '*' ? tag : tag.slice(1, -1));
+
 function conditions({ headers, $wait: wait }: Request): Params {
-	const ifNoneMatch = entityTags(headers['if-none-match']);
-	return { ...(ifNoneMatch === undefined ? {} : { ifNoneMatch }), ...(wait === undefined ? {} : { wait }) };
+	const known = entityTags(headers['if-none-match'])?.map(versionOf);
+	return { ...(known === undefined ? {} : { known }), ...(wait === undefined ? {} : { wait }) };
 }
 
 function uuid(id: string): string {

@@ -9,8 +9,8 @@ import {
 	READ_POLICY,
 } from '../../../mixins/cluster/call-policies.ts';
 import { DatabaseUnavailable } from '../../../mixins/database/database.ts';
-import { parseSettings } from '../../../mixins/settings/settings.ts';
 import { brokerOptions } from '../../../moleculer.config.ts';
+import { testPlatform } from '../../support/platform.ts';
 
 const at = { action: 'orders.get', nodeID: 'orders-0' };
 /** As Moleculer restores an error that came from another node. */
@@ -60,7 +60,11 @@ describe('a read', () => {
 
 describe('in a single process', () => {
 	it('a read that times out is not repeated, and every call ends after the same time as among several', async () => {
-		const options = brokerOptions(parseSettings({}));
+		const options = brokerOptions({
+			platform: testPlatform({}),
+			node: { options: {}, middlewares: [], prefix: '' },
+			middlewares: { first: [], last: [] },
+		});
 		const broker = new ServiceBroker({ ...options, logger: false, requestTimeout: 50, tracking: { enabled: false } });
 		let asked = 0;
 		const handler = (): Promise<void> => {

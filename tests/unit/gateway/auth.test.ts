@@ -1,9 +1,11 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from '@jest/globals';
 import { Errors } from 'moleculer';
 import type { Auth } from '../../../mixins/settings/access.ts';
+import { Admission } from '../../../services/gateway/admission/admission.ts';
+import type { WithServer } from '../../../services/gateway/serving.ts';
 import { memoryLog } from '../../support/database.ts';
 import { Issuer, SECRET, seconds, secretToken, unsignedToken } from '../../support/issuer.ts';
-import { admissionFor, HEALTHY, ID, problem, type Stage, speak, stage } from './fixtures.ts';
+import { accessOf, HEALTHY, ID, problem, type Stage, speak, stage } from './fixtures.ts';
 
 const RULES = { issuer: undefined, audience: 'orders', algorithms: ['HS256'], clockTolerance: 0 };
 const AUTH: Auth = { kind: 'jwt', keys: { kind: 'secret', secret: SECRET }, ...RULES };
@@ -11,7 +13,7 @@ const ALICE = { sub: 'alice', aud: 'orders' };
 
 let on: Stage;
 beforeAll(async () => {
-	on = await stage({}, { admission: admissionFor({ auth: AUTH }) });
+	on = await stage({}, { access: { auth: AUTH } });
 });
 afterAll(() => on.broker.stop());
 beforeEach(() => {
@@ -117,8 +119,8 @@ describe('while the keys are away', () => {
 		const key = await issuer.rotate();
 		await issuer.goAway();
 		const auth: Auth = { ...AUTH, keys: { kind: 'jwks', url: issuer.url }, algorithms: ['ES256'] };
-		const admission = admissionFor({ auth });
-		const closed = await stage({}, { admission });
+		const closed = await stage({}, { access: { auth } });
+		const { admission } = closed.broker.getLocalService('gateway') as unknown as WithServer;
 		closed.health = async () => {
 			const failing = admission.waitsFor === undefined ? [] : [{ name: 'tokens', reason: admission.waitsFor }];
 			return { ...HEALTHY, ready: failing.length === 0, failing };
@@ -139,6 +141,7 @@ describe('while the keys are away', () => {
 
 it('an audience that is not set is worth a word', () => {
 	const log = memoryLog();
-	admissionFor({ auth: { ...AUTH, audience: undefined } }, log);
+	const access = accessOf({ auth: { ...AUTH, audience: undefined } });
+	new Admission(access, { query: () => Promise.reject(new Error('no database')) }, log);
 	expect(log.lines).toEqual(['warn AUTH_AUDIENCE is not set: tokens made for other services are accepted too']);
 });

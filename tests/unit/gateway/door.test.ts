@@ -2,17 +2,17 @@
 import { request } from 'node:http';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from '@jest/globals';
 import { PROBLEMS, problemType } from '../../../mixins/http/problem-codes.ts';
-import { admissionFor, ID, type ProblemBody, problem, type Stage, speak, stage } from './fixtures.ts';
+import { ID, type ProblemBody, problem, type Stage, speak, stage } from './fixtures.ts';
 
 const LAMP = '{"productName":"Lamp","amount":12.50}';
 
 let on: Stage;
 beforeAll(async () => {
-	const admission = admissionFor({
+	const access = {
 		auth: { kind: 'off', host: '127.0.0.1' },
 		trustProxy: [{ address: '127.0.0.1', prefix: 32, family: 'ipv4' }],
-	});
-	on = await stage({}, { admission });
+	} as const;
+	on = await stage({}, { access });
 });
 afterAll(() => on.broker.stop());
 beforeEach(() => {
@@ -81,7 +81,7 @@ describe('without tokens a name that may be rebound to this machine is refused',
 	});
 
 	it('on another HOST every address and private name is taken, and no name that a stranger may own', async () => {
-		const other = await stage({}, { admission: admissionFor({ auth: { kind: 'off', host: 'Orders.Shop.example' } }) });
+		const other = await stage({}, { access: { auth: { kind: 'off', host: 'Orders.Shop.example' } } });
 		const ask = async (host: string): Promise<unknown[]> => [
 			host,
 			await statusOf('/orders', { host }, 'GET', other.url),

@@ -2,18 +2,20 @@
 
 import { connect, type Socket } from 'node:net';
 import { expect } from '@jest/globals';
-import { type ActionHandler, type Context, Loggers, type LogLevels, ServiceBroker } from 'moleculer';
-import type { Readiness } from '../../../mixins/observability/health.ts';
+import { type ActionHandler, type Context, Loggers, type LogLevels, type ServiceBroker } from 'moleculer';
+import type { Database } from '../../../mixins/database/database.ts';
+import { Health, type Readiness } from '../../../mixins/observability/health.ts';
 import { Metrics } from '../../../mixins/observability/metrics.ts';
-import type { Log } from '../../../mixins/runtime/log.ts';
+import type { Platform } from '../../../mixins/platform.ts';
 import type { Access } from '../../../mixins/settings/access.ts';
+import { parseSettings } from '../../../mixins/settings/settings.ts';
 import { SchemaValidator } from '../../../mixins/validation/schema-validator.ts';
-import { Admission } from '../../../services/gateway/admission/admission.ts';
 import type { LoadLimits } from '../../../services/gateway/admission/load-limiter.ts';
 import type { Limits } from '../../../services/gateway/http/server.ts';
-import { boundAddress, gatewayService } from '../../../services/gateway.service.ts';
+import type { WithServer } from '../../../services/gateway/serving.ts';
+import gateway from '../../../services/gateway.service.ts';
 import { CREATE_PARAMS, GET_PARAMS, HISTORY_PARAMS, ID_PARAMS, LIST_PARAMS } from '../../../services/orders/params.ts';
-import { memoryLog } from '../../support/database.ts';
+import { testBroker, testPlatform } from '../../support/platform.ts';
 
 export const ID = '0198c0de-0000-7000-8000-000000000001';
 export const HEALTHY: Readiness = { ready: true, failing: [], degraded: [] };
@@ -56,15 +58,33 @@ export function orderDto(amount = '12.50') {
 const NONE = { query: () => Promise.reject(new Error('there is no database')) };
 
 /** Everybody, or whoever has a good token. */
-export const admissionFor = (access: Partial<Access>, log: Log = memoryLog()): Admission =>
-	new Admission({ auth: { kind: 'off', host: '0.0.0.0' }, rateLimit: undefined, trustProxy: [], ...access }, NONE, log);
+export const accessOf = (access: Partial<Access> = {}): Access => ({
+	auth: { kind: 'off', host: '0.0.0.0' },
+	rateLimit: undefined,
+	trustProxy: [],
+	...access,
+});
 
-export const OPEN = admissionFor({});
+/** The platform of a gateway that has no database and is as healthy as `health` says. */
+export function gatewayPlatform(
+	health: () => Promise<Readiness>,
+	{ access, database = NONE }: Pick<Options, 'access' | 'database'> = {},
+	parts: Partial<Platform> = {},
+): Platform {
+	return testPlatform({
+		settings: { ...parseSettings({ PORT: '0' }), access: accessOf(access) },
+		health: Object.assign(new Health(), { readiness: health }),
+		database: database as Database,
+		...parts,
+	});
+}
 
 interface Options {
 	/** false: there is no orders service */
 	readonly orders?: boolean;
-	readonly admission?: Admission;
+	readonly access?: Partial<Access>;
+	/** where limits are kept */
+	readonly database?: Pick<Database, 'query'>;
 	readonly load?: LoadLimits;
 	/** after so many ms the broker gives up on an action; 400 unless given */
 	readonly patience?: number;
@@ -79,7 +99,10 @@ export async function stage(limits: Partial<Limits> = {}, options: Options = {})
 			};
 		}
 	}
-	const broker = new ServiceBroker({
+	const metrics = new Metrics();
+	const self = { health: async () => HEALTHY };
+	const platform = gatewayPlatform(() => self.health(), options, { metrics });
+	const broker = testBroker(platform, {
 		logger: new Log(),
 		validator: new SchemaValidator(),
 		tracking: { enabled: true, shutdownTimeout: 500 },
@@ -106,8 +129,6 @@ export async function stage(limits: Partial<Limits> = {}, options: Options = {})
 				create: {
 					params: CREATE_PARAMS,
 					handler: act((ctx) => {
-						ctx.meta.$statusCode = 201;
-						ctx.meta.$location = `/orders/${ID}`;
 						return orderDto(ctx.params.amount as string);
 					}),
 				},
@@ -130,22 +151,12 @@ export async function stage(limits: Partial<Limits> = {}, options: Options = {})
 			},
 		});
 	}
-	const metrics = new Metrics();
-	const self = { health: async () => HEALTHY };
-	const { admission = OPEN, load } = options;
-	broker.createService(
-		gatewayService({
-			host: '127.0.0.1',
-			port: 0,
-			metrics,
-			admission,
-			...(load === undefined ? {} : { load }),
-			health: () => self.health(),
-			limits,
-		}),
-	);
+	const { load } = options;
+	const settings = { ...gateway.settings, limits, ...(load === undefined ? {} : { load }) };
+	const service = broker.createService({ ...gateway, settings }) as unknown as WithServer;
 	await broker.start();
-	const { port } = boundAddress(broker);
+	await service.listen();
+	const { port } = service.address();
 	return Object.assign(self, {
 		broker,
 		metrics,

@@ -1,8 +1,6 @@
 /** Slow clients, many clients, and more work than there is room for: on real sockets. */
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterEach, describe, expect, it } from '@jest/globals';
-import { Admission } from '../../../services/gateway/admission/admission.ts';
-import { memoryLog } from '../../support/database.ts';
 import { until } from '../../support/until.ts';
 import { ID, problem, type Stage, stage, type Wire, wire } from './fixtures.ts';
 
@@ -184,7 +182,7 @@ describe('more work than there is room for', () => {
 		const slow = { query: () => asked as Promise<never[]> };
 		const auth = { kind: 'off', host: '0.0.0.0' } as const;
 		const access = { auth, rateLimit: { requests: 30, per: 60_000 }, trustProxy: [] } as const;
-		const on = await opened({}, { load: FEW, admission: new Admission(access, slow, memoryLog()), ...PATIENT });
+		const on = await opened({}, { load: FEW, access, database: slow, ...PATIENT });
 		const waiting = [get(on), get(on)];
 		const { load } = on.broker.getLocalService('gateway') as unknown as { load: { atWork: number } };
 		await until(() => load.atWork === 2, 'both wait at the door');

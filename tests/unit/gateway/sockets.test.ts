@@ -1,10 +1,10 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
-import { ServiceBroker } from 'moleculer';
-import { Metrics } from '../../../mixins/observability/metrics.ts';
-import { gatewayOf, gatewayService } from '../../../services/gateway.service.ts';
-import { eventually, until } from '../../support/until.ts';
-import { HEALTHY, ID, OPEN, type Stage, speak, stage, wire } from './fixtures.ts';
+import type { WithServer } from '../../../services/gateway/serving.ts';
+import gateway from '../../../services/gateway.service.ts';
+import { testBroker } from '../../support/platform.ts';
+import { until } from '../../support/until.ts';
+import { gatewayPlatform, HEALTHY, ID, type Stage, speak, stage, wire } from './fixtures.ts';
 
 const GET = `GET /orders/${ID} HTTP/1.1\r\nHost: x\r\n`;
 const POST = 'POST /orders HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n';
@@ -76,9 +76,8 @@ describe('bytes that are no request', () => {
 	it('ends a 304 where its header ends, and reads headers that come twice as one list', async () => {
 		on.calls.length = 0;
 		on.once(({ meta }) => {
-			meta.$statusCode = 304;
-			meta.$responseHeaders = { ETag: '"b"' };
-			return null;
+			meta.version = 'b';
+			return { id: ID, amount: '1' };
 		});
 		const twice = 'If-None-Match: "a"\r\nIf-None-Match: W/"b"\r\nPrefer: x\r\nPrefer: wait=7, wait=8\r\n';
 		const answer = await speak(on.port, `${GET}${twice}\r\n${GET}Connection: close\r\n\r\n`);
@@ -87,7 +86,7 @@ describe('bytes that are no request', () => {
 		expect(head).toContain('ETag: "b"');
 		expect(head).not.toMatch(/^(Content-(Length|Type)|Transfer-Encoding):/m);
 		expect(next).toMatch(/^HTTP\/1\.1 200/);
-		expect(on.calls[0]?.params).toEqual({ id: ID, ifNoneMatch: ['"a"', '"b"'], wait: 7 });
+		expect(on.calls[0]?.params).toEqual({ id: ID, known: ['a', 'b'], wait: 7 });
 	});
 
 	it('keeps nothing of a client that goes away', async () => {
@@ -136,17 +135,12 @@ describe('health', () => {
 describe('start and stop', () => {
 	it('says in one line that the port is in use', async () => {
 		const on = await stage();
-		const second = new ServiceBroker({ logger: false });
-		second.createService(
-			gatewayService({
-				host: '127.0.0.1',
-				port: on.port,
-				metrics: new Metrics(),
-				admission: OPEN,
-				health: async () => HEALTHY,
-			}),
-		);
-		const error = await second.start().catch((err: Error) => err);
+		const { settings, ...platform } = gatewayPlatform(async () => HEALTHY);
+		const http = { host: '127.0.0.1', port: on.port };
+		const second = testBroker({ ...platform, settings: { ...settings, http } });
+		const service = second.createService(gateway) as unknown as WithServer;
+		await second.start();
+		const error = await service.listen().catch((err: Error) => err);
 		expect(error).toHaveProperty('message', `The gateway cannot listen on 127.0.0.1:${on.port}: the port is in use`);
 		await second.stop();
 		await on.broker.stop();
@@ -204,7 +198,7 @@ describe('start and stop', () => {
 		on.once(() => new Promise((resolve) => (release = resolve)));
 		busy.socket.write(`${GET}\r\n${GET}\r\n${GET}\r\n`);
 		await until(() => on.calls.length === 2);
-		gatewayOf(on.broker)?.server.leave();
+		(on.broker.getLocalService('gateway') as unknown as WithServer).server.leave();
 		release({ id: ID, amount: '1.0' });
 		const answers = (await busy.closed).split('HTTP/1.1 200').slice(1);
 		expect(answers.map((answer) => answer.includes('Connection: close'))).toEqual([false, false, true]);
@@ -245,20 +239,13 @@ describe('start and stop', () => {
 	});
 
 	it('is not ready before the broker is', async () => {
-		const broker = new ServiceBroker({ logger: false });
-		const service = broker.createService(
-			gatewayService({
-				host: '127.0.0.1',
-				port: 0,
-				metrics: new Metrics(),
-				admission: OPEN,
-				health: async () => HEALTHY,
-			}),
-		);
+		const broker = testBroker(gatewayPlatform(async () => HEALTHY));
+		const service = broker.createService(gateway) as unknown as WithServer;
 		let release = () => {};
 		broker.createService({ name: 'slow', started: () => new Promise<void>((resolve) => (release = resolve)) });
 		const started = broker.start();
-		const { port } = await eventually(async () => (service as unknown as { address(): { port: number } }).address());
+		await service.listen();
+		const { port } = service.address();
 		const early = await fetch(`http://127.0.0.1:${port}/health/ready`);
 		expect([early.status, await early.json()]).toMatchObject([503, { failing: [{ reason: 'starting' }] }]);
 		release();

@@ -95,9 +95,9 @@ it('a list has a page size unless one is given', () => {
 it('an id is a UUID, and a wait has an end', () => {
 	const id = '0198c0de-0000-7000-8000-000000000001';
 	expect(faults(compile(ID_PARAMS), { id: id.toUpperCase() })).toEqual([['id', 'Must be a UUID in lower case.']]);
-	expect(faults(compile(GET_PARAMS), { id, wait: 30, ifNoneMatch: ['*'] })).toBe(true);
-	expect(faults(compile(GET_PARAMS), { id, wait: 31, ifNoneMatch: [1] })).toEqual([
-		['ifNoneMatch', 'Must be a string.'],
+	expect(faults(compile(GET_PARAMS), { id, wait: 30, known: ['*'] })).toBe(true);
+	expect(faults(compile(GET_PARAMS), { id, wait: 31, known: [1] })).toEqual([
+		['known', 'Must be a string.'],
 		['wait', 'Must be at most 30.'],
 	]);
 });

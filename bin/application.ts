@@ -1,0 +1,58 @@
+/** The system, or some of its services, in this process. */
+import { ServiceBroker } from 'moleculer';
+import type { Platform } from '../mixins/platform.ts';
+import { type ProcessOptions, processOf } from '../mixins/process.ts';
+import { abortable } from '../mixins/runtime/index.ts';
+import type { Settings } from '../mixins/settings/index.ts';
+import config from '../moleculer.config.ts';
+
+export interface Application {
+	readonly broker: ServiceBroker;
+	readonly platform: Platform;
+	/** where the gateway listens; undefined before it does, and in a process without it */
+	readonly url: string | undefined;
+	/** resolves when the database can be used and the gateway listens; rejects, with nothing left running, if it cannot */
+	readonly ready: Promise<void>;
+	/** not ready from now on, though it serves on: for balancers */
+	leave(): void;
+	/** ends the work in hand, then everything else; resolves when nothing is left */
+	stop(): Promise<void>;
+}
+
+/**
+ * Starts the services that the settings name, and loads no others. Without a message broker it resolves before the
+ * database can be used; with one, when the node has its slot and messages pass.
+ */
+export async function startApplication(settings: Settings, options: ProcessOptions = {}): Promise<Application> {
+	// Signals are the business of whoever starts it.
+	const broker = new ServiceBroker({
+		...(await config.call(undefined, settings, options)),
+		skipProcessEventRegistration: true,
+	});
+	const process = processOf(broker);
+	const { platform, leave, stop } = process;
+	try {
+		for (const name of settings.services)
+			await loadService(broker, new URL(`../services/${name}.service.ts`, import.meta.url));
+		await Promise.race([abortable(broker.start(), options.signal), process.unfit]);
+	} catch (error) {
+		await stop();
+		throw error;
+	}
+	const ready = process.ready.catch(async (error) => {
+		await stop();
+		throw error;
+	});
+	ready.catch(() => {}); // whoever stops it before may not be interested
+	return {
+		...{ broker, platform, ready, leave, stop },
+		get url() {
+			return Array.from(platform.entrances, ({ url }) => url)[0];
+		},
+	};
+}
+
+/** As Moleculer's own runner does it. */
+export async function loadService(broker: ServiceBroker, file: URL): Promise<void> {
+	broker.createService((await import(file.href)).default);
+}

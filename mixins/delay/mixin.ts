@@ -1,0 +1,81 @@
+import { performance } from 'node:perf_hooks';
+import type { Moment } from '../../domain/commands.ts';
+import type { MessageType } from '../../domain/events.ts';
+import type { Order } from '../../domain/order.ts';
+import { type Duration, type Instant, SECOND } from '../../domain/time.ts';
+import type { BatchHandler, Delivery, SubscribeOptions } from '../brokers/index.ts';
+import { Inbox, methodOf, Subscriptions, type WithInbox } from '../inbox/index.ts';
+import { defineMixin, type Mixin } from '../service.ts';
+import { notBefore } from './not-before.ts';
+
+/** A wake-up that comes later than this tells that the carrier is working off a backlog. */
+const BEHIND: Duration = SECOND;
+/** How long that is believed after the last such wake-up. */
+const BEHIND_FOR: Duration = 2 * SECOND;
+
+/** A message with the moment that it was to come at. */
+export type WakeUp = Delivery & { readonly deliverAt: Instant };
+
+/** How late wake-ups come. */
+export class Lateness {
+	#lastBehind = Number.NEGATIVE_INFINITY;
+
+	/** True while the carrier works off a backlog. */
+	get isBehind(): boolean {
+		return performance.now() - this.#lastBehind < BEHIND_FOR;
+	}
+
+	note(lateness: Duration): void {
+		if (lateness > BEHIND) this.#lastBehind = performance.now();
+	}
+}
+
+export interface WithDelay extends WithInbox {
+	lateness: Lateness;
+}
+
+export interface DelayOptions<D extends string> extends SubscribeOptions {
+	/** what the group gets */
+	readonly takes: readonly MessageType[];
+	/** the method that wakes an order up */
+	readonly decide: D;
+}
+
+/**
+ * Consumes messages at their moment and not before, each once for the group. The broker keeps the time; what is left of
+ * it at the end is counted by the database's clock.
+ */
+export const delay = <const D extends string>(
+	group: string,
+	{ takes, decide, ...options }: DelayOptions<D>,
+): Mixin<WithDelay, Record<D, (order: Order, wakeUp: WakeUp, moment: Moment) => void>> =>
+	defineMixin<WithDelay, Record<string, unknown>>({
+		created() {
+			const { database, groups, stored } = this.platform;
+			groups.declare(group, takes);
+			this.inbox ??= new Inbox(database, stored, this.logger);
+			this.subscriptions ??= new Subscriptions(this.platform);
+			this.lateness = new Lateness();
+			methodOf(this, decide);
+		},
+		started() {
+			const { carrier, clock, metrics } = this.platform;
+			const wake = methodOf(this, decide);
+			const handle: BatchHandler = async (deliveries) => {
+				const handled = await this.inbox.handle(`${group}.handle`, group, deliveries, (order, delivery, moment) => {
+					const { type, deliverAt } = delivery;
+					if (deliverAt === null) throw new Error('a wake-up without its moment');
+					const lateness = moment.now - deliverAt;
+					this.lateness.note(lateness);
+					wake(order, delivery, moment);
+					return { type, lateness };
+				});
+				for (const { type, lateness } of handled.results) metrics.wakeUpHandled(type, lateness);
+				return handled.failures;
+			};
+			this.subscriptions.open(group, notBefore(carrier.early, clock, handle), options);
+		},
+		async stopped() {
+			await this.subscriptions.close();
+		},
+	});

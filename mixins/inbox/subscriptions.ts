@@ -1,0 +1,28 @@
+import type { BatchHandler, SubscribeOptions, Subscription } from '../brokers/index.ts';
+import type { Platform } from '../platform.ts';
+
+/** What one service consumes. */
+export class Subscriptions {
+	readonly #platform: Platform;
+	#open: Subscription[] = [];
+
+	constructor(platform: Platform) {
+		this.#platform = platform;
+	}
+
+	/** What nobody can handle ends among the dead letters. The health check watches the consumer. */
+	open(group: string, handle: BatchHandler, options: SubscribeOptions): void {
+		const { carrier, deadLetters, metrics, health } = this.#platform;
+		const handler = deadLetters.catching(group, metrics.counting(group, handle));
+		const subscription = carrier.subscribe(group, handler, options);
+		this.#open.push(subscription);
+		health.watch(`consumer ${group}`, subscription, 'broker');
+	}
+
+	/** Takes no more messages; resolves when the batches in hand are handled. */
+	async close(): Promise<void> {
+		const open = this.#open;
+		this.#open = [];
+		await Promise.all(open.map((subscription) => subscription.close()));
+	}
+}

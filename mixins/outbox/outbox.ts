@@ -1,0 +1,39 @@
+import type { Database, Transaction } from '../database/index.ts';
+import type { TransactionName } from '../runtime/index.ts';
+import { defineMixin, type Mixin } from '../service.ts';
+import { type OnStored, UnitOfWork } from './unit-of-work.ts';
+
+/** `tries` is 1 for the first time; a transaction that could not be committed for a passing reason is repeated. */
+export type Change<T> = (work: UnitOfWork, tx: Transaction, tries: number) => Promise<T>;
+
+/** The way to change orders: what they raise is stored in the transaction that changes them. */
+export class Outbox {
+	readonly #database: Pick<Database, 'transaction'>;
+	readonly #onStored: OnStored;
+
+	constructor(database: Pick<Database, 'transaction'>, onStored: OnStored) {
+		this.#database = database;
+		this.#onStored = onStored;
+	}
+
+	/** One transaction, in which `change` locks orders, changes and saves them. */
+	transaction<T>(name: TransactionName, change: Change<T>): Promise<T> {
+		let tries = 0;
+		return this.#database.transaction(name, (tx) => {
+			tries += 1;
+			return change(new UnitOfWork(tx, this.#onStored), tx, tries);
+		});
+	}
+}
+
+export interface WithOutbox {
+	readonly outbox: Outbox;
+}
+
+/** `this.outbox`: orders are changed and messages raised in one transaction; the outbox relay sends them. */
+export const outbox = (): Mixin<WithOutbox> =>
+	defineMixin<WithOutbox>({
+		created() {
+			this.outbox = new Outbox(this.platform.database, this.platform.stored);
+		},
+	});

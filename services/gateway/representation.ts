@@ -1,0 +1,40 @@
+/** What an answer says of itself: from the facts that an action states to the words of HTTP. */
+import type { Meta } from '../orders/caller.ts';
+import { isKnown } from '../orders/long-poll.ts';
+import { SUCCESS } from './http/answer.ts';
+import type { OrderAction } from './http/routes.ts';
+
+export interface Representation {
+	readonly status: number;
+	readonly headers: Readonly<Record<string, string>>;
+}
+
+/** The header `Date` of an answer that is about an order: the clock that its times are of, in whole seconds. */
+export const dateOf = ({ now }: Meta): { readonly Date?: string } =>
+	now === undefined ? {} : { Date: new Date(now).toUTCString() };
+
+/**
+ * Status and header fields (RFC 9110) of an action's result. `known`: the versions that the client has; `prefix`: the
+ * path below which it sees the gateway.
+ */
+export function representationOf(
+	action: OrderAction,
+	result: unknown,
+	meta: Meta,
+	{ known = [], prefix }: { readonly known?: readonly string[] | undefined; readonly prefix: string },
+): Representation {
+	const { version, waited, replayed } = meta;
+	const isCreated = action === 'orders.create';
+	const isUnchanged = version !== undefined && isKnown(version, known);
+	return {
+		status: isUnchanged ? 304 : (SUCCESS[action] ?? 200),
+		headers: {
+			...(isUnchanged ? {} : { 'Content-Type': 'application/json' }),
+			...(isCreated ? { Location: `${prefix}/orders/${(result as { readonly id: string }).id}` } : {}),
+			...(version === undefined ? {} : { 'Cache-Control': 'private, no-cache', ETag: `"${version}"` }),
+			...(waited === undefined ? {} : { 'Preference-Applied': `wait=${waited}` }),
+			...(replayed ? { 'Idempotent-Replayed': 'true' } : {}),
+			...dateOf(meta),
+		},
+	};
+}
