@@ -21,7 +21,7 @@ export class Groups {
 		const known = this.#consumers.get(group);
 		if (known !== undefined && known.toSorted().join() !== takes.toSorted().join())
 			throw new Error(`the group ${group} takes ${known.join(', ')}, here it is said to take ${takes.join(', ')}`);
-		this.#consumers.set(group, takes);
+		if (known === undefined) this.#consumers.set(group, takes);
 	}
 
 	get topology(): Topology {
