@@ -10,17 +10,17 @@ import type { OnStored } from './outbox/index.ts';
 import type { Log } from './runtime/index.ts';
 import type { DatabaseAddress, Settings } from './settings/index.ts';
 
-/** Said within the process; for speed only, a slow poll stands beside each. */
+/** Signals within the process. They are for speed only; beside each there is a slow poll. */
 export interface Signals {
-	/** a committed transaction has left something of these orders in the outbox */
+	/** a committed transaction has stored messages of these orders in the outbox */
 	'outbox.stored': [orderIds: readonly string[]];
 }
 
-/** What opens to the outside once the process has started, and is the first thing to close. */
+/** Something that opens to clients once the process has started, and closes first at a stop. */
 export interface Entrance {
 	/** resolves once it is open; `opened` resolves when the database can be used */
 	open(opened: Promise<void>, signal: AbortSignal): Promise<void>;
-	/** goes on, but sends clients elsewhere */
+	/** still serves, but sends clients elsewhere */
 	leave(): void;
 	/** undefined while it is closed */
 	readonly url: string | undefined;
@@ -29,20 +29,20 @@ export interface Entrance {
 export interface Platform {
 	readonly settings: Settings;
 	readonly database: Database;
-	/** where that database is, for who needs a connection of its own kind */
+	/** the database's address, for connections of another kind */
 	readonly address: DatabaseAddress;
-	/** connections of another kind, which are watched and cut off with the database's own */
+	/** connections of another kind, which are checked and closed together with the pool's */
 	readonly readers: Set<Reader>;
 	readonly clock: Clock;
 	readonly deadLetters: DeadLetters;
-	/** which messages each consumer group takes; to be said in `created` */
+	/** which messages each consumer group takes; groups are declared in `created` */
 	readonly groups: Groups;
 	/** there from `started` on */
 	readonly carrier: Carrier;
 	readonly health: Health;
 	readonly signals: EventEmitter<Signals>;
 	readonly metrics: Metrics;
-	/** to be told what a committed transaction has raised */
+	/** to be called with what a committed transaction has raised */
 	readonly stored: OnStored;
 	readonly provider: PaymentProvider;
 	readonly parcels: ParcelService;
@@ -52,7 +52,7 @@ export interface Platform {
 
 const platforms = new WeakMap<ServiceBroker, Platform>();
 
-/** Gives a broker its platform, before its first service is made. Nothing of it goes to other nodes. */
+/** Gives a broker its platform, before its first service is made. Nothing of it is sent to other nodes. */
 export const providePlatform = (platform: Platform): Middleware => ({
 	name: 'Platform',
 	created: (broker: ServiceBroker) => void platforms.set(broker, platform),

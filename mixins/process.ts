@@ -20,16 +20,16 @@ import { SandboxProvider, StandInParcels } from './providers/index.ts';
 import { abortable, throttle } from './runtime/index.ts';
 import { type DatabaseAddress, SERVICE_NAMES, type Settings } from './settings/index.ts';
 
-/** However many transactions a second store messages, relays in other processes are woken at most this often. */
+/** Relays in other processes are woken at most this often, however many transactions store messages. */
 const WAKE_RELAYS_EVERY: Duration = 20;
 
-/** Work that has had no answer for so long, since the stop began, has a dead line: it would hold the stop up. */
+/** Database work that has no answer this long after the stop began is cut: its connection may be dead. */
 const LONGEST_WORK: Duration = 4 * SECOND;
 
 export interface ProcessOptions {
 	/** ends a start that waits for the database or the broker; it rejects then, and leaves nothing running */
 	readonly signal?: AbortSignal;
-	/** called with one line when this process has lost what it cannot do without; it has to end at once */
+	/** called with one line when the process has lost something that it needs; the process must end at once */
 	readonly onLost?: (why: string) => void;
 	/** called with the URL of `METRICS_PORT` as soon as it answers */
 	readonly onProbe?: (url: string) => void;
@@ -48,9 +48,9 @@ export interface Process {
 	/** what it is and where, as one line for the operator */
 	readonly greeting: string;
 	readonly isStopping: boolean;
-	/** not ready from now on, though it serves on: for balancers */
+	/** not ready from now on, but still serving, for balancers */
 	leave(): void;
-	/** ends the services in hand, then everything else; resolves when nothing is left */
+	/** stops the services, then everything else; resolves when nothing is left */
 	stop(): Promise<void>;
 }
 
@@ -113,7 +113,7 @@ export async function openProcess(
 		let carrier: ProcessCarrier | undefined;
 		health.register('carrier', () => carrier?.waitsFor, 'broker');
 		const ready = Promise.withResolvers<void>();
-		ready.promise.catch(() => {}); // whoever stops it before may not be interested
+		ready.promise.catch(() => {}); // its rejection may have no listener
 		const unfit = Promise.withResolvers<never>();
 		unfit.promise.catch(() => {});
 		const onDeadLetter = (group: string): void => metrics.setAside(group);
@@ -216,11 +216,11 @@ function signalling(metrics: Metrics): Pick<Platform, 'signals' | 'stored'> {
 	return { signals, stored };
 }
 
-/** Lets relays in other processes know, where none runs here; for speed only. */
+/** Wakes relays in other processes, if none runs here; for speed only. */
 function wakeRelays(broker: ServiceBroker, { signals }: Platform): void {
 	if (broker.getLocalService('outbox-relay') !== null) return;
 	const wake = throttle(WAKE_RELAYS_EVERY, () => {
-		broker.broadcast('outbox.stored', null, { groups: ['outbox-relay'] }).catch(() => {}); // they look by themselves too
+		broker.broadcast('outbox.stored', null, { groups: ['outbox-relay'] }).catch(() => {}); // they also poll
 	});
 	signals.on('outbox.stored', wake);
 }

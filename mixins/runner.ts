@@ -1,10 +1,10 @@
-/** Moleculer's own runner, which loads services by their paths and reads the environment its own way. */
+/** For Moleculer's own runner, which loads services by their paths and reads the environment in its own way. */
 import { matchesGlob, normalize, relative } from 'node:path';
 import type { Process, ProcessOptions } from './process.ts';
 import { errorMessage } from './runtime/index.ts';
 import { type Environment, SERVICE_NAMES } from './settings/index.ts';
 
-/** As far as it is used here. */
+/** The parts that are used here. */
 export interface Runner {
 	/** the paths and patterns of its command line */
 	servicePaths: string[];
@@ -14,8 +14,8 @@ export interface Runner {
 const fileOf = (name: string): string => `services/${name}.service.ts`;
 
 /**
- * The environment as the settings are to see it. To the runner `SERVICES` means paths, here it means names: where it is
- * set, the runner is given the paths of these. Otherwise its command line says which services this process runs.
+ * The environment for the settings. For the runner `SERVICES` means paths, here it means names: if it is set, the
+ * runner gets the paths of these services. Otherwise its command line says which services this process runs.
  */
 export function environmentUnder(runner: Runner, env: NodeJS.ProcessEnv): Environment {
 	const { SERVICES: names } = env;
@@ -29,7 +29,7 @@ export function environmentUnder(runner: Runner, env: NodeJS.ProcessEnv): Enviro
 	return { ...env, SERVICES: services.join() };
 }
 
-/** As the runner understands files and globs; what begins with `!` is left out again. In folders it finds no `.ts`. */
+/** Files and globs as the runner reads them; `!` excludes. In folders it finds no `.ts` files. */
 function isLoaded(file: string, patterns: readonly string[]): boolean {
 	return patterns.reduce((is, pattern) => {
 		const skips = pattern.startsWith('!');

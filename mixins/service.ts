@@ -30,10 +30,10 @@ type Writable<T> = { -readonly [name in keyof T]: T[name] };
 type Hook = () => void;
 type AsyncHook = () => void | Promise<void>;
 
-/** The contexts of its calls are typed by each handler. */
+/** Each handler types its own context. */
 type Action = Omit<ActionSchema, 'params' | 'handler'> & {
 	readonly params?: ObjectSchema | object;
-	/** missing where a mixin has the action */
+	/** missing if a mixin has the action */
 	handler?(ctx: never): unknown;
 };
 type Handler = (ctx: never) => unknown;
@@ -60,7 +60,7 @@ export const defineMixin = <Adds extends object, Needs extends object = object, 
 	parts: Parts<object, object> & ThisType<Service & WithPlatform & Writable<Adds> & Needs & Uses>,
 ): Mixin<Adds, Needs> => parts as Mixin<Adds, Needs>;
 
-/** Every service has it as the last of its mixins, so that the others find the platform on `this`. */
+/** The last mixin of every service. Its `created` runs first, so the others find the platform on `this`. */
 const withPlatform = defineMixin<WithPlatform>({
 	created() {
 		this.platform = platformOf(this);

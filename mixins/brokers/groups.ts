@@ -14,7 +14,7 @@ export class Groups {
 		this.#consumers = new Map(Object.entries(consumers));
 	}
 
-	/** Throws where others think that the group takes something else, or where nobody ever raises what it takes. */
+	/** Throws if the group is declared with other types elsewhere, or with a type that is never raised. */
 	declare(group: string, takes: readonly string[]): void {
 		const unknown = takes.filter((type) => !this.#types.includes(type));
 		if (unknown.length > 0) throw new Error(`nobody raises ${unknown.join(', ')}, which the group ${group} takes`);

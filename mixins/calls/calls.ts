@@ -16,7 +16,7 @@ export interface Stamp {
 
 export const stamp = (): Stamp => ({ monotonic: performance.now(), wall: Date.now() });
 
-/** How much time has passed since then, by the clock that says more. */
+/** The time since then, by the clock that shows more. */
 const since = ({ monotonic, wall }: Stamp): Duration => Math.max(performance.now() - monotonic, Date.now() - wall);
 
 /** A call and what became of it. */
@@ -27,7 +27,7 @@ export interface Done<C, O> {
 
 interface Made<O> {
 	readonly outcome: O;
-	/** where the call was aborted: until it has ended */
+	/** if the call was aborted: resolves when it has ended */
 	readonly ending?: Promise<void>;
 }
 
@@ -37,22 +37,22 @@ export interface CallsOptions<C, O> {
 	/** how long one call may take, counted from its intent */
 	readonly timeout: Duration;
 	/**
-	 * makes the call; to throw means that the outcome is not known. Whoever asks something first, and waits for the answer,
-	 * must ask `isInTime` before the call itself: after its time-out others may repeat it. Then `signal` is aborted, and the
-	 * call is to end.
+	 * makes the call; a throw means that the outcome is not known. If it waits for something before the call itself, it
+	 * must ask `isInTime` after that: after the time-out others may repeat the call. Then `signal` is aborted, and the
+	 * call must end.
 	 */
 	readonly perform: (call: C, isInTime: () => boolean, signal: AbortSignal) => Promise<O>;
 	/** the outcome of a call that threw or took too long */
 	readonly unknown: (reason: string) => O;
-	/** stores outcomes in one transaction; answers for each with the next call of that order, or null */
+	/** stores outcomes in one transaction; returns for each the next call of that order, or null */
 	readonly store: (done: readonly Done<C, O>[]) => Promise<readonly (C | null)[]>;
 	readonly log: Log;
 }
 
-/** Why nothing is known of a call that was not made. */
+/** The reason of an unknown outcome if the call was not made. */
 export const NOT_BEGUN = 'not begun in time';
 
-/** How long a call that was aborted may keep its slot; one that has not ended by then does not hear. */
+/** How long an aborted call may keep its slot, if it does not end. */
 const GRACE: Duration = 2_000;
 
 /** How long a service that stops waits for its calls. */
@@ -62,9 +62,9 @@ export const STOP_PATIENCE: Duration = 3_000;
 const GROUP = { size: 500, inFlight: 1 };
 
 /**
- * Calls to the outside whose intent has been committed. They run side by side, never more than there are slots;
- * their outcomes are stored in groups as they arrive, so that a slow call delays nobody. An outcome that cannot be
- * stored is forgotten: the sweeper asks again, under the same key.
+ * Calls to the outside whose intent has been committed. They run side by side, never more than there are slots; their
+ * outcomes are stored in groups as they arrive, so that a slow call delays no other. An outcome that cannot be stored
+ * is dropped: the sweeper repeats the call, under the same key.
  */
 export class Calls<C, O> {
 	readonly slots: Semaphore;
@@ -94,8 +94,8 @@ export class Calls<C, O> {
 	}
 
 	/**
-	 * Resolves once no call is under way and every outcome has been stored, or after `patience`: a call that takes
-	 * longer is asked for again by whoever runs next.
+	 * Resolves once no call is under way and every outcome has been stored, or after `patience`: a call that takes longer
+	 * is repeated by the next process that runs.
 	 */
 	async idle(patience: Duration): Promise<void> {
 		const giveUp = new AbortController();

@@ -27,7 +27,7 @@ export type Perform<C, O> = (
 	signal: AbortSignal,
 ) => Promise<O>;
 
-/** Tells the order what became of its call, and returns the next call that it asks for, or null; `afterCommit` runs then. */
+/** Applies the outcome of a call to its order, and returns the order's next call, or null; `afterCommit` runs then. */
 export type Settle<C, O> = (
 	order: Order,
 	done: Done<C, O | Unknown>,
@@ -37,13 +37,14 @@ export type Settle<C, O> = (
 
 export interface CallsMixinOptions<S extends string, C, O> {
 	readonly perform: Perform<C, O>;
-	/** the method that is told what became of a call */
+	/** the method that applies the outcome of a call */
 	readonly settle: S;
 }
 
 /**
  * `this[name]`: calls to the outside that must happen once. Their intent is committed before, with the order (`inbox`
- * does that); the outcome is committed together with the next intent. What a crash cuts off is asked for again.
+ * does that); the outcome is committed together with the next intent. A call that a crash has cut off is repeated,
+ * under the same key.
  */
 export const calls = <const N extends string, const S extends string, C extends OfOrder, O>(
 	name: N,

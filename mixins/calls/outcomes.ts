@@ -12,7 +12,7 @@ type Settle<C, O> = (
 	afterCommit: (action: () => void) => void,
 ) => C | null;
 
-/** What outcomes are stored with. */
+/** What storing outcomes needs. */
 interface Storing<C, O> {
 	readonly outbox: Outbox;
 	readonly settle: Settle<C, O>;
@@ -21,7 +21,7 @@ interface Storing<C, O> {
 
 /**
  * Stores outcomes, many in one transaction, and in the same one the next intent of each order; returns for each outcome
- * the next call or null. One that cannot be stored harms no other, and is asked for again.
+ * the next call or null. One that cannot be stored does not harm the others; its call is repeated.
  */
 export function storing<C extends { readonly orderId: string }, O>(
 	transaction: TransactionName,

@@ -2,7 +2,7 @@
 import type { Middleware, Service, ServiceBroker } from 'moleculer';
 
 interface Draining extends Service {
-	/** lets go of what waits, before the calls under way are waited for */
+	/** ends long waits, before Moleculer waits for calls in progress */
 	drain?(): unknown;
 }
 
@@ -11,8 +11,8 @@ const drain = async (service: Draining): Promise<void> => {
 };
 
 /**
- * Calls `drain` of the services before anything else of a stop. It has to stand behind Moleculer's own middlewares: stop
- * hooks run from the last to the first, and the context tracker's waits for the calls under way.
+ * Calls `drain` of the services as the first step of a stop. It has to come after Moleculer's own middlewares in the
+ * list: stop hooks run from the last to the first, and the context tracker's hook waits for calls in progress.
  */
 export const drainFirst: Middleware = {
 	name: 'DrainFirst',

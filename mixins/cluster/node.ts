@@ -1,4 +1,4 @@
-/** What this process is among the others: a node on its own, or one of several that meet at a message broker. */
+/** The process as a node: alone, or one of several on a message broker. */
 import type { BrokerOptions, Middleware, ServiceBroker } from 'moleculer';
 import { SECOND } from '../../domain/time.ts';
 import { HEARTBEAT, transporterOf } from '../brokers/index.ts';
@@ -60,7 +60,7 @@ export async function amongOthers(
 	slot.start();
 	const place = await abortable(slot.taken, signal);
 	return {
-		// The others have to hear that a node goes before it refuses their calls.
+		// A leaving node says goodbye before it refuses the calls of others.
 		options: { ...HEARTBEAT, ...place, transporter, registry: { stopDelay: SECOND / 2 } },
 		middlewares: [new OnceInTime().middleware, link.middleware, database.middleware],
 		prefix: place.namespace,

@@ -4,9 +4,9 @@ import type { Database } from './database.ts';
 import { requireRights } from './rights.ts';
 import { reasonOf } from './trouble.ts';
 
-/** Shorter than whoever asks waits. */
+/** Shorter than a health check waits. */
 const PATIENCE: Duration = 1.5 * SECOND;
-/** Whoever asks more often hears the same again. */
+/** A check that comes sooner gets the last result again. */
 const GOOD_FOR: Duration = SECOND / 4;
 
 const WRITE = {
@@ -22,7 +22,7 @@ export interface Reader {
 	cutOff(): void;
 }
 
-/** Whether the database does the work: it takes a write, which is undone, and is read through the readers, where there are any. */
+/** Whether the database works: a write succeeds and is rolled back, and the reading pool can read, if there is one. */
 export class DatabaseReadiness {
 	readonly #database: Database;
 	readonly #readers: ReadonlySet<Reader>;
@@ -33,7 +33,7 @@ export class DatabaseReadiness {
 		this.#readers = readers;
 	}
 
-	/** What keeps it from the work, for everybody to read; undefined if nothing does. Takes no longer than 1.5 s. */
+	/** What is wrong, without anything secret; undefined if nothing is. Takes at most 1.5 s. */
 	check(): Promise<string | undefined> {
 		const now = performance.now();
 		if (this.#last === undefined || now - this.#last.at > GOOD_FOR) this.#last = { at: now, answer: this.#inTime() };

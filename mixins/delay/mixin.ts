@@ -8,12 +8,12 @@ import { Inbox, methodOf, Subscriptions, type WithInbox } from '../inbox/index.t
 import { defineMixin, type Mixin } from '../service.ts';
 import { notBefore } from './not-before.ts';
 
-/** A wake-up that comes later than this tells that the carrier is working off a backlog. */
+/** If a wake-up comes later than this, the carrier is working off a backlog. */
 const BEHIND: Duration = SECOND;
-/** How long that is believed after the last such wake-up. */
+/** How long that is assumed after the last such wake-up. */
 const BEHIND_FOR: Duration = 2 * SECOND;
 
-/** A message with the moment that it was to come at. */
+/** A message with the moment that it was due at. */
 export type WakeUp = Delivery & { readonly deliverAt: Instant };
 
 /** How late wake-ups come. */
@@ -42,8 +42,8 @@ export interface DelayOptions<D extends string> extends SubscribeOptions {
 }
 
 /**
- * Consumes messages at their moment and not before, each once for the group. The broker keeps the time; what is left of
- * it at the end is counted by the database's clock.
+ * Consumes messages at their moment and not before, each once for the group. The broker holds them until their moment;
+ * the last part of the wait is by the database's clock.
  */
 export const delay = <const D extends string>(
 	group: string,

@@ -13,9 +13,9 @@ export interface WithInbox {
 export interface InboxOptions<D extends string> extends SubscribeOptions {
 	/** what the group gets */
 	readonly takes: readonly MessageType[];
-	/** the method that is asked of each message what becomes of its order */
+	/** the method that applies each message to its order */
 	readonly decide: D;
-	/** the name of the service's `calls` that make what `decide` returns, once it is committed */
+	/** the name of the `calls` mixin that makes the calls which `decide` returns, once they are committed */
 	readonly calls?: string;
 }
 
@@ -28,14 +28,14 @@ export interface Consuming<C> {
 	readonly decide: Decide<C>;
 }
 
-/** What `calls` of a service are to its inbox. */
+/** What the inbox needs of a service's `calls`. */
 interface CallMaker {
 	consuming(how: Consuming<unknown>): BatchHandler;
 }
 
 /**
- * Consumes messages as a member of `group`, each once for the group: the inbox row, the changed order and what it raises
- * are one transaction. A message that cannot be handled harms no other, and ends among the dead letters.
+ * Consumes messages as a member of `group`, each once for the group: the inbox row, the changed order and what it
+ * raises are one transaction. A message that cannot be handled does not harm the others, and becomes a dead letter.
  */
 export const inbox = <const D extends string>(
 	group: string,

@@ -1,4 +1,4 @@
-/** What operators see of the inbox and of its dead letters, and what they do with them. */
+/** Operators' actions for the inbox and its dead letters. */
 import type { Context } from 'moleculer';
 import type { Statement } from '../database/index.ts';
 import type { WithRelay } from '../outbox/index.ts';

@@ -1,7 +1,7 @@
 import type { BatchHandler, SubscribeOptions, Subscription } from '../brokers/index.ts';
 import type { Platform } from '../platform.ts';
 
-/** What one service consumes. */
+/** The subscriptions of one service. */
 export class Subscriptions {
 	readonly #platform: Platform;
 	#open: Subscription[] = [];
@@ -10,7 +10,7 @@ export class Subscriptions {
 		this.#platform = platform;
 	}
 
-	/** What nobody can handle ends among the dead letters. The health check watches the consumer. */
+	/** A message that cannot be handled becomes a dead letter. The health check watches the consumer. */
 	open(group: string, handle: BatchHandler, options: SubscribeOptions): void {
 		const { carrier, deadLetters, metrics, health } = this.#platform;
 		const handler = deadLetters.catching(group, metrics.counting(group, handle));

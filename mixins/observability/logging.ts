@@ -2,7 +2,7 @@ import { type LoggerConfig, ServiceBroker } from 'moleculer';
 import type { Log } from '../runtime/index.ts';
 import type { Settings } from '../settings/index.ts';
 
-/** Where there is a broker the link tells of its troubles; the framework would do it with each call. */
+/** If there is a broker, the transporter's watchdog logs its troubles; Moleculer would log them with each call. */
 export function loggerOf({ logLevel, broker }: Settings): LoggerConfig {
 	const verbose = logLevel === 'debug' || logLevel === 'trace';
 	const framework = verbose ? logLevel : 'warn';
@@ -13,7 +13,7 @@ export function loggerOf({ logLevel, broker }: Settings): LoggerConfig {
 	return { type: 'Console', options: { formatter: 'short', level } };
 }
 
-/** Log lines have to be written before the service broker can be made: one that is never started writes them. */
+/** Lines have to be logged before the service broker exists. A broker that is never started logs them. */
 export function logsOf(settings: Settings): (name: string) => Log {
 	const options = { logger: loggerOf(settings), internalServices: false, skipProcessEventRegistration: true };
 	const broker = new ServiceBroker(options);

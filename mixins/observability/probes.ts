@@ -1,4 +1,4 @@
-/** Health and metrics of this process on a port of their own, there before anything else. */
+/** Health and metrics of this process on `METRICS_PORT`, which listens before anything else starts. */
 
 import type { Log } from '../runtime/index.ts';
 import type { Settings } from '../settings/index.ts';

@@ -1,4 +1,4 @@
-/** What operators see of outbox and inbox, and what they do with them. */
+/** Operators' actions for the outbox. */
 import { type Context, Errors } from 'moleculer';
 import { EVENT_TYPES, type EventType } from '../../domain/events.ts';
 import type { Instant } from '../../domain/time.ts';

@@ -1,4 +1,4 @@
-/** What operators see of the outbox, and what they do with it. */
+/** Operators' actions for the outbox. */
 import type { EventType } from '../../domain/events.ts';
 import type { Duration, Instant } from '../../domain/time.ts';
 import { type Database, plainArray } from '../database/index.ts';

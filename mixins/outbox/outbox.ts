@@ -3,10 +3,10 @@ import type { TransactionName } from '../runtime/index.ts';
 import { defineMixin, type Mixin } from '../service.ts';
 import { type OnStored, UnitOfWork } from './unit-of-work.ts';
 
-/** `tries` is 1 for the first time; a transaction that could not be committed for a passing reason is repeated. */
+/** `tries` is 1 for the first time; a transaction that fails for a transient reason is repeated. */
 export type Change<T> = (work: UnitOfWork, tx: Transaction, tries: number) => Promise<T>;
 
-/** The way to change orders: what they raise is stored in the transaction that changes them. */
+/** Changes orders, and stores the messages that they raise in the same transaction. */
 export class Outbox {
 	readonly #database: Pick<Database, 'transaction'>;
 	readonly #onStored: OnStored;

@@ -5,7 +5,7 @@ import { purge } from './retention.ts';
 
 const LONGEST_PAUSE: Duration = MINUTE;
 
-/** Deletes what was kept for as long as `RETENTION` says. */
+/** Deletes rows that are older than `RETENTION`. */
 export const retention = (): Mixin<{ purging: Loop }> =>
 	defineMixin<{ purging: Loop }>({
 		created() {

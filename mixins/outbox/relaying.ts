@@ -17,7 +17,7 @@ const FIGURES = {
 	outbox_oldest_message_age_seconds: 'How long ago the oldest of them was raised.',
 };
 
-/** Sends what lies in the outbox. Any number of processes may do so at once. `rest`: after each step so long nothing. */
+/** Sends the outbox. Any number of processes may do so at once. `rest`: the pause after each step. */
 export const relay = ({ rest }: { readonly rest: Duration }): Mixin<WithRelay> =>
 	defineMixin<WithRelay>({
 		created() {
@@ -32,7 +32,7 @@ export const relay = ({ rest }: { readonly rest: Duration }): Mixin<WithRelay> =
 				};
 			});
 		},
-		// Said by processes without a relay of their own.
+		// Broadcast by processes without a relay of their own.
 		events: {
 			'outbox.stored'() {
 				this.wakeRelay();

@@ -7,8 +7,8 @@ import { isNoAnswer, isTransient, unavailable } from '../trouble.ts';
 import type { Models } from './models.ts';
 
 /**
- * The adapter without its own ideas of a connection: the pool is shared, so it is neither opened nor closed nor synced
- * here, and a database that is away at start does not keep the service from starting.
+ * moleculer-db's adapter without its connection handling. The pool is shared, so it is not opened, closed or synced
+ * here. A service starts even if the database is away.
  */
 class ReadAdapter extends SequelizeDbAdapter {
 	declare service: { readonly models: Models; readonly schema: { readonly model: 'orders' | 'events' } };
@@ -36,7 +36,7 @@ export interface Reads<Row extends object> {
 }
 
 /**
- * moleculer-db over one of the service's `models`, for reading. None of its actions is taken over: they are public, and they let
+ * moleculer-db over one of the service's `models`, for reading. None of its actions is used: they are public and let
  * the caller choose query, sort and populate.
  */
 export const readMixin = (model: 'orders' | 'events'): Partial<ServiceSchema> => ({
@@ -57,7 +57,7 @@ export async function reading<T>(database: Database, read: () => Promise<T>): Pr
 	}
 }
 
-/** Whatever is no answer about the statement: of Sequelize's pool, of a connection, or of the server about itself. */
+/** An error that is not about the statement: of Sequelize's pool, of a connection, or of the server itself. */
 function isAway(error: unknown): boolean {
 	if (error instanceof ConnectionError) return true;
 	if (error instanceof DatabaseError) return isNoAnswer(error.parent) || isTransient(error.parent);
