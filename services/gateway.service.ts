@@ -17,13 +17,15 @@ type Gateway = Service & WithPlatform & WithServer;
 
 const METHODS: ReadonlySet<string> = new Set(['GET', 'HEAD', 'POST']);
 
-/** A label has few values, whatever clients send. */
+/** Limits the label to few values, whatever clients send. */
 const methodOf = ({ method = '' }: IncomingMessage): string => (METHODS.has(method) ? method : 'other');
 
-/** Work on orders that exist has places of its own: a cancel that is refused now may come too late. */
+/**
+ * A part of the places is reserved for requests about existing orders: a cancel that is refused now may come too late.
+ */
 const SHARE = (action: string): number => (action === 'orders.create' || action === 'orders.list' ? 0.9 : 1);
 
-/** The actions that clients reach, each by the path that the table of routes gives it. */
+/** The actions that clients can reach, with their paths from the table of routes. */
 const ORDERS = {
 	path: '/',
 	mappingPolicy: 'restrict',
@@ -36,7 +38,7 @@ const ORDERS = {
 	authorization: false,
 	etag: false,
 	logging: false,
-	/** Says who calls, reads the parameters, and takes a place among the requests at work. */
+	/** Sets the caller, reads the parameters, and takes a place in the load limit. */
 	async onBeforeCall(
 		this: Gateway,
 		ctx: Context<unknown, Meta>,
@@ -45,14 +47,14 @@ const ORDERS = {
 		res: ServerResponse,
 		alias: Alias,
 	): Promise<void> {
-		// Limits are kept in the database: where it is slow, those who wait for it are bounded too.
+		// Rate limits are in the database. If it is slow, the requests that wait for it count as work too.
 		ctx.meta.caller = await this.load.while(() => this.admission.admit(req));
 		const { id } = (req.$params as unknown as { params: { id: string } }).params;
 		const params = await paramsOf(alias.action, req, id, req.$target.query);
 		req.$params = params;
-		// Only now: a client that sends its body slowly keeps nobody's place.
+		// A request takes its place only after its body was read, so slow uploads occupy no place.
 		if (this.load.isFull(SHARE(alias.action))) throw new ProblemError(overloaded());
-		// Nobody works for a request that waits, and it is not late.
+		// A long-polling request does not count as work, and its duration is not measured as latency.
 		if (!req.$wait) req.$leave = this.load.enter();
 		else if (this.phase() === 'stopping') params.wait = 0;
 		else ctx.meta.waitTicket = this.waits.begin(res);
@@ -65,7 +67,7 @@ export default defineService({
 	mixins: [serving(), web()],
 	settings: { routes: [ORDERS] },
 	methods: {
-		/** The way of every request: refused, answered here, or handed to moleculer-web. */
+		/** Every request comes here: it is refused, answered here, or passed on to moleculer-web. */
 		async dispatch(req: Request, res: ServerResponse): Promise<void> {
 			const { metrics } = this.platform;
 			const begin = performance.now();
@@ -106,7 +108,7 @@ export default defineService({
 			}
 		},
 
-		/** For whoever may see everything. */
+		/** Needs the scope `orders:admin`. */
 		async answerMetrics(req: Request, res: ServerResponse): Promise<void> {
 			if (!isAdmin(await this.admission.admit(req))) throw new ProblemError(forbidden(ADMIN_SCOPE));
 			sendAnswer(res, await this.platform.metrics.expose());

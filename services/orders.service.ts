@@ -24,13 +24,16 @@ import { type EventDto, type Page, reading } from './orders/reading.ts';
 
 type IdContext = Context<{ id: string }, Meta>;
 
-/** Creates, reads, and takes the buyer's word: cancel, hold, resume. Who calls, and what is known of the answer: `Meta`. */
+/**
+ * Creates and reads orders, and carries out the buyer's commands: cancel, hold, resume. Who calls, and what is known of
+ * the answer: `Meta`.
+ */
 export default defineService({
 	name: 'orders',
 	mixins: [placing(), longPolls(), changing(), reading(), outbox()],
 	actions: {
 		create: {
-			// What is refused today may have been taken yesterday, and is answered then.
+			// Checked in the handler: a request that is refused today may repeat one that was accepted earlier.
 			params: { ...CREATE_PARAMS, 'x-checked-by-handler': true },
 			async handler(ctx: Context<CreateParams, Meta>): Promise<OrderDto> {
 				const { params, meta } = ctx;
@@ -51,7 +54,8 @@ export default defineService({
 		get: {
 			params: GET_PARAMS,
 			retryPolicy: READ_POLICY,
-			// Those who wait are many and cost memory only: the watch bounds them, and the pool's patience the reads.
+			// Waiting requests are many and cost only memory. The order watch limits them; the pool's time limit bounds the
+			// reads.
 			bulkhead: { enabled: false },
 			async handler(ctx: Context<GetParams, Meta>): Promise<OrderDto> {
 				const { params, meta } = ctx;

@@ -3,10 +3,10 @@ import { outboxOperations, relay, retention } from '../mixins/outbox/index.ts';
 import { defineService } from '../mixins/service.ts';
 import { LINGER } from './topology.ts';
 
-/** Sends the outbox, purges what was kept long enough, and lets operators look and repeat. */
+/** Sends the outbox, purges what was kept long enough, and offers operators' actions. */
 export default defineService({
 	name: 'outbox-relay',
-	// The operators' actions are named after what they are about.
+	// The names of the operators' actions are not prefixed with the service's name.
 	settings: { $noServiceNamePrefix: true },
 	mixins: [outboxOperations(), inboxOperations(), relay({ rest: LINGER }), retention()],
 });

@@ -88,7 +88,7 @@ export class ReplSession {
 type Completion = [readonly string[], string];
 type Completer = (line: string, done: (error: Error | null, completion?: Completion) => void) => void;
 
-/** What can stand in the place of the line's last word; undefined if the command does not say. */
+/** Completions for the line's last word; undefined if the command offers none. */
 async function completionOf(
 	line: string,
 	commands: readonly ReplCommand[],

@@ -9,7 +9,7 @@ import type { Swept } from './settlement/sweeper.ts';
 import { sweeper } from './settlement/sweeping.ts';
 import { LINGER } from './topology.ts';
 
-/** Authorises, confirms when due, captures or voids, and sweeps up what nobody woke. */
+/** Authorises, confirms when due, captures or voids; sweeps up orders whose wake-up was lost. */
 export default defineService({
 	name: 'settlement',
 	mixins: [
@@ -38,11 +38,11 @@ export default defineService({
 			if (type === 'OrderDue') order.wakeAtDue(deliverAt, moment);
 			else order.wakeAtHoldLimit(deliverAt, moment);
 		},
-		/** the call that the order's state asks for now, if any */
+		/** the next call that the order needs, if any */
 		nextPayment(order, _message, moment): PaymentCall | null {
 			return order.beginPayment(moment, this.platform.settings.providerTimeout);
 		},
-		/** what became of a call; its slot serves for the next one of that order */
+		/** applies the outcome of a call; the next call of that order uses the same slot */
 		paid(order, { call, outcome }, moment, afterCommit): PaymentCall | null {
 			if (!order.applyPaymentOutcome(call.operation, call.attempt, outcome, moment)) return null;
 			if (call.operation === 'void' && outcome.kind === 'refused') {

@@ -6,7 +6,7 @@ import { defineService } from '../mixins/service.ts';
 import { handOver } from './shipping/hand-over.ts';
 import { LINGER } from './topology.ts';
 
-/** Hands over what was paid: by intent and key, like the money. */
+/** Hands over the parcels of captured orders: by intent and key, like the payments. */
 export default defineService({
 	name: 'shipping',
 	mixins: [
@@ -20,7 +20,7 @@ export default defineService({
 		outbox(),
 	],
 	methods: {
-		/** the call that the order's state asks for now, if any */
+		/** the next call that the order needs, if any */
 		nextHandOver(order, _message, moment): HandOverCall | null {
 			return order.beginHandOver(moment, this.platform.settings.providerTimeout);
 		},

@@ -1,4 +1,4 @@
-/** What an answer says of itself: from the facts that an action states to the words of HTTP. */
+/** Makes status and header fields from the facts that an action puts into `ctx.meta`. */
 import type { Meta } from '../orders/caller.ts';
 import { isKnown } from '../orders/long-poll.ts';
 import { SUCCESS } from './http/answer.ts';
@@ -9,7 +9,7 @@ export interface Representation {
 	readonly headers: Readonly<Record<string, string>>;
 }
 
-/** The header `Date` of an answer that is about an order: the clock that its times are of, in whole seconds. */
+/** The header `Date` of an answer about an order: the database's clock, in whole seconds. */
 export const dateOf = ({ now }: Meta): { readonly Date?: string } =>
 	now === undefined ? {} : { Date: new Date(now).toUTCString() };
 

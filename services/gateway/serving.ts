@@ -1,4 +1,4 @@
-/** The HTTP server of the gateway, and what it keeps of the requests that are under way. */
+/** The HTTP server of the gateway, and its state about requests in progress. */
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import type { ServiceBroker } from 'moleculer';
@@ -21,7 +21,7 @@ interface GatewaySettings {
 
 export interface WithServer {
 	server: GatewayServer;
-	/** who is let in */
+	/** decides which requests are let in */
 	admission: Admission;
 	documents: Documents;
 	waits: OpenWaits;
@@ -33,7 +33,7 @@ export interface WithServer {
 	phase(): 'starting' | 'running' | 'stopping';
 	/** Rejects, with a message of one line, if it cannot. */
 	listen(): Promise<void>;
-	/** Who waits has an answer now, and everybody else's request ends as well. */
+	/** Ends long polls with an answer, then waits for the other requests. */
 	drain(): Promise<void>;
 }
 
@@ -85,7 +85,7 @@ export const serving = (): Mixin<WithServer, { dispatch(req: Request, res: Serve
 			this.waits = new OpenWaits(broker.instanceID, (tickets) => void broker.broadcast(WAITS_OVER, { tickets }));
 			this.load = new LoadLimiter(load);
 			const answer = (req: IncomingMessage, res: ServerResponse): void => {
-				// Whatever fails even while a failure is told ends this connection, and not the process.
+				// If even the error's answer fails, only this connection ends, not the process.
 				this.dispatch(req, res).catch((error) => {
 					logger.error('a request could not be answered:', error);
 					res.destroy();
@@ -115,7 +115,7 @@ export const serving = (): Mixin<WithServer, { dispatch(req: Request, res: Serve
 		async started() {
 			this.admission.start();
 			this.load.start();
-			// One that is made later than the others opens at once.
+			// A gateway that is created later opens at once.
 			if (this.broker.started) await this.listen();
 		},
 		async stopped() {

@@ -21,7 +21,7 @@ const REFUSALS: Readonly<Partial<Record<ProblemCode, Refusal>>> = {
 	'Service.Overloaded': 'overload',
 };
 
-/** A call that reads has this long, beside the time that it is to wait for a change; ms. */
+/** The time limit of a read, in ms, in addition to the time that it waits for a change. */
 const READ_TIMEOUT = 10_000;
 
 export interface WithWeb {
@@ -35,13 +35,14 @@ const SETTINGS = {
 	logRequestParams: null,
 	logResponse: null,
 	logRouteRegistration: null,
-	/** Request ids from outside are not taken over: the trace's id is the request's. */
+	/** Request ids from clients are ignored; the trace's id is the request's id. */
 	rootCallOptions(options: RootCallOptions, { method, $trace, $wait }: Request) {
 		options.requestID = $trace.id;
 		options.meta = { traceparent: $trace.parent };
 		// Moleculer hands what is left of it on to the action.
 		if (method !== 'POST') options.timeout = ($wait ?? 0) * 1_000 + READ_TIMEOUT;
-		// `drain` waits for requests under way; the broker's own wait would come before it, and costs a search each.
+		// `drain` waits for requests in progress. Moleculer's own tracking would wait before that, and costs a search for
+		// each request.
 		options.tracking = false;
 	},
 };

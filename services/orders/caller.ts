@@ -1,26 +1,26 @@
 import { Errors } from 'moleculer';
 import type { Instant } from '../../domain/time.ts';
 
-/** Who asks. The gateway or the REPL says so in `ctx.meta.caller`; the rule what they may do stands here. */
+/** The caller of an action. The gateway or the REPL sets `ctx.meta.caller`; what a caller may do is decided here. */
 export interface Caller {
 	/** the token's `sub` */
 	readonly subject: string;
 	readonly scopes: readonly string[];
 }
 
-/** What travels with a call beside its parameters, there and back. */
+/** What goes with a call beside its parameters, in both directions. */
 export interface Meta {
 	caller?: Caller;
 	traceparent?: string;
 	/** by which the gateway ends a wait before its time */
 	waitTicket?: string;
-	/** the database's clock, in milliseconds: what the answer says of an order was true then */
+	/** the database's clock, in milliseconds, at which the answer was true */
 	now?: Instant;
-	/** which version of the order the answer shows */
+	/** the version of the order in the answer */
 	version?: string;
-	/** how many seconds the call was ready to wait for another version */
+	/** how many seconds the call would wait for another version */
 	waited?: number | undefined;
-	/** the answer was given before, to the first call with this key */
+	/** the answer repeats that of the first call with this key */
 	replayed?: boolean;
 }
 
@@ -37,5 +37,5 @@ export function callerOf({ caller }: Meta): Caller {
 
 export const isAdmin = ({ scopes }: Caller): boolean => scopes.includes(ADMIN_SCOPE);
 
-/** Another's order is as good as none. */
+/** For other callers the order does not exist. */
 export const maySee = (caller: Caller, owner: string): boolean => caller.subject === owner || isAdmin(caller);

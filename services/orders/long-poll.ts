@@ -1,4 +1,4 @@
-/** Reading one order by its versions, and waiting for another one. */
+/** Reading one order and its version, and waiting for a different version. */
 import { hash } from 'node:crypto';
 import { SECOND } from '../../domain/time.ts';
 import type { OrderView } from '../../mixins/database/reading/index.ts';
@@ -11,7 +11,7 @@ import type { GetParams } from './params.ts';
 /** The event by which a gateway ends waits: `{tickets}`, of clients that have gone or must be answered now. */
 export const WAITS_OVER = 'orders.waits.over';
 
-/** Tells one state of an order from another, as callers see them. */
+/** The version of an order: it changes whenever what callers see changes. */
 export const versionOf = (order: OrderDto): string => hash('sha256', JSON.stringify(order), 'base64url').slice(0, 22);
 
 /** Whether the caller has this version. */
@@ -19,8 +19,8 @@ export const isKnown = (version: string, known: readonly string[]): boolean =>
 	known.includes(version) || known.includes('*');
 
 /**
- * The order as soon as it is another than those `known`, or else than it was on arrival, or as it is when the time has
- * passed; throws if there is none that the caller may see.
+ * Returns the order as soon as it differs from the versions in `known`, or, without them, from what it was on arrival;
+ * at the latest when the time has passed. Throws if the caller may see no such order.
  */
 export async function waitForChange(
 	watch: OrderWatch,

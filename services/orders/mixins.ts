@@ -1,4 +1,4 @@
-/** What the orders service is made of, beside its reading. */
+/** The mixins of the orders service, except for reading. */
 import { type Context, Errors } from 'moleculer';
 import type { Moment } from '../../domain/commands.ts';
 import type { Refusal } from '../../domain/errors.ts';
@@ -48,7 +48,7 @@ export const longPolls = (): Mixin<WithLongPolls> =>
 			},
 		},
 		methods: {
-			/** Before the calls under way are waited for: those that wait have their answer now. */
+			/** Ends long polls before Moleculer waits for calls in progress. */
 			drain(): void {
 				this.watch.endAll();
 			},
@@ -72,7 +72,7 @@ const TURNS = { most: 250, patience: 5 * SECOND };
 
 export type Command = (order: Order, moment: Moment) => Result<void, Refusal>;
 
-/** What became of a command, and the database's clock as it was decided. */
+/** The result of a command, and the database's clock at the decision. */
 interface Decided {
 	readonly order: Order;
 	readonly result: Result<void, Refusal>;
@@ -81,11 +81,11 @@ interface Decided {
 
 export interface WithChanging {
 	turns: Turns;
-	/** Throws if there is no such order for the caller, or if it refuses. */
+	/** Throws if the caller may see no such order, or if the order refuses. */
 	change: (ctx: Context<{ id: string }, Meta>, command: Command) => Promise<OrderDto>;
 }
 
-/** `this.change`: one command on one order. Commands of one order take one connection, however many they are. */
+/** `this.change`: one command on one order. Commands of one order share one connection, however many they are. */
 export const changing = (): Mixin<WithChanging> =>
 	defineMixin<WithChanging, object, WithOutbox>({
 		created() {
@@ -112,7 +112,7 @@ const deciding =
 		const { orders, busy } = await work.lockSoon([id], tries === 1);
 		if (busy.has(id)) throw new Busy('Somebody else works on this order.');
 		const order = orders.get(id);
-		if (!isInTime(ctx)) throw new CallTooLate(); // here, after all that waits but the commit
+		if (!isInTime(ctx)) throw new CallTooLate(); // checked here: after this only the commit can wait
 		if (order === undefined || !maySee(caller, order.record.owner)) throw notFound();
 		work.trace(id, ctx.meta.traceparent ?? null);
 		const result = command(order, work.moment);

@@ -1,7 +1,7 @@
 import type { Middleware } from 'moleculer';
 import { ADMIN_SCOPE, type Caller } from './caller.ts';
 
-/** Who types in a REPL: may what `orders:admin` may. */
+/** The caller in a REPL; it has the scope `orders:admin`. */
 export const OPERATOR: Caller = { subject: 'operator', scopes: [ADMIN_SCOPE] };
 
 interface CallOptions {

@@ -25,7 +25,7 @@ export interface CreateParams {
 /** One unit of the currencies with the most decimals. */
 export const SMALLEST_AMOUNT = 0.0001;
 
-/** In the words that the regular expressions of all languages have: `\\u` is none of RE2's and PCRE's. */
+/** Uses only what the regular expressions of all languages have; RE2 and PCRE do not know `\\u`. */
 const NO_CONTROL_CHARACTERS = '^[^\\x00-\\x1f\\x7f-\\x9f]*$';
 const { min, max } = CANCELLATION_WINDOW_RANGE;
 
@@ -90,8 +90,8 @@ export const IDEMPOTENCY_KEY = {
 } as const satisfies Schema;
 
 /**
- * What a request for an order has to look like, today as ever: the body with the amount also as the source text of a JSON
- * number, in a currency of any list, and the key.
+ * The form of a request for an order, which does not depend on lists and defaults: the body with the amount also as the
+ * source text of a JSON number, in a currency of any list, and the key.
  */
 export const CREATE_PARAMS = {
 	...CREATE_BODY,
@@ -122,9 +122,9 @@ export const LONGEST_WAIT = 30;
 
 export interface GetParams {
 	id: string;
-	/** versions that the caller knows, or `*` for any; what is waited for is another one */
+	/** versions that the caller knows, or `*` for any; the wait is for a different one */
 	known?: string[];
-	/** seconds to wait for the order to be another than the caller knows */
+	/** seconds to wait until the order differs from what the caller knows */
 	wait?: number;
 }
 

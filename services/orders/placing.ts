@@ -50,7 +50,7 @@ export type Placed<A> =
 
 /** How many groups (transactions) are written at once; more would only wait for the disk. */
 const GROUP = { size: 200, inFlight: 4, worthwhile: 32 };
-/** Violated where a key was stored after the snapshot that looked for it: the next look finds it. */
+/** Violated if a key was stored after the snapshot that looked for it; the repeated transaction finds it. */
 const KEY_STORED_SINCE = 'idempotency_keys_pkey';
 /** How long a request waits for another with the same key. */
 const LONGEST_WAIT: Duration = 5 * SECOND;
@@ -170,7 +170,7 @@ interface HeldKey {
 
 interface TakenKeys<A> {
 	readonly held: ReadonlyMap<PlaceRequest<A>, HeldKey>;
-	/** the database's clock; undefined where nobody has a key */
+	/** the database's clock; undefined if no request has a key */
 	readonly now: Instant | undefined;
 }
 

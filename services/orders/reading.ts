@@ -1,4 +1,4 @@
-/** Reading orders for people: moleculer-db over Sequelize's models. */
+/** Reading orders through moleculer-db and Sequelize's models. */
 import { Op } from 'sequelize';
 import type { OrderStatus } from '../../domain/order-record.ts';
 import {
@@ -31,7 +31,7 @@ export interface EventDto extends Pick<EventRow, 'id' | 'type' | 'sequence' | 'd
 export interface WithReading {
 	readonly adapter: Reads<OrderRow>;
 	models: Models;
-	/** the order as it stands; throws if there is none that the caller may see */
+	/** the order; throws if the caller may see no such order */
 	readOrder: (caller: Caller, id: string) => Promise<OrderRow>;
 	/** the caller's orders, the newest first, and the clock at their reading, if there are any */
 	readPage: (caller: Caller, params: ListParams) => Promise<{ readonly page: Page<OrderDto>; readonly now?: Date }>;
@@ -39,7 +39,7 @@ export interface WithReading {
 	readHistory: (params: HistoryParams) => Promise<Page<EventDto>>;
 }
 
-/** `this.readOrder`, `this.readPage`, `this.readHistory`: through readers of their own, never through the writers' pool. */
+/** `this.readOrder`, `this.readPage`, `this.readHistory`: through the reading pool, never through the writing one. */
 export const reading = (): Mixin<WithReading> =>
 	defineMixin<WithReading>({
 		mixins: [readMixin('orders')],
@@ -93,7 +93,7 @@ function filterOf(caller: Caller, { status, cursor }: ListParams): Readonly<Reco
 
 const IS_SET = { [Op.ne]: null };
 
-/** What else is true of a state, and lets a small index serve, where its orders are few among many. */
+/** A further condition that is true for a state, so that a small index finds its few orders. */
 const NARROWED: Readonly<Record<OrderStatus, object>> = {
 	Pending: { sweepAt: IS_SET },
 	OnHold: { sweepAt: IS_SET },

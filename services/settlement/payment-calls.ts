@@ -26,7 +26,7 @@ export const callProvider: Perform<PaymentCall, ProviderOutcome> = async functio
 			return { kind: 'unknown', reason: 'not found at the provider under a key that has aged' };
 		}
 	}
-	// The answer to that question may have taken long: by now another process may be making the call.
+	// `find` may have taken long; by now another process may be making the call.
 	if (call.keyAged && !isInTime()) return { kind: 'unknown', reason: NOT_BEGUN };
 	crashPoint('before:provider.call');
 	const outcome = await provider[call.operation](request, signal);

@@ -9,7 +9,7 @@ export interface WithSweeper {
 	sweeping: Loop;
 }
 
-/** `this.sweeper`: looks for orders that nobody woke, once a second. */
+/** `this.sweeper`: looks once a second for orders whose wake-up or event was lost. */
 export const sweeper = (): Mixin<WithSweeper> =>
 	defineMixin<WithSweeper, object, WithDelay & { readonly payments: PaymentCalls }>({
 		created() {

@@ -1,4 +1,4 @@
-/** The admission: who is let in, and how often. */
+/** The admission: decides which requests are let in, and how often. */
 import type { IncomingMessage } from 'node:http';
 import { type Duration, SECOND } from '../../../domain/time.ts';
 import type { Database } from '../../../mixins/database/index.ts';

@@ -65,7 +65,7 @@ async function createParams(req: IncomingMessage): Promise<Params> {
 	return params;
 }
 
-/** All that the document finds in a body. */
+/** All faults that the schema finds in a body. */
 function faultsOf(body: Params, check: Check): Fault[] {
 	const faults = check(body);
 	return faults === true ? [] : faults.map(({ field, message }) => ({ pointer: pointerTo(field), detail: message }));
@@ -93,7 +93,10 @@ function uuid(id: string): string {
 	throw new ProblemError(malformed('The id in the path is not a UUID.'));
 }
 
-/** The action checks the values; where a name is wrong as well, they are checked here, so that all is told at once. */
+/**
+ * The action checks the values. If a field's name is wrong too, they are checked here, so that one answer names all
+ * faults.
+ */
 function readQuery(query: string, { properties, check }: Query): Params {
 	if (query === '') return {};
 	const params: Params = {};
