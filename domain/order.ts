@@ -219,7 +219,7 @@ export class Order {
 		return true;
 	}
 
-	/** True if the order is paid and nobody is handing it over. */
+	/** True if the order is paid and no hand-over is in progress. */
 	awaitsShipment(now: Instant): boolean {
 		const paid = this.#record.status === 'Confirmed' && this.#payment.status === 'Captured';
 		return paid && nextAttempt(this.#shipment, now, 0) !== undefined;

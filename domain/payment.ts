@@ -29,7 +29,7 @@ export interface OpenOperation {
 	readonly operation: PaymentOperation;
 	/** when its idempotency key was first used */
 	readonly keyUsedAt: Instant;
-	/** nobody repeats the call before this moment */
+	/** the call is not repeated before this moment */
 	readonly attemptUntil: Instant;
 	/** 1 for the first call */
 	readonly attempts: number;

@@ -2,7 +2,7 @@ import { backOff, type Duration, type Instant, MINUTE, SECOND } from './time.ts'
 
 /** The hand-over of one parcel that was intended and whose outcome is not known yet; immutable. */
 export interface Shipment {
-	/** nobody repeats the call before this moment */
+	/** the call is not repeated before this moment */
 	readonly attemptUntil: Instant;
 	/** 1 for the first call */
 	readonly attempts: number;

@@ -21,7 +21,10 @@ const PASSING: Duration = 2 * SECOND;
 const LONGEST_SILENCE: Duration = 5 * SECOND;
 /** After this silence on a connection that seems good, it is replaced; then again after each further such time. */
 const RELINK_AFTER: Duration = 15 * SECOND;
-/** A process that was suspended has heard nobody, which says nothing about the others. More than their heartbeats take. */
+/**
+ * A process that was suspended has heard no node, which says nothing about the others. Longer than their heartbeats
+ * take.
+ */
 const SUSPENDED: Duration = 3 * LOOK_EVERY;
 
 /** How long the goodbye of a leaving node may take. */

@@ -51,7 +51,7 @@ abstract class UnixSocketTransporter extends Transporters.Base {
 		if (command !== undefined) void this.receive(command, data);
 	}
 
-	/** Whether a frame is for this process's broker and nobody else's. */
+	/** Whether a frame is for this process's broker only. */
 	protected isOwn(topic: string): boolean {
 		const command = this.#commands.get(topic);
 		return command !== undefined && topic !== this.getTopicName(command);
@@ -94,7 +94,7 @@ export class UnixSocketHub extends UnixSocketTransporter {
 			if (performance.now() > deadline) throw new Error(`another process listens on ${path}`);
 			await sleep(50);
 		}
-		const draft = `${path}.new`; // nobody may see the socket before its mode is right
+		const draft = `${path}.new`; // no other user may see the socket before its mode is right
 		await rm(draft, { force: true });
 		const server = createServer((socket) => this.#accept(socket));
 		this.#server = server;
@@ -264,7 +264,7 @@ async function socketPath(dataDir: string, { create }: { create: boolean }): Pro
 	const path = join(folder.startsWith(own) ? dirname(own) : folder, SOCKET);
 	if (folder.startsWith(own)) return path;
 	if (create) await mkdir(folder, { recursive: true, mode: 0o700 });
-	const found = await lstat(folder).catch(() => undefined); // in a shared /tmp somebody else may have been there first
+	const found = await lstat(folder).catch(() => undefined); // in a shared /tmp another user may have made it first
 	if (found && (!found.isDirectory() || found.uid !== process.getuid?.())) {
 		throw new Error(`${folder} is not a folder of our own`);
 	}

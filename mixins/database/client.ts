@@ -53,7 +53,7 @@ export class DatabaseClient extends pg.Client {
 		this.connection.on('readyForQuery', () => {
 			this.heardAt = performance.now();
 		});
-		this.on('error', () => {}); // from the first instant; whoever uses it is told by what they asked for
+		this.on('error', () => {}); // from the start; users of the connection get the error from their queries
 	}
 
 	/** Closes the connection at once, whatever state the server is in. */

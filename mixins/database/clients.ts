@@ -30,7 +30,7 @@ export class Clients implements Iterable<DatabaseClient> {
 		return this.#all[Symbol.iterator]();
 	}
 
-	/** Ends the connections at once; whoever waits for an answer hears of it. */
+	/** Ends the connections at once; queries in progress reject. */
 	cutOff(): void {
 		for (const client of this.#all) client.destroy();
 	}

@@ -38,8 +38,9 @@ export async function readClock(database: Pick<Database, 'query'>): Promise<Inst
 /**
  * The database's clock, read every ten seconds and carried on by this process's monotonic timer, also while the
  * database is away. It is never ahead of the database's clock unless that is set back, and then until the next reading.
- * It is behind by the quickest of the latest answers and 0.1 ms for each second since. A machine that was suspended
- * is behind by that time, until the next reading too. What is decided by time is decided by the database itself.
+ * It is behind by the duration of the quickest of the latest readings, and by 0.1 ms for each second since then. A
+ * machine that was suspended is behind by that time, until the next reading too. What is decided by time is decided by
+ * the database itself.
  */
 export class DatabaseClock implements Clock {
 	readonly #database: Pick<Database, 'query'>;

@@ -27,7 +27,7 @@ export type { Transaction } from './open-transaction.ts';
 export { DatabaseUnavailable, isTransient } from './trouble.ts';
 
 const MOST_REPEATS = 8;
-/** Connections that nobody has used for so long go back: others may need them. */
+/** Connections that were unused for this long are closed, because other processes may need them. */
 const IDLE: Duration = 15 * SECOND;
 /** How soon to try again for a connection where the server takes no more; one of ours may be free by then. */
 const FULL_PAUSE: Duration = SECOND / 10;

@@ -22,13 +22,15 @@ export const IMPATIENT: Statement = {
 /** SQLSTATE of a statement that was cancelled, which is how its time-out ends it. */
 const CANCELLED = '57014';
 
-/** True where a statement took too long, whoever reports it: the database is slow, or one item makes it so. */
+/**
+ * True if a statement took too long, by the server's limit or ours: the database is slow, or one item makes it slow.
+ */
 export function isTimeOut(error: unknown): boolean {
 	if (!(error instanceof Error)) return false;
 	return ('code' in error && error.code === CANCELLED) || isTimeOut(error.cause);
 }
 
-/** For a look for culprits: a time-out is somebody's fault then. */
+/** For the search for failing items, in which a time-out counts as a failure of the item. */
 export const isNobodysFault = (error: unknown): boolean => isTransient(error) && !isTimeOut(error);
 
 /** Lets work begin for a while, and then throws what `isNobodysFault`. */

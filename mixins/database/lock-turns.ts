@@ -9,7 +9,7 @@ const LONGEST_PAUSE: Duration = 10 * SECOND;
 /** SQLSTATE of a lock that was not to be had within `lock_timeout` */
 export const LOCKED_OUT = '55P03';
 
-/** Whoever has a transaction open that holds a lock on a table, the oldest first; ours is not among them. */
+/** The open transactions that hold a lock on a table, the oldest first, without ours. */
 const HOLDERS = `SELECT DISTINCT a.pid, a.application_name AS application, l.relation::regclass::text AS relation,
 		round(extract(epoch FROM clock_timestamp() - a.xact_start))::int AS age
 	FROM pg_locks l JOIN pg_stat_activity a USING (pid) JOIN pg_class c ON c.oid = l.relation

@@ -8,7 +8,9 @@ import { type Statement, together, writes } from './statement.ts';
 export interface Transaction {
 	/** Statements begun without waiting for each other run one after the other, in one round trip. */
 	query<R extends object>(statement: Statement): Promise<R[]>;
-	/** Writes whose answer nobody needs: they go with the commit, all in one statement, and fail it if they fail. */
+	/**
+	 * Writes whose result is not needed. They go with the commit, all in one statement; if one fails, the commit fails.
+	 */
 	write(statement: Statement): void;
 	/** runs `action` once the transaction has been committed, and never if it has not */
 	afterCommit(action: () => void): void;

@@ -33,7 +33,8 @@ interface Want {
 
 /**
  * Opens the database for use once the sessions that the pool will use are as they have to be, the schema is this
- * program's version, and the database does the work. Migrates it there if asked to; otherwise waits until somebody has.
+ * program's version, and the database does the work. Migrates it if asked to; otherwise waits until another process
+ * has.
  */
 export class SchemaGate {
 	readonly #options: SchemaGateOptions;

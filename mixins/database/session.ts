@@ -15,7 +15,10 @@ export interface Session {
 /** Longer than the server's own limits below. If this limit is reached, the connection is dead. */
 const ANSWER: Duration = 7 * SECOND;
 
-/** How values are written and read, and what a commit promises. Everybody's, whatever the server or the role has. */
+/**
+ * How values are written and read, and what a commit promises. The same for all sessions, whatever the settings of the
+ * server and the role are.
+ */
 const COMMON = {
 	client_encoding: 'UTF8',
 	standard_conforming_strings: 'on',

@@ -13,7 +13,7 @@ export const writes = ({ text }: Statement): boolean => !/^\s*SELECT\b/.test(tex
 const texts = new Map<string, { readonly name: string; readonly text: string }>();
 
 /**
- * One statement that does what several do: each has to be a single INSERT, UPDATE or DELETE whose answer nobody needs,
+ * One statement that does what several do: each has to be a single INSERT, UPDATE or DELETE whose result is not needed,
  * and none may write a row that another writes (PostgreSQL manual, "Data-Modifying Statements in WITH").
  */
 export function together(statements: readonly Statement[]): Statement {

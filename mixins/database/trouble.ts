@@ -11,7 +11,7 @@ export class DatabaseUnavailable extends Error {
 	readonly type = 'Service.Unavailable';
 }
 
-/** A session that cannot do the work, whatever is asked of it. The message is one line for the operator. */
+/** A session that is unusable for every statement. The message is one line for the operator. */
 export class SessionRefused extends Error {
 	override readonly name = 'SessionRefused';
 }
@@ -27,7 +27,7 @@ const UNIQUE_VIOLATION = '23505';
  */
 const UNAVAILABLE = /^(08...|28...|3D000|40003|42501|53...|57P0.|58...|25P0[34]|57014)$/;
 const READ_ONLY = '25006';
-/** prepared statements that are gone, or there already: somebody else uses the session too */
+/** prepared statements that are gone, or there already: another client uses the session too, such as a pooler's */
 const MEDDLED = new Set(['26000', '42P05']);
 /** a table has changed under a prepared statement */
 const STALE_PLAN = /^cached plan must not change result type/;
@@ -109,7 +109,7 @@ const MESSAGES: readonly Kind[] = [
 const POOLER =
 	'a connection pooler such as PgBouncer stands in between; DATABASE_URL has to lead to PostgreSQL directly';
 
-/** The reason of whatever was thrown by a use of the database. */
+/** The reason behind any error from a use of the database. */
 export function reasonOf(error: unknown): Reason {
 	const cause = error instanceof Error && error.cause instanceof Error ? reasonOf(error.cause) : undefined;
 	if (cause !== undefined && cause.kind !== UNKNOWN) return cause;

@@ -1,6 +1,7 @@
 /**
- * What every answer says to browsers. None of `Access-Control-*` is among it: no other origin is admitted. No
- * `Strict-Transport-Security` either: the gateway speaks plain HTTP, so that is for whatever ends TLS in front of it.
+ * What every answer says to browsers. There is no `Access-Control-*`: no other origin is allowed. No
+ * `Strict-Transport-Security` either: the gateway speaks plain HTTP, so that is the job of the proxy with TLS in front
+ * of it.
  */
 export const SECURITY_HEADERS = {
 	'Cache-Control': 'no-store',

@@ -12,7 +12,7 @@ export async function listen(server: Server, options: ListenOptions, failure: st
 		const { code, message } = error as NodeJS.ErrnoException;
 		const why = code === 'EADDRINUSE' ? 'the port is in use' : (code ?? message);
 		const refusal = new Error(`${failure} ${options.host}:${options.port}: ${why}`);
-		// A setting to change, not a bug to find: whoever logs it logs one line.
+		// A wrong setting, not a bug: it is logged in one line, without a stack.
 		refusal.stack = refusal.message;
 		throw refusal;
 	}

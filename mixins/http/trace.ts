@@ -7,7 +7,7 @@ import { randomBytes } from '../runtime/index.ts';
 export interface Trace {
 	/** 32 hexadecimal digits. */
 	readonly id: string;
-	/** The `traceparent` for whatever this request causes: the trace's id and a span id of our own. */
+	/** The `traceparent` for everything that this request causes: the trace's id and a span id of our own. */
 	readonly parent: string;
 }
 

@@ -42,8 +42,8 @@ const MOST_COUNTED = 2_147_483_647;
 const MOST_WRITTEN = 50;
 
 /**
- * The messages that nobody can handle: a table, whichever broker they came over. Operators look at them when the broker
- * is in trouble, and a change of the broker must not lose them.
+ * The messages that cannot be handled, in one table for every broker. Operators look at them when the broker is in
+ * trouble, and a change of the broker must not lose them.
  */
 export class DeadLetters {
 	readonly #database: Database;

@@ -10,7 +10,7 @@ const json = (status: number, value: object): Answer => ({
 
 export const ALIVE: Answer = json(200, { status: 'ok' });
 
-/** Why a gateway that starts or stops is not ready, whatever else is. */
+/** Why a gateway that starts or stops is not ready. */
 export const gatewayNotReady = (reason: 'starting' | 'stopping'): Readiness => ({
 	ready: false,
 	failing: [{ name: 'gateway', reason }],

@@ -100,8 +100,8 @@ export class OutboxRelay {
 					rows.map((row) => toMessage(row, 0)),
 				)) ?? [];
 			await postpone(tx, OWN, rows, failures);
-			// If this commit is lost with the server, the rows are unsent again, and whatever was done with their messages
-			// is lost as well: a later commit that waits for the disk waits for this one too.
+			// If this commit is lost with the server, the rows are unsent again, and everything done with their messages is
+			// lost as well: a later commit that waits for the disk waits for this one too.
 			tx.commitLazily();
 			return rows;
 		});

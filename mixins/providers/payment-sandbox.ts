@@ -119,7 +119,7 @@ async function readJournal(tx: Transaction, asked: readonly Asked[]): Promise<Ma
 	return Map.groupBy(rows, ({ order_id }) => order_id);
 }
 
-/** Answers the keys that were written; one that another call wrote meanwhile is left as it is. */
+/** Returns the keys that were written; a key that another call wrote meanwhile stays as it is. */
 async function writeJournal(tx: Transaction, rows: readonly (Asked & { outcome: Outcome })[]): Promise<Set<string>> {
 	const sorted = [...rows].sort((a, b) => (a.request.idempotencyKey < b.request.idempotencyKey ? -1 : 1));
 	const written = await tx.query<{ idempotency_key: string }>({

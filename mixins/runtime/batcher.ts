@@ -24,9 +24,9 @@ export interface BatcherOptions {
 }
 
 /**
- * Lets callers that wait at the same time share one piece of work, such as a transaction: whatever waits when a place
- * is free is handled as one group. `handle` returns a result for each item, in their order; if it throws, the whole group fails. A
- * group that hangs holds up no other.
+ * Lets callers that wait at the same time share one piece of work, such as a transaction: all that wait when a place
+ * becomes free are handled as one group. `handle` returns a result for each item, in their order; if it throws, the
+ * whole group fails. A group that hangs holds up no other.
  */
 export class Batcher<I, O> {
 	readonly #handle: (items: readonly I[]) => Promise<readonly O[]>;

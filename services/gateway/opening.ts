@@ -24,7 +24,7 @@ export interface Opening {
 export async function listenWhenReady(gateway: { listen(): Promise<void> }, opening: Opening): Promise<void> {
 	const { opened, signal } = opening;
 	const complete = opened.then(() => untilReady(opening));
-	complete.catch(() => {}); // nobody waits for it where the gateway cannot listen
+	complete.catch(() => {}); // it has no listener if the gateway cannot listen
 	await withFallback(abortable(complete, signal), LONGEST_WAIT, undefined);
 	await gateway.listen();
 	await complete;

@@ -17,7 +17,7 @@ const READS = { size: 500, inFlight: 2 };
 export interface WatchOptions {
 	/** requests that may wait at the same time; they cost memory only */
 	readonly most: number;
-	/** how often the database is asked while anybody waits; less often where it takes long to answer */
+	/** how often the database is asked while a request waits; less often if it is slow */
 	readonly lookEvery: Duration;
 }
 

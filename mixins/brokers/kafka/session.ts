@@ -80,7 +80,7 @@ export class GroupSession {
 		});
 		const { promise, resolve, reject } = Promise.withResolvers<string>();
 		this.ended = promise;
-		promise.catch(() => {}); // nobody may be listening yet, or any more
+		promise.catch(() => {}); // there may be no listener yet, or any more
 		this.end = resolve;
 		this.fail = reject;
 	}

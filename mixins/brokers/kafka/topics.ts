@@ -72,7 +72,7 @@ export class Topics {
 		return { topic: this.#rung(group, hold), record: toRecord({ ...message, release: Math.ceil(now + hold) }) };
 	}
 
-	/** All that a group may have to read; rungs that nobody needed yet are not there. */
+	/** All topics that a group may have to read; rungs that were never needed do not exist. */
 	lanes(group: string): readonly Lane[] {
 		return [{ topic: this.direct(group), hold: 0 }, ...HOLDS.map((hold) => ({ topic: this.#rung(group, hold), hold }))];
 	}

@@ -64,7 +64,7 @@ export class KafkaTransporter extends Transporters.Kafka implements Linkable {
 			get: () => consumer,
 			set: (made: Consumer | null) => {
 				consumer = made;
-				// Of a heartbeat after which it could not join again; nobody else listens, which would end the process.
+				// Of a heartbeat after which it could not join again. Without a listener it would end the process.
 				made?.on('error', () => {
 					if (made === this.consumer) this.relink();
 				});

@@ -40,7 +40,7 @@ interface Row {
 	attempts: number;
 }
 
-/** `deliver_at` as PostgreSQL writes it: more exact than milliseconds, and nobody here calculates with it. */
+/** `deliver_at` as PostgreSQL writes it: more exact than milliseconds; it is never calculated with here. */
 type Place = string;
 
 /**

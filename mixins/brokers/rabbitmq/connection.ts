@@ -23,7 +23,7 @@ export interface ConnectionOptions {
 	readonly url: string;
 	readonly log: Log;
 	readonly refusals: Refusals;
-	/** called for each new connection before anybody gets it, again after each `every`, and by `restore` */
+	/** called for each new connection before its first use, again after each `every`, and by `restore` */
 	readonly prepare: (connection: ChannelModel) => Promise<void>;
 	readonly every: Duration;
 }
@@ -109,7 +109,7 @@ export class Connection {
 		if (this.#connection === undefined) {
 			const opening = this.#open();
 			this.#current = opening;
-			opening.catch(() => {}); // perhaps nobody waits for it but this step
+			opening.catch(() => {}); // this step may be its only listener
 			await opening;
 		} else await this.#prepare();
 	}

@@ -133,7 +133,7 @@ export class Consumer {
 		const failures = await this.#options.handle(batch.map(({ delivery }) => delivery));
 		// They are acknowledged only when their retries are stored: a message may come twice, but never not at all.
 		if (failures.length > 0) await this.#requeue(batch, failures);
-		if (this.#channel !== channel) return; // the broker gives them to somebody again
+		if (this.#channel !== channel) return; // the broker delivers them again
 		this.#ready.splice(0, batch.length);
 		this.#acknowledge(channel, batch);
 	}

@@ -20,8 +20,8 @@ interface Prefetching {
 }
 
 /**
- * Moleculer does not wait for the answer to `prefetch`. If the channel ends before it comes, nobody handles the
- * rejection, and the process ends. So it is caught here; the next use of the channel notices its end as well.
+ * Moleculer does not wait for the answer to `prefetch`. If the channel ends before it comes, the rejection is
+ * unhandled, and the process ends. So it is caught here; the next use of the channel notices its end as well.
  */
 function forgivingPrefetch(connection: Connection): Connection {
 	const createChannel = connection.createChannel.bind(connection);

@@ -104,7 +104,7 @@ export class RedisCarrier implements Carrier {
 		this.#watching.start();
 	}
 
-	/** What keeps the carrier from its work, for whoever asks whether this process is ready; undefined if nothing does. */
+	/** What keeps the carrier from its work, for readiness; undefined if nothing does. */
 	get waitsFor(): string | undefined {
 		return this.#waitsFor ?? this.#refusals.reason;
 	}
@@ -210,7 +210,7 @@ export class RedisCarrier implements Carrier {
 			const info = parseInfo(await this.#main.run((client) => client.info(), { what: 'INFO' }));
 			const reason = unfitness(info);
 			if (reason !== undefined) {
-				this.#main.drop(); // the next use of it finds the same reason, until somebody has changed the server
+				this.#main.drop(); // the next use finds the same reason, until the server's settings have changed
 				throw new UnfitServer(reason);
 			}
 			this.#waitsFor = undefined;

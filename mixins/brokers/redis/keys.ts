@@ -10,7 +10,7 @@ export interface GroupKeys {
 /** Every key that the carrier touches. */
 export interface Keys {
 	readonly groups: readonly GroupKeys[];
-	/** a stream for others, written only where somebody made it together with a consumer group */
+	/** a stream for other programs, written only if one of them has made it together with a consumer group */
 	readonly events: string;
 }
 

@@ -38,14 +38,14 @@ export interface RunOptions {
 
 export interface LinkEvents {
 	readonly onOpen?: (info: ServerInfo) => void;
-	/** when a connection has ended, whoever ended it */
+	/** called when a connection has ended, by either side */
 	readonly onEnd?: () => void;
 }
 
 /**
  * One connection to the Redis that holds our keys, opened when it is needed. Each opening looks for the server (in a
  * cluster, the node of our slot) and judges it. Nothing is queued or sent twice: a command fails at once if Redis is
- * away, and whoever sent it decides what that means.
+ * away, and its caller decides what that means.
  */
 export class Link {
 	readonly #url: RedisUrl;
@@ -160,7 +160,7 @@ export class Link {
 		throw new NotNow('the nodes of the Redis Cluster do not agree who holds our keys');
 	}
 
-	/** Answers where to go on if our keys are elsewhere; throws if this server cannot be used. */
+	/** Returns where to go on if our keys are elsewhere; throws if this server cannot be used. */
 	async #judge(client: Redis, address: Address): Promise<Address | undefined> {
 		// The client id only helps to end a blocking read; a user without that right works without it.
 		const named = client.client('ID').catch(() => undefined);
@@ -191,7 +191,7 @@ const prepare = ({ kind: _kind, url: _url, tls, ...access }: RedisUrl, { host, p
 		host,
 		port,
 		lazyConnect: true,
-		// Whoever needs a connection opens it, and judges the server each time.
+		// No reconnect by itself: each opening checks the server again.
 		retryStrategy: () => null,
 		enableReadyCheck: false,
 		enableOfflineQueue: false,

@@ -15,8 +15,8 @@ export interface StoredMessage {
 }
 
 /**
- * What Redis answers for a stream's entry; without its fields if somebody deleted it while it was in hand. Of one that
- * was taken over: how often it was delivered, the last time included.
+ * Redis's reply for a stream's entry; without fields if it was deleted while it was being handled. Of one that was
+ * taken over: how often it was delivered, the last time included.
  */
 export type RawEntry = readonly [id: string, fields: readonly string[] | null, deliveries?: number];
 
@@ -37,7 +37,7 @@ export const FIELD = 'message';
 export const encode = ({ id, type, key, deliverAt, attempts, body }: StoredMessage): string =>
 	`${JSON.stringify([id, type, key, deliverAt, attempts])}\n${body}`;
 
-/** Throws a reason if this is no message of ours: anybody may write to a stream. */
+/** Throws a reason if this is no message of ours: other programs may write to the stream. */
 export function decode(text: string): StoredMessage {
 	const end = text.indexOf('\n');
 	if (end < 0) throw new Error('no header');

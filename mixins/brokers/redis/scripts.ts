@@ -1,6 +1,6 @@
 /**
- * The scripts. Each is one step for Redis, so that a message is never in two places or in none, whoever dies. They
- * read no clock, moments are given to them, and touch only the keys that they are given.
+ * The scripts. Each is one step for Redis, so that a message is never in two places or in none, even if a process dies.
+ * They read no clock, moments are given to them, and touch only the keys that they are given.
  */
 import type { ClientContext, Result } from 'ioredis';
 import { FIELD } from './message.ts';
@@ -111,8 +111,8 @@ const ACKNOWLEDGE = `
 
 /**
  * Takes entries out of hand and delays their messages. KEYS: the stream, the sorted set. ARGV: the group, then for each
- * its entry, the moment at which it is to come again, the message. An entry that somebody else has settled meanwhile is
- * left alone.
+ * its entry, the moment at which it is to come again, the message. An entry that another consumer has settled meanwhile
+ * is skipped.
  */
 const SET_BACK = `
 	${TRIM}

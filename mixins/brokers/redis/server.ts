@@ -9,10 +9,12 @@ export interface Address {
 /** What `INFO` says of a server. */
 export type ServerInfo = ReadonlyMap<string, string>;
 
-/** A server that must not carry messages as it is set up; waiting does not help, somebody has to change it. */
+/**
+ * A server that must not carry messages with its present settings; waiting does not help, an operator must change them.
+ */
 export class UnfitServer extends Error {}
 
-/** A server that cannot be used for now, in a sentence that anybody may read. */
+/** A server that cannot be used now; the message contains nothing secret. */
 export class NotNow extends Error {}
 
 /** The oldest version that has `XAUTOCLAIM` and `XTRIM MINID`. */

@@ -26,8 +26,8 @@ const PUBLISHER: RedisOptions = {
 
 /**
  * Moleculer's Redis transporter with what its source (0.15.2, `transporters/redis.js`) lacks: each time the subscriber
- * connects it opens another publisher and keeps the old one for good; a PUBLISH or SUBSCRIBE that fails is a rejected
- * promise that nobody holds, which would end the process; and a stop before the first connection goes on connecting.
+ * connects it opens another publisher and keeps the old one for good; a PUBLISH or SUBSCRIBE that fails is an unhandled
+ * rejection, which would end the process; and a stop before the first connection goes on connecting.
  */
 export class RedisTransporter extends Transporters.Redis implements Linkable {
 	readonly #url: string;

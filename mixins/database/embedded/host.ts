@@ -61,7 +61,7 @@ export interface Account {
 	readonly gid: number;
 }
 
-/** How to run a binary: as ourselves, or, from root, as somebody else, by a command before it or by Node. */
+/** How to run a binary: as this user, or, if we are root, as another user, by a command before it or by Node. */
 export interface Launcher {
 	readonly account?: Account;
 	readonly prefix: readonly string[];

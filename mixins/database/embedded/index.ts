@@ -187,7 +187,7 @@ class Keeper implements EmbeddedPostgres {
 		return true;
 	}
 
-	/** After the session has ended: the server may have ended, been restarted by somebody, or just closed this session. */
+	/** After the session has ended: the server may have ended, been restarted, or closed just this session. */
 	async #recover(signal: AbortSignal): Promise<void> {
 		const lived = performance.now() - (this.#upSince ?? Number.NaN);
 		if (lived > HEALTHY_AFTER) this.#delay = BACK_OFF.first;

@@ -201,7 +201,7 @@ export class PostgresServer {
 		if (account && (await lstat(this.#clusterDir)).uid !== account.uid) await giveTo(account, this.#clusterDir);
 		await chmod(this.#clusterDir, 0o700); // a copy may have lost it, and PostgreSQL insists
 		await mkdir(this.socketDir, { mode: 0o700, recursive: true });
-		const folder = await lstat(this.socketDir); // below a shared /tmp somebody else may have been there first
+		const folder = await lstat(this.socketDir); // below a shared /tmp another user may have made it first
 		const trusted = [process.getuid?.(), account?.uid].includes(folder.uid);
 		if (!folder.isDirectory() || !trusted) throw new Error(`${this.socketDir} is not a folder of our own`);
 		await chmod(this.socketDir, 0o700);

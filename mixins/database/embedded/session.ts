@@ -12,10 +12,15 @@ const KEEPING: Session = {
 	answer: 30_000,
 };
 
-/** `absent`: nobody listens; `busy`: it starts, recovers, ends or is full; `silent`: it listens and does not answer. */
+/**
+ * `absent`: no process listens; `busy`: it starts, recovers, ends or is full; `silent`: it listens and does not answer.
+ */
 export type Refusal = 'absent' | 'busy' | 'silent';
 
-/** Tries to open a session in the maintenance database: nobody drops that, or closes all its sessions to do so. */
+/**
+ * Tries to open a session in the maintenance database, which is never dropped (dropping a database closes its
+ * sessions).
+ */
 export async function knock(server: { host: string; port: number; user: string }): Promise<DatabaseClient | Refusal> {
 	const config = clientConfig({ ...server, database: 'postgres' }, KEEPING);
 	const client = new DatabaseClient({ ...config, connectionTimeoutMillis: 2000 });

@@ -1,6 +1,6 @@
 import type { Migration } from './migration.ts';
 
-/** The journals of the stand-ins for the payment provider and the parcel service. Nobody else writes them. */
+/** The journals of the stand-ins for the payment provider and the parcel service. Only these write them. */
 export const migration: Migration = {
 	name: '0004-sandbox',
 	up: `

@@ -71,9 +71,9 @@ export class MigrationFailed extends Error {
 }
 
 /**
- * Brings the database to this program's version, or, with `down`, takes its last version back; returns their names.
- * What others hold is waited for briefly and asked for again, so that nobody queues up behind the migration; rejects
- * once that has taken `patience`.
+ * Brings the database to this program's version, or, with `down`, takes its last version back; returns their names. It
+ * waits for locks briefly, again and again, so that no queue forms behind the migration; rejects once that has taken
+ * `patience`.
  */
 export async function migrate(
 	address: DatabaseAddress,
@@ -106,8 +106,8 @@ export async function migrate(
 }
 
 /**
- * Outside any transaction: indexes that are made beside the work that goes on. They wait for transactions that are older,
- * and nobody waits for them meanwhile.
+ * Outside any transaction: indexes that are made beside the work that goes on. They wait for older transactions, and no
+ * other work waits for them.
  */
 async function inAdvance(
 	client: DatabaseClient,

@@ -23,7 +23,7 @@ export function hasBody(req: IncomingMessage): boolean {
 	return req.headers['transfer-encoding'] !== undefined || (length !== undefined && Number(length) !== 0);
 }
 
-/** Throws 400, 413 or 415 for whatever is not a JSON text in UTF-8 of at most `BODY_LIMIT` bytes. */
+/** Throws 400, 413 or 415 if it is not a JSON text in UTF-8 of at most `BODY_LIMIT` bytes. */
 export async function readJson(req: IncomingMessage): Promise<Body> {
 	if (!hasBody(req)) throw new ProblemError(malformed('The request needs a JSON body.'));
 	requireJson(req);

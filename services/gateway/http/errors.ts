@@ -1,6 +1,6 @@
 /**
- * From whatever an action or the framework threw to the problem that may leave: only errors with one of the table's
- * codes speak for themselves, all others are replaced by a fixed sentence.
+ * Turns an error of an action or of the framework into a problem for the client. Only errors with a code of the table
+ * keep their text; all others are replaced by a fixed sentence.
  */
 
 import {

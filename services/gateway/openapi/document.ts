@@ -153,7 +153,7 @@ function problemResponses(met: readonly ProblemCode[], responses: Map<string, Js
 	);
 }
 
-/** Header fields that stand beside a status, whatever its code. */
+/** Header fields that belong to a status, for every code. */
 const HEADERS_OF_STATUS: Readonly<Record<number, readonly HeaderName[]>> = {
 	401: ['WWW-Authenticate'],
 	429: ['Retry-After'],

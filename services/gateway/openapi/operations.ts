@@ -51,7 +51,7 @@ export interface Operation {
 const byId = (operationId: string) => ({ operationId, parameters: { id: '$response.body#/id' } });
 const CURSOR = '$response.body#/nextCursor';
 
-/** Answers with an order say by which clock its moments are. */
+/** Answers with an order contain the clock that its moments are measured by. */
 const orderAnswer = (status: number, example: unknown, ...headers: HeaderName[]): Success => ({
 	status,
 	description: 'The order.',
