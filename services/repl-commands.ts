@@ -3,6 +3,8 @@ import { styleText } from 'node:util';
 import type { BrokerOptions, ServiceBroker } from 'moleculer';
 import { ORDER_STATUSES } from '../domain/order-record.ts';
 import { DAY, type Duration } from '../domain/time.ts';
+import type { DeadLetter } from '../mixins/inbox/index.ts';
+import type { OutboxStats } from '../mixins/outbox/index.ts';
 import type { OrderDto } from './orders/order-dto.ts';
 
 type CustomCommand = NonNullable<NonNullable<BrokerOptions['replOptions']>['customCommands']>[number];
@@ -47,29 +49,6 @@ interface Event {
 	readonly type: string;
 	readonly occurredAt: string;
 	readonly data: Readonly<Record<string, string | number | null>>;
-}
-
-interface OutboxStats {
-	readonly unsent: number;
-	readonly failing: number;
-	readonly oldest: Duration;
-	readonly errors: readonly {
-		readonly id: string;
-		readonly type: string;
-		readonly attempts: number;
-		readonly error: string;
-	}[];
-}
-
-interface DeadLetter {
-	readonly id: string;
-	readonly consumer: string;
-	readonly type: string;
-	/** the order's id; null if the message had none */
-	readonly key: string | null;
-	readonly attempts: number;
-	readonly error: string;
-	readonly failedAt: number | string;
 }
 
 /** A mistake of the person at the keyboard. */

@@ -1,4 +1,4 @@
-export { DeadLetters } from './dead-letters.ts';
+export { type DeadLetter, DeadLetters } from './dead-letters.ts';
 export { Inbox } from './inbox.ts';
 export { type Consuming, inbox, methodOf, type WithInbox } from './mixin.ts';
 export { inboxOperations } from './operating.ts';

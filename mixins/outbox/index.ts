@@ -1,7 +1,7 @@
 export { outboxBacklog } from './backlog.ts';
 export { insertInbox } from './messages-store.ts';
 export { outboxOperations } from './operating.ts';
-export { outboxStats, replayEvents } from './operations.ts';
+export { type OutboxStats, outboxStats, replayEvents } from './operations.ts';
 export { type Change, Outbox, outbox, type WithOutbox } from './outbox.ts';
 export { retention } from './purging.ts';
 export { OutboxRelay } from './relay.ts';

@@ -67,15 +67,6 @@ interface Taken {
 	readonly wait: Duration;
 }
 
-interface Outcome {
-	readonly granted: number;
-	readonly left: number;
-	readonly wait: Duration;
-	/** when the statement was sent */
-	readonly before: Duration;
-	readonly isEmpty: boolean;
-}
-
 /** What became of one request: 0 if it passes, otherwise how long to wait. */
 type Wait = Duration;
 
@@ -154,9 +145,12 @@ export class RateLimiter {
 				budget.left -= 1;
 				return 0;
 			});
-			for (const { client, granted, wait } of taken) {
-				const left = budgets.get(client)?.left ?? 0;
-				this.#remember(client, { granted, left, wait, before, isEmpty: granted < (counts.get(client) ?? 0) });
+			for (const { client: name, granted, wait } of taken) {
+				const client = this.#clientOf(name, before);
+				client.left = budgets.get(name)?.left ?? 0;
+				client.leftUntil = before + (granted * this.#shared.per) / this.#shared.requests;
+				const isEmpty = granted < (counts.get(name) ?? 0);
+				if (isEmpty) client.emptyUntil = performance.now() + Math.max(wait, LEAST_PAUSE);
 			}
 			return waits;
 		} catch (error) {
@@ -174,13 +168,6 @@ export class RateLimiter {
 		const largest = Math.max(1, Math.floor(this.#shared.requests * LARGEST_SLICE));
 		client.slice = now < client.leftUntil ? Math.min(client.slice * 2, largest) : 1;
 		return Math.min(Math.max(client.slice, count), this.#shared.requests);
-	}
-
-	#remember(name: string, { granted, left, wait, before, isEmpty }: Outcome): void {
-		const client = this.#clientOf(name, before);
-		client.left = left;
-		client.leftUntil = before + (granted * this.#shared.per) / this.#shared.requests;
-		if (isEmpty) client.emptyUntil = performance.now() + Math.max(wait, LEAST_PAUSE);
 	}
 
 	#alone(client: Client, now: number): Wait {
