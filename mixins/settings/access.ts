@@ -85,14 +85,14 @@ interface Place {
 }
 
 /**
- * Deeply frozen. Throws a `SettingsError` if anything is missing or does not fit, so that no mistake opens the gateway.
+ * Throws a `SettingsError` if anything is missing or does not fit, so that no mistake opens the gateway.
  */
 export function readAccess(env: Environment, place: Place, readFile: ReadFile): Access {
-	return Object.freeze<Access>({
-		auth: Object.freeze(readAuth(env, place, readFile)),
+	return {
+		auth: readAuth(env, place, readFile),
 		rateLimit: readRateLimit(env, place),
-		trustProxy: Object.freeze(readSubnets(env)),
-	});
+		trustProxy: readSubnets(env),
+	};
 }
 
 function readAuth(env: Environment, { host, isDoor }: Place, readFile: ReadFile): Auth {
@@ -126,7 +126,7 @@ function readRules(env: Environment, readFile: ReadFile): TokenRules | undefined
 	const algorithms = readAlgorithms(env, keys?.kind);
 	if (keys === undefined) return undefined;
 	if (keys.kind === 'secret') requireLength(env, keys.secret, algorithms);
-	return { keys: Object.freeze(keys), issuer, audience, algorithms: Object.freeze(algorithms), clockTolerance };
+	return { keys, issuer, audience, algorithms, clockTolerance };
 }
 
 function readKeys(env: Environment, readFile: ReadFile): TokenKeys | undefined {
@@ -179,7 +179,7 @@ function readRateLimit(env: Environment, { host, isDoor }: Place): RateLimit | u
 	if (count === undefined || Number(count) > MOST_REQUESTS) {
 		throw refused('RATE_LIMIT', show(value), `off, or 1 to ${MOST_REQUESTS} requests, written like 100/s or 3000/m`);
 	}
-	return Object.freeze({ requests: Number(count), per: unit === 's' ? SECOND : MINUTE });
+	return { requests: Number(count), per: unit === 's' ? SECOND : MINUTE };
 }
 
 function readSubnets(env: Environment): readonly Subnet[] {
@@ -199,5 +199,5 @@ function parseSubnet(text: string): Subnet | undefined {
 	const longest = family === 4 ? 32 : 128;
 	const prefix = digits === undefined ? longest : Number(digits);
 	if (prefix > longest) return undefined;
-	return Object.freeze<Subnet>({ address, prefix, family: family === 4 ? 'ipv4' : 'ipv6' });
+	return { address, prefix, family: family === 4 ? 'ipv4' : 'ipv6' };
 }

@@ -9,7 +9,7 @@ const SASL_MECHANISMS = ['plain', 'scram-sha-256', 'scram-sha-512'] as const;
 type SaslMechanism = (typeof SASL_MECHANISMS)[number];
 
 /**
- * `BROKER_URL`, understood; deeply frozen. All of it is a secret, `url` and `login` above all: never log it.
+ * `BROKER_URL`, understood. All of it is a secret, `url` and `login` above all: never log it.
  * `url` is the text as it was given.
  */
 export type BrokerUrl =
@@ -61,7 +61,7 @@ export function parseBrokerUrl(url: string): BrokerUrl | undefined {
 	if (username === undefined || password === undefined) return undefined;
 	if (scheme === 'redis') {
 		if (path === undefined || !/^(?:\d{1,5})?$/.test(path)) return undefined;
-		return Object.freeze({
+		return {
 			kind: 'redis',
 			url,
 			tls: tls === 's',
@@ -70,10 +70,10 @@ export function parseBrokerUrl(url: string): BrokerUrl | undefined {
 			...(username === '' ? {} : { username }),
 			...(password === '' ? {} : { password }),
 			...(path === '' ? {} : { db: Number(path) }),
-		});
+		};
 	}
 	const isVirtualHost = path !== undefined && !parts.pathname.slice(1).includes('/');
-	return isVirtualHost ? Object.freeze({ kind: 'amqp', url, tls: tls === 's' }) : undefined;
+	return isVirtualHost ? { kind: 'amqp', url, tls: tls === 's' } : undefined;
 }
 
 function parseKafkaUrl(url: string, tls: boolean): BrokerUrl | undefined {
@@ -87,8 +87,8 @@ function parseKafkaUrl(url: string, tls: boolean): BrokerUrl | undefined {
 	if (!servers.every((server) => server !== undefined) || known === undefined) return undefined;
 	if (username === undefined || secret === undefined || (user === undefined && url.includes('?'))) return undefined;
 	if (user !== undefined && !tls) return undefined; // a password would go over the wire as it is
-	const login = user === undefined ? {} : { login: Object.freeze({ mechanism: known, username, password: secret }) };
-	return Object.freeze({ kind: 'kafka', url, tls, hosts: Object.freeze(servers), ...login });
+	const login = user === undefined ? {} : { login: { mechanism: known, username, password: secret } };
+	return { kind: 'kafka', url, tls, hosts: servers, ...login };
 }
 
 /** `host` or `host:port`, an IPv6 address in brackets, as `host:port`. */

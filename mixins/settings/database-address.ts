@@ -67,17 +67,17 @@ export function parseDatabaseUrl(text: string, readFile: ReadFile): DatabaseAddr
 	const tls = isSocket ? undefined : tlsOf(asked, readFile); // as PostgreSQL's own tools have it
 	const tlsFirst = asked.sslnegotiation === 'direct' && !isSocket;
 	if (tlsFirst && tls === undefined) throw new NotUnderstood('sslnegotiation=direct needs TLS');
-	return Object.freeze({
+	return {
 		host,
 		port,
 		user,
 		database: asked.dbname ?? asked.database ?? (decode(path.slice(1), 'the name of the database') || user),
 		...(password === '' ? {} : { password }),
-		...(tls === undefined ? {} : { tls: Object.freeze(tls) }),
+		...(tls === undefined ? {} : { tls }),
 		...(tlsFirst ? { tlsFirst } : {}),
 		...(['prefer', 'require'].includes(asked.channel_binding ?? '') ? { channelBinding: true } : {}),
-		...(asked.options === undefined ? {} : { settings: Object.freeze(settingsOf(asked.options)) }),
-	});
+		...(asked.options === undefined ? {} : { settings: settingsOf(asked.options) }),
+	};
 }
 
 function parametersOf(query: string): Parameters {

@@ -4,6 +4,12 @@ import { DAY, HOUR, MINUTE, SECOND } from '../../domain/time.ts';
 
 export type Environment = Readonly<Record<string, string | undefined>>;
 
+/** Freezes a value and all that it holds. */
+export function deepFreeze<T>(value: T): T {
+	if (typeof value === 'object' && value !== null) Object.values(Object.freeze(value)).forEach(deepFreeze);
+	return value;
+}
+
 /** What a `…_FILE` variable's file holds; throws what `readFileSync` throws. */
 export type ReadFile = (path: string) => string;
 
@@ -64,8 +70,8 @@ export function refused(name: string, shown: string, accepted: string, why = '')
 	return new SettingsError(`${name}=${shown} is not understood${reason}; accepted: ${accepted}`);
 }
 
-export function unsupported(name: string, shown: string, instead = 'leave it unset'): SettingsError {
-	return new SettingsError(`${name}=${shown} is not supported by this version; ${instead}`);
+export function unsupported(name: string, shown: string): SettingsError {
+	return new SettingsError(`${name}=${shown} is not supported by this version; leave it unset`);
 }
 
 export function readOneOf<T extends string>(env: Environment, name: string, accepted: readonly T[], otherwise: T): T {

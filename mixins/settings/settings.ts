@@ -9,6 +9,7 @@ import { BROKER_URL_FORMS, type BrokerUrl, parseBrokerUrl } from './broker-url.t
 import { type DatabaseAddress, parseDatabaseUrl } from './database-address.ts';
 import {
 	type DurationRange,
+	deepFreeze,
 	type Environment,
 	get,
 	HIDDEN,
@@ -73,7 +74,7 @@ export interface Settings {
 }
 
 /** What `CANCELLATION_WINDOW`, and an order's own `cancellationWindow`, may be: 1 s to 7 d. */
-export const CANCELLATION_WINDOW_RANGE: DurationRange = Object.freeze({ min: SHORTEST_WINDOW, max: LONGEST_WINDOW });
+export const CANCELLATION_WINDOW_RANGE: DurationRange = { min: SHORTEST_WINDOW, max: LONGEST_WINDOW };
 
 const POSTGRES_URL = 'a URL postgres://… or postgresql://…';
 
@@ -101,15 +102,15 @@ export function parseSettings(env: Environment, readFile: ReadFile = (path) => r
 	const broker = readSecret(env, 'BROKER_URL', { parse: parseBrokerUrl, accepted: BROKER_URL_FORMS }, readFile);
 	if (services.length < SERVICE_NAMES.length) requireForParts(services, { BROKER_URL: broker, DATABASE_URL: address });
 	const host = readHost(env);
-	return Object.freeze<Settings>({
-		services: Object.freeze(services),
-		database: Object.freeze(address === undefined ? { kind: 'embedded', dataDir } : { kind: 'url', address }),
+	return deepFreeze<Settings>({
+		services,
+		database: address === undefined ? { kind: 'embedded', dataDir } : { kind: 'url', address },
 		dataDir,
 		migrate: readOneOf(env, 'MIGRATE', ['on', 'off'], services.length === SERVICE_NAMES.length ? 'on' : 'off') === 'on',
 		broker,
 		cancellationWindow: readDuration(env, 'CANCELLATION_WINDOW', '10m', CANCELLATION_WINDOW_RANGE),
 		holdLimit: readDuration(env, 'HOLD_LIMIT', '24h', { min: SHORTEST_WINDOW, max: LONGEST_WINDOW }),
-		http: Object.freeze({ host, port: readPort(env, 'PORT') ?? 5300 }),
+		http: { host, port: readPort(env, 'PORT') ?? 5300 },
 		metricsPort: readPort(env, 'METRICS_PORT'),
 		shutdownDelay: readDuration(env, 'SHUTDOWN_DELAY', '0s', { min: 0, max: MINUTE }),
 		access: readAccess(env, { host, isDoor: services.includes('gateway') }, readFile),

@@ -55,7 +55,7 @@ describe('a broker URL', () => {
 		...['kafkas://u:p@a?mechanism=gssapi', 'kafkas://u:p@a?mechanism=', 'kafkas://u:p@a?ssl=1', 'kafkas://u:%ZZ@a'],
 	])('%j is none', (url) => expect(parseBrokerUrl(url)).toBeUndefined());
 
-	it('is frozen, or none, whatever the text', () => {
+	it('is whole, or none, whatever the text', () => {
 		const scheme = fc.constantFrom('amqp', 'amqps', 'redis', 'rediss', 'kafka', 'kafkas', 'http', '');
 		const rest = fc.oneof(fc.string({ unit: 'binary' }), fc.stringMatching(/^[a-z\d:@,./?#%[\]-]{0,30}$/));
 		let understood = 0;
@@ -64,7 +64,7 @@ describe('a broker URL', () => {
 				const url = parseBrokerUrl(`${name}://${text}`);
 				if (url === undefined) return;
 				understood += 1;
-				expect([url, ...Object.values(url)].every((value) => Object.isFrozen(value))).toBe(true);
+				expect(url).toMatchObject({ url: `${name}://${text}`, tls: ['amqps', 'rediss', 'kafkas'].includes(name) });
 			}),
 			{ numRuns: 5000 },
 		);
