@@ -30,7 +30,7 @@ const ALWAYS: readonly ProblemCode[] = [
 	'Server.Error',
 	'Service.Unavailable',
 	'Service.Overloaded',
-	...PROBLEM_CODES.filter((code) => (PROBLEMS[code].status as number) === 429),
+	...PROBLEM_CODES.filter((code) => PROBLEMS[code].status === 429),
 ];
 /** What every request that changes something can meet. */
 const ON_POST: readonly ProblemCode[] = ['Request.CrossSite', 'Request.TooLarge', 'Request.UnsupportedMediaType'];
