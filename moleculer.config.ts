@@ -21,10 +21,9 @@ export default async function config(
 	options?: ProcessOptions,
 ): Promise<BrokerOptions> {
 	const open = (how?: ProcessOptions): Promise<Process> => openProcess(settings, TOPOLOGY, how);
-	return brokerOptions(
-		this ? await underRunner(open) : await open(options),
-		this?.flags.repl ? await replOptions() : {},
-	);
+	if (!this) return brokerOptions(await open(options));
+	const opened = await underRunner(open);
+	return brokerOptions(opened, await runnerOptions(this, opened));
 }
 
 /** What Moleculer leaves unsafe or open by default, set. */
@@ -58,15 +57,19 @@ export function brokerOptions(
 	};
 }
 
-/** For the REPL in the runner's own terminal, which calls as the operator. */
-async function replOptions(): Promise<Pick<BrokerOptions, 'replOptions' | 'middlewares'>> {
-	const [{ replCommands }, { ReplSession }, { typedByOperator }] = await Promise.all([
-		import('./services/repl-commands.ts'),
-		import('./services/repl-session.ts'),
-		import('./services/orders/operator.ts'),
-	]);
+/** What the runner's `--hot` and `--repl` need. The REPL, in the runner's own terminal, calls as the operator. */
+async function runnerOptions(
+	{ flags }: Runner,
+	{ platform }: Process,
+): Promise<Pick<BrokerOptions, 'replOptions' | 'middlewares'>> {
+	const { hotReload } = await import('./mixins/hot-reload.ts');
+	const reload = hotReload(platform.log('runner'));
+	if (!flags.repl) return { middlewares: [reload] };
+	const { replCommands } = await import('./services/repl-commands.ts');
+	const { ReplSession } = await import('./services/repl-session.ts');
+	const { typedByOperator } = await import('./services/orders/operator.ts');
 	return {
 		replOptions: { customCommands: replCommands },
-		middlewares: [new ReplSession().middleware, typedByOperator],
+		middlewares: [reload, new ReplSession().middleware, typedByOperator],
 	};
 }

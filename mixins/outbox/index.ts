@@ -1,10 +1,6 @@
-export { outboxBacklog } from './backlog.ts';
 export { insertInbox } from './messages-store.ts';
-export { outboxOperations } from './operating.ts';
-export { type OutboxStats, outboxStats, replayEvents } from './operations.ts';
+export { type OutboxStats, outboxOperations } from './operations.ts';
 export { type Change, Outbox, outbox, type WithOutbox } from './outbox.ts';
-export { retention } from './purging.ts';
-export { OutboxRelay } from './relay.ts';
 export { relay, type WithRelay } from './relaying.ts';
-export { purge } from './retention.ts';
+export { retention } from './retention.ts';
 export { type Free, type OnStored, UnitOfWork } from './unit-of-work.ts';

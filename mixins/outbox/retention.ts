@@ -1,8 +1,11 @@
-import type { Duration } from '../../domain/time.ts';
+import { type Duration, MINUTE, SECOND } from '../../domain/time.ts';
 import type { Database, Statement } from '../database/index.ts';
+import { Loop } from '../runtime/index.ts';
+import { defineMixin, type Mixin } from '../service.ts';
 
 /** Rows deleted by one statement. */
 const BATCH = 5_000;
+const LONGEST_PAUSE: Duration = MINUTE;
 
 /** How many rows of each kind were deleted. */
 export interface Purged {
@@ -53,3 +56,21 @@ const purgeKeys = (retention: Duration): Statement => ({
 		RETURNING key`,
 	values: [retention],
 });
+
+/** Deletes rows that are older than `RETENTION`. */
+export const retention = (): Mixin<{ purging: Loop }> =>
+	defineMixin<{ purging: Loop }>({
+		created() {
+			const { database, settings } = this.platform;
+			this.purging = new Loop('purge', this.logger, async () => {
+				const { more } = await purge(database, settings.retention);
+				return more ? 0 : Math.max(SECOND, Math.min(settings.retention / 10, LONGEST_PAUSE));
+			});
+		},
+		started() {
+			this.purging.start();
+		},
+		async stopped() {
+			await this.purging.stop();
+		},
+	});

@@ -1,5 +1,6 @@
 /** The system under Moleculer's own runner. */
 
+import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import { afterEach, expect, it, jest } from '@jest/globals';
@@ -103,4 +104,28 @@ it('to import a service, or the configuration, starts nothing', async () => {
 	const running = system.run('tests/system/fixtures/nothing.mjs', [], { NODE_OPTIONS: `--import=${script}` });
 	expect(await running.exited).toEqual({ code: 0, signal: null });
 	expect(running.lines).toEqual([]);
+});
+
+it('--hot makes a service anew when its file has changed, and goes on with the old one after a mistake', async () => {
+	system = await System.create();
+	const file = join(system.dataDir, 'greeter.service.ts');
+	const door = pathToFileURL(join(ROOT, 'mixins/service.ts')).href;
+	const write = (name: string): Promise<void> =>
+		writeFile(
+			file,
+			`import { defineService } from '${door}';
+			export default defineService({ name: 'greeter', mixins: [], created() { this.logger.info('hello ${name}'); } });`,
+		);
+	await write('one');
+	const running = system.run(RUNNER, ['--config', 'moleculer.config.ts', '--hot', 'services/*.service.ts', file]);
+	await running.listening;
+	const says = (text: string): Promise<unknown> => until(() => running.lines.some((line) => line.includes(text)), text);
+	await says('hello one');
+	await write('two');
+	await says('hello two');
+	await writeFile(file, 'export default { name: ');
+	await says('cannot be loaded');
+	await write('three');
+	await says('hello three');
+	expect(await running.stop()).toEqual({ code: 0, signal: null });
 });
