@@ -1,6 +1,7 @@
 import type { IHeaders, KafkaMessage, Message } from 'kafkajs';
-import { v5, validate } from 'uuid';
+import { v5 } from 'uuid';
 import type { Instant } from '../../../domain/time.ts';
+import { isUuid } from '../../runtime/index.ts';
 import { type CarrierMessage, type Delivery, LONGEST_BODY } from '../carrier.ts';
 
 /** A record and where it goes. */
@@ -77,7 +78,7 @@ export function toCarried(record: KafkaMessage, place: string): Carried {
 	const due = number(headers, DUE);
 	const id = text(headers, ID);
 	const carried: Carried = {
-		id: validate(id) ? id : v5(`${place}/${record.offset}`, NAMELESS),
+		id: isUuid(id) ? id : v5(`${place}/${record.offset}`, NAMELESS),
 		type: text(headers, TYPE),
 		key: record.key?.toString() ?? '',
 		body: record.value?.toString() ?? '',
@@ -113,8 +114,11 @@ export const toDelivery = ({ id, type, key, body, deliverAt, attempts, ...messag
 
 function whyUnreadable(record: KafkaMessage, id: string, key: string): string | undefined {
 	if (record.value === null) return 'unreadable: a record without a value';
-	if (!validate(id)) return `unreadable: its header ${ID} is no UUID`;
-	return validate(key) ? undefined : 'unreadable: its key is no UUID';
+	if (!isUuid(id)) return `unreadable: its header ${ID} is no UUID`;
+	if (!isUuid(key)) return 'unreadable: its key is no UUID';
+	// What is as large as a topic takes could not be sent on with one header more.
+	const size = record.value.length;
+	return size > LONGEST_BODY ? `unreadable: ${size} bytes, at most ${LONGEST_BODY}` : undefined;
 }
 
 function text(headers: IHeaders, name: string): string {

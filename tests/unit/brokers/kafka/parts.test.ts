@@ -67,6 +67,13 @@ describe('records', () => {
 		['an id that is none', { ...toRecord(carried), headers: { ce_id: "'; DROP" } }],
 		['no key', { ...toRecord(carried), key: null }],
 		['a key that is none', { ...toRecord(carried), key: 'x' }],
+		['a key as the database would not write it', { ...toRecord(carried), key: carried.key.toUpperCase() }],
+		[
+			'an id as the database would not write it',
+			{ ...toRecord(carried), headers: { ce_id: carried.id.toUpperCase() } },
+		],
+		['too long a body', { ...toRecord(carried), value: 'x'.repeat(LONGEST_BODY + 1) }],
+		['too long a body in bytes', { ...toRecord(carried), value: 'ü'.repeat(LONGEST_BODY / 2 + 1) }],
 	])('that are not ours are unreadable, under an id of their place: %s', (_, record) => {
 		const found = toCarried(read(record), 't/0');
 		expect(found.unreadable).toMatch(/^unreadable/);
