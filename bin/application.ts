@@ -13,7 +13,7 @@ export interface Application {
 	readonly url: string | undefined;
 	/** resolves when the database can be used and the gateway listens; rejects, with nothing left running, if it cannot */
 	readonly ready: Promise<void>;
-	/** not ready from now on, though it serves on: for balancers */
+	/** not ready from now on, but still serving, for balancers */
 	leave(): void;
 	/** ends the work in hand, then everything else; resolves when nothing is left */
 	stop(): Promise<void>;
@@ -43,7 +43,7 @@ export async function startApplication(settings: Settings, options: ProcessOptio
 		await stop();
 		throw error;
 	});
-	ready.catch(() => {}); // whoever stops it before may not be interested
+	ready.catch(() => {}); // its rejection may have no listener
 	return {
 		...{ broker, platform, ready, leave, stop },
 		get url() {

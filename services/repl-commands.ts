@@ -51,7 +51,7 @@ interface Event {
 	readonly data: Readonly<Record<string, string | number | null>>;
 }
 
-/** A mistake of the person at the keyboard. */
+/** A mistake in what was typed. */
 class Mistake extends Error {}
 
 const OPTIONS = [

@@ -14,7 +14,7 @@ export interface Alias {
 export interface Request extends IncomingMessage {
 	$trace: Trace;
 	$target: Target;
-	/** the path below which the client sees the gateway; empty where nobody says so */
+	/** the path below which the client sees the gateway; empty if no proxy says so */
 	$prefix: string;
 	/** seconds that this request is ready to wait */
 	$wait: number | undefined;

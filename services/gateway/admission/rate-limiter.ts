@@ -75,9 +75,9 @@ type Wait = Duration;
  * ones for a client who asks seldom, larger ones while they are used up, so that most requests cost no statement, and
  * all that wait share one.
  *
- * In any time T at most `requests · (1 + T / per)` pass, and at each gateway but the first a hundredth of the limit more,
- * and a slice, at most a twentieth, that was taken a moment before. Limits below 40 are exact. While the database does
- * not answer, each gateway applies the limit by itself: nobody is kept out for it, nobody let in without limit.
+ * In any time T at most `requests · (1 + T / per)` pass, and at each gateway but the first a hundredth of the limit
+ * more, and a slice, at most a twentieth, that was taken a moment before. Limits below 40 are exact. While the database
+ * does not answer, each gateway applies the limit by itself: no client is locked out, and none is unlimited.
  */
 export class RateLimiter {
 	readonly #limit: RateLimit;
