@@ -17,13 +17,6 @@ import {
 } from '../../../mixins/http/index.ts';
 import { challenge } from '../admission/authenticate.ts';
 
-interface Thrown {
-	readonly code: unknown;
-	readonly type: unknown;
-	readonly message: unknown;
-	readonly data?: unknown;
-}
-
 /** Moleculer's errors that mean "not now" (its errors.js). */
 const NOT_NOW = new Set(['BAD_GATEWAY', 'QUEUE_FULL', 'REQUEST_SKIPPED', 'SERVICE_NOT_AVAILABLE', 'SERVICE_NOT_FOUND']);
 
@@ -34,21 +27,18 @@ const UNKNOWN = 'There was no answer in time, and it is not known whether the re
 /** `fromQuery`: the parameters of the call that failed came from the query, not from a body. */
 export function toProblem(err: unknown, fromQuery: boolean): Problem {
 	if (err instanceof ProblemError) return err.problem;
-	if (!isThrown(err)) return internal();
-	const { code, type, message, data } = err;
+	if (!isRecord(err) || !('type' in err)) return internal();
+	const { code, message, data } = err;
+	const type = String(err.type);
 	if (type === 'VALIDATION_ERROR' && Array.isArray(data)) return invalid(faultsOf(data, fromQuery));
-	if (typeof type === 'string' && UNANSWERED.has(type)) return unavailable(UNKNOWN);
-	if (code === 503 || (typeof type === 'string' && NOT_NOW.has(type))) return unavailable();
+	if (UNANSWERED.has(type)) return unavailable(UNKNOWN);
+	if (code === 503 || NOT_NOW.has(type)) return unavailable();
 	if (!isProblemCode(type) || PROBLEMS[type].status !== code) return internal();
 	const errors = isRecord(data) && Array.isArray(data.errors) ? faultsOf(data.errors, fromQuery) : [];
 	return problem(type, typeof message === 'string' ? message : '', {
 		...(errors.length > 0 ? { errors } : {}),
 		...(code === 401 ? { headers: challenge() } : {}), // RFC 9110, section 15.5.2
 	});
-}
-
-function isThrown(err: unknown): err is Thrown {
-	return typeof err === 'object' && err !== null && 'code' in err && 'type' in err && 'message' in err;
 }
 
 /** `[{field, message}]`: of the schema validator, or of a contract error. */

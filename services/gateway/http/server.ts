@@ -228,7 +228,7 @@ export class GatewayServer {
 			// Pipelined behind a request still at work: that one gets its answer, and the connection ends with it.
 			latest.shouldKeepAlive = false;
 		} else {
-			this.#refuse(socket, unreadable(code));
+			this.#refuse(socket, UNREADABLE[code ?? ''] ?? malformed('This is not a valid HTTP request.'));
 		}
 	}
 
@@ -243,15 +243,9 @@ export class GatewayServer {
 
 const UNEXPECTED = problem('Request.ExpectationFailed', 'The only expectation that is understood is 100-continue.');
 
-function unreadable(code: string | undefined): Problem {
-	switch (code) {
-		case 'HPE_HEADER_OVERFLOW':
-			return problem('Request.HeadersTooLarge', 'The header fields are too large.');
-		case 'HPE_CHUNK_EXTENSIONS_OVERFLOW':
-			return problem('Request.TooLarge', 'The chunk extensions are too large.');
-		case 'ERR_HTTP_REQUEST_TIMEOUT':
-			return problem('Request.Timeout', 'The request did not arrive in time.');
-		default:
-			return malformed('This is not a valid HTTP request.');
-	}
-}
+/** By what Node says of a request that it could not read. */
+const UNREADABLE: Readonly<Record<string, Problem>> = {
+	HPE_HEADER_OVERFLOW: problem('Request.HeadersTooLarge', 'The header fields are too large.'),
+	HPE_CHUNK_EXTENSIONS_OVERFLOW: problem('Request.TooLarge', 'The chunk extensions are too large.'),
+	ERR_HTTP_REQUEST_TIMEOUT: problem('Request.Timeout', 'The request did not arrive in time.'),
+};
