@@ -53,6 +53,6 @@ export async function startApplication(settings: Settings, options: ProcessOptio
 }
 
 /** As Moleculer's own runner does it. */
-export async function loadService(broker: ServiceBroker, file: URL): Promise<void> {
+async function loadService(broker: ServiceBroker, file: URL): Promise<void> {
 	broker.createService((await import(file.href)).default);
 }

@@ -18,6 +18,7 @@ const SLOW = [
 	'contract/kafka',
 	'system/chaos-rabbitmq',
 	'replay/replay-odd',
+	'system/sixth-service',
 	'system/crash-points',
 	'system/chaos-redis',
 	'system/broker-away',

@@ -48,7 +48,7 @@ export async function outboxStats(database: Database): Promise<OutboxStats> {
 }
 
 /** Puts stored events into the outbox again, under the ids that they have; returns how many. */
-export async function replayEvents(
+async function replayEvents(
 	database: Database,
 	range: {
 		readonly since: Instant;

@@ -17,7 +17,7 @@ const FILES = ['services/*.service.ts', 'tests/system/fixtures/thanks.service.ts
 let system: System;
 let broker: TestBroker | undefined;
 afterEach(async () => {
-	await system.dispose();
+	await system?.dispose();
 	await broker?.dispose();
 	broker = undefined;
 });
