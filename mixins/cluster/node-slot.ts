@@ -5,7 +5,7 @@ import { type Duration, SECOND } from '../../domain/time.ts';
 import { clientConfig, DatabaseClient, holding, verify } from '../database/index.ts';
 import { endedWithin, type Log, Loop } from '../runtime/index.ts';
 import { type DatabaseAddress, SERVICE_NAMES, type ServiceName } from '../settings/index.ts';
-import { type Installation, installationOf, serverOf } from './installation.ts';
+import { installationOf, serverOf } from './installation.ts';
 
 const LOOK_EVERY: Duration = 2 * SECOND;
 /** How long the server may take to notice the end of one of our sessions. */
@@ -118,33 +118,27 @@ export class NodeSlot {
 
 	async #take(client: DatabaseClient): Promise<Duration> {
 		const ghosts = await endGhosts(client, this.#application);
-		const installation = await installationOf(client);
+		const { name, log } = this.#options;
+		const { name: namespace, before } = await installationOf(client);
 		this.#server = await serverOf(client);
-		this.#tell(installation);
-		this.#namespace ??= installation.name;
-		const { name: namespace } = installation;
+		if (before !== undefined)
+			log.warn(`this database is a copy of another: on the broker its name is ${namespace}, no longer ${before}`);
+		this.#namespace ??= namespace;
 		if (namespace !== this.#namespace) {
 			this.#lose(`the database has another name now, ${namespace} in the place of ${this.#namespace}`);
 		} else if (this.#number === undefined) {
-			this.#number = await lowestFree(client, this.#options.name);
+			this.#number = await lowestFree(client, name);
 			this.#session = client;
-			this.#taken.resolve({ nodeID: `${this.#options.name}-${this.#number}`, namespace });
-		} else if (await tryLock(client, this.#options.name, this.#number)) {
+			this.#taken.resolve({ nodeID: `${name}-${this.#number}`, namespace });
+		} else if (await tryLock(client, name, this.#number)) {
 			this.#session = client;
-			this.#options.log.info(`${this.#options.name}-${this.#number} is held again`);
+			log.info(`${name}-${this.#number} is held again`);
 		} else if (ghosts > 0) {
 			return RETRY;
 		} else {
-			this.#lose(`another process has taken the place of ${this.#options.name}`);
+			this.#lose(`another process has taken the place of ${name}`);
 		}
 		return LOOK_EVERY;
-	}
-
-	#tell({ name, before }: Installation): void {
-		if (before === undefined) return;
-		this.#options.log.warn(
-			`this database is a copy of another: on the broker its name is ${name}, no longer ${before}`,
-		);
 	}
 
 	#lose(why: string): void {

@@ -299,6 +299,12 @@ describe('the socket', () => {
 			socket.write(bytes);
 			await once(socket, 'close');
 		}
+		const [inItsHeader, inItsBody] = [asTheSystem.subarray(0, 3), asTheSystem.subarray(0, 9)];
+		for (const bytes of [inItsHeader, inItsBody]) {
+			const socket = connect(socketOf());
+			socket.end(bytes); // the end comes in the middle of a frame
+			await once(socket.resume(), 'close');
+		}
 		session.child.stdin?.end('call orders.get --id 1\n');
 		expect(await session.ended).toBe(0);
 		expect(called).toEqual(['get 1']);

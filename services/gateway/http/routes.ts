@@ -58,10 +58,7 @@ export const PATHS = Object.fromEntries(ROUTES.map(({ path, destination }) => [d
 	Record<Destination, string>
 >;
 
-interface Path {
-	readonly GET?: Destination;
-	readonly POST?: Destination;
-}
+type Path = Readonly<Partial<Record<'GET' | 'POST', Destination>>>;
 
 const FIXED = new Map<string, Path>();
 /** What follows an order's id. */
