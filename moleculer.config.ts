@@ -8,8 +8,14 @@ import { SECOND } from './domain/time.ts';
 import { REQUEST_TIMEOUT } from './mixins/brokers/index.ts';
 import { CALL_POLICIES, drainFirst } from './mixins/cluster/index.ts';
 import { loggerOf, meteredActions } from './mixins/observability/index.ts';
-import { openProcess, type Process, type ProcessOptions } from './mixins/process.ts';
-import { environmentUnder, type Runner, underRunner } from './mixins/runner.ts';
+import {
+	environmentUnder,
+	openProcess,
+	type Process,
+	type ProcessOptions,
+	type Runner,
+	underRunner,
+} from './mixins/process/index.ts';
 import { parseSettings, type Settings } from './mixins/settings/index.ts';
 import { SchemaValidator } from './mixins/validation/index.ts';
 import { TOPOLOGY } from './services/topology.ts';
@@ -62,11 +68,11 @@ async function runnerOptions(
 	{ flags }: Runner,
 	{ platform }: Process,
 ): Promise<Pick<BrokerOptions, 'replOptions' | 'middlewares'>> {
-	const { hotReload } = await import('./mixins/hot-reload.ts');
+	const { hotReload } = await import('./mixins/process/index.ts');
 	const reload = hotReload(platform.log('runner'));
 	if (!flags.repl) return { middlewares: [reload] };
-	const { replCommands } = await import('./services/repl-commands.ts');
-	const { ReplSession } = await import('./services/repl-session.ts');
+	const { replCommands } = await import('./services/repl/commands.ts');
+	const { ReplSession } = await import('./services/repl/session.ts');
 	const { typedByOperator } = await import('./services/orders/operator.ts');
 	return {
 		replOptions: { customCommands: replCommands },

@@ -1,7 +1,7 @@
 /** The system, or some of its services, in this process. */
 import { ServiceBroker } from 'moleculer';
 import type { Platform } from '../mixins/platform.ts';
-import { type ProcessOptions, processOf } from '../mixins/process.ts';
+import { type ProcessOptions, processOf } from '../mixins/process/index.ts';
 import { abortable } from '../mixins/runtime/index.ts';
 import type { Settings } from '../mixins/settings/index.ts';
 import config from '../moleculer.config.ts';

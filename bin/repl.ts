@@ -2,7 +2,7 @@
 import { SECOND } from '../domain/time.ts';
 import { errorMessage } from '../mixins/runtime/index.ts';
 import { parseSettings } from '../mixins/settings/index.ts';
-import { ReplSession } from '../services/repl-session.ts';
+import { ReplSession } from '../services/repl/session.ts';
 import { join } from './repl/join.ts';
 
 /** What does not answer while we leave is not waited for any longer. */

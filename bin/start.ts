@@ -1,6 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { logsOf } from '../mixins/observability/index.ts';
-import { processOf } from '../mixins/process.ts';
+import { processOf } from '../mixins/process/index.ts';
 import { endOnUncaught, errorMessage } from '../mixins/runtime/index.ts';
 import { parseSettings } from '../mixins/settings/index.ts';
 import { startApplication } from './application.ts';

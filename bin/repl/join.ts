@@ -17,7 +17,7 @@ import { holding, openClient } from '../../mixins/database/index.ts';
 import { endedWithin, type Log } from '../../mixins/runtime/index.ts';
 import type { BrokerUrl, DatabaseAddress, Settings } from '../../mixins/settings/index.ts';
 import { OPERATOR } from '../../services/orders/operator.ts';
-import { replCommands } from '../../services/repl-commands.ts';
+import { replCommands } from '../../services/repl/commands.ts';
 
 /** How long what has failed may take to be there after all. */
 const PATIENCE: Duration = 10 * SECOND;

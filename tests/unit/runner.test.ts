@@ -1,5 +1,5 @@
 import { expect, it } from '@jest/globals';
-import { environmentUnder } from '../../mixins/runner.ts';
+import { environmentUnder } from '../../mixins/process/runner.ts';
 
 it.each([
 	['all of them', ['services/*.service.ts'], 'gateway,orders,outbox-relay,settlement,shipping'],

@@ -5,8 +5,8 @@ import { ranking } from '../sequencer.ts';
 const TESTS = dirname(import.meta.dirname);
 
 it('the slow tests come first, in the order that is written down', () => {
-	const rank = ranking(['unit/sequencer', 'system/kill'], TESTS);
-	const paths = ['unit/none', 'system/kill', 'unit/sequencer'].map((name) => join(TESTS, `${name}.test.ts`));
+	const rank = ranking(['unit/sequencer', 'system/faults/kill'], TESTS);
+	const paths = ['unit/none', 'system/faults/kill', 'unit/sequencer'].map((name) => join(TESTS, `${name}.test.ts`));
 	expect(paths.map(rank)).toEqual([2, 1, 0]);
 });
 

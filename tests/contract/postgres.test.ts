@@ -1,4 +1,0 @@
-import { carrierSuite } from './carrier-suite.ts';
-import { postgresHarness } from './postgres-harness.ts';
-
-carrierSuite('PostgreSQL', postgresHarness());

@@ -1,0 +1,4 @@
+import { carrierSuite } from '../carrier-suite.ts';
+import { postgresHarness } from './harness.ts';
+
+carrierSuite('PostgreSQL', postgresHarness());

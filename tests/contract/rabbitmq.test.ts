@@ -1,6 +1,0 @@
-import { rabbitmq } from '../../bin/brokers/rabbitmq.ts';
-import { describeBroker } from '../support/brokers.ts';
-import { carrierSuite } from './carrier-suite.ts';
-import { rabbitMqHarness } from './rabbitmq-harness.ts';
-
-await describeBroker(rabbitmq, 'RabbitMQ', () => carrierSuite('RabbitMQ', rabbitMqHarness()));

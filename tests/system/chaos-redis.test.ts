@@ -1,4 +1,0 @@
-import { redis } from '../../bin/brokers/redis.ts';
-import { clusterChaosTest } from '../support/cluster-chaos-test.ts';
-
-await clusterChaosTest(redis);

@@ -1,0 +1,179 @@
+/** `/metrics` on the real system: what it tells after orders went every way, to whom, and while the database is away. */
+import { spawnSync } from 'node:child_process';
+import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
+import type { Application } from '../../../bin/application.ts';
+import { startTestApplication } from '../../support/application.ts';
+import { Client } from '../../support/client.ts';
+import { startTestDatabase, type TestDatabase } from '../../support/database.ts';
+import { SECRET, secretToken } from '../../support/issuer.ts';
+import { System } from '../../support/process.ts';
+import { until } from '../../support/until.ts';
+
+let database: TestDatabase;
+let application: Application;
+let client: Client;
+beforeAll(async () => {
+	database = await startTestDatabase();
+	application = await startTestApplication(database);
+	client = new Client(() => application.url);
+});
+afterAll(async () => {
+	await application.stop();
+	await database.stop();
+});
+
+async function scrape(url = `${application.url}/metrics`): Promise<string> {
+	const res = await fetch(url);
+	expect([res.status, res.headers.get('content-type')]).toEqual([200, 'text/plain; version=0.0.4; charset=utf-8']);
+	return res.text();
+}
+
+/** One sample of a scrape; labels in any order. */
+function sample(text: string, name: string, labels: Readonly<Record<string, string>> = {}): number | undefined {
+	for (const line of text.split('\n')) {
+		const [, found, inner = '', value] = /^(\w+)(?:\{(.*)\})? (\S+)$/.exec(line) ?? [];
+		if (found === name && Object.entries(labels).every(([label, wanted]) => inner.includes(`${label}="${wanted}"`))) {
+			return Number(value);
+		}
+	}
+	return undefined;
+}
+
+it('tells what became of the orders', async () => {
+	const place = (paymentMethod: string) =>
+		client.create({ productName: 'book', amount: 1, paymentMethod }, `metrics-${paymentMethod}`);
+	for (const card of ['card_ok', 'card_declined', 'card_capture_refused']) await place(card);
+	const held = await client.create({ productName: 'book', amount: 1, cancellationWindow: '1h' }, 'metrics-cancelled');
+	await until(async () => (await client.get(held.orderId ?? '')).paymentStatus === 'Authorized');
+	await client.command('cancel', held.orderId ?? '');
+	await fetch(`${application.url}/orders/${crypto.randomUUID()}`);
+	await until(async () => (await client.list()).every(({ status }) => /Shipped|Cancelled|PaymentFailed/.test(status)));
+
+	const text = await until(async () => {
+		const found = await scrape();
+		return sample(found, 'outbox_unsent_messages') === 0 ? found : undefined;
+	}, 'the outbox is empty');
+	const expected: readonly (readonly [string, Record<string, string>, number])[] = [
+		['order_events_total', { type: 'OrderPending' }, 4],
+		['order_events_total', { type: 'OrderShipped' }, 1],
+		['order_events_total', { type: 'OrderCancelled' }, 1],
+		['payment_outcomes_total', { operation: 'authorize', outcome: 'succeeded' }, 3],
+		['payment_outcomes_total', { operation: 'authorize', outcome: 'declined' }, 1],
+		['payment_outcomes_total', { operation: 'capture', outcome: 'succeeded' }, 1],
+		['payment_outcomes_total', { operation: 'capture', outcome: 'refused' }, 1],
+		['payment_outcomes_total', { operation: 'void', outcome: 'succeeded' }, 1],
+		['dead_letters_total', { group: 'deadlines' }, 0],
+		['outbox_failing_messages', {}, 0],
+		['outbox_oldest_message_age_seconds', {}, 0],
+		['action_duration_seconds_count', { action: 'orders.create', status: '2xx' }, 4],
+		['action_duration_seconds_count', { action: 'orders.cancel', status: '2xx' }, 1],
+		['http_request_duration_seconds_count', { method: 'POST', route: '/orders', status: '2xx' }, 4],
+		['http_request_duration_seconds_count', { method: 'GET', route: '/orders/{id}', status: '4xx' }, 1],
+		['http_requests_at_work', {}, 0],
+	];
+	for (const [name, labels, value] of expected)
+		expect([name, labels, sample(text, name, labels)]).toEqual([name, labels, value]);
+	// Whoever woke them; the one whose card is declined may have come to its end first.
+	const woken = ['carrier', 'sweeper'].map((by) => sample(text, 'orders_confirmed_total', { woken_by: by }) ?? 0);
+	const confirmed = sample(text, 'order_events_total', { type: 'OrderConfirmed' }) ?? 0;
+	expect(woken.reduce((sum, count) => sum + count)).toBe(confirmed);
+	expect(confirmed).toBeGreaterThanOrEqual(2);
+	expect(sample(text, 'wakeup_lateness_seconds_count', { type: 'OrderDue' })).toBeGreaterThanOrEqual(2);
+	const states = ['busy', 'idle'].map((state) => sample(text, 'database_connections', { state }) ?? Number.NaN);
+	expect(states.reduce((sum, count) => sum + count)).toBeGreaterThan(0);
+	expect(sample(text, 'http_connections')).toBeGreaterThan(0);
+	expect(sample(text, 'process_resident_memory_bytes')).toBeGreaterThan(0);
+	expect(sample(text, 'nodejs_eventloop_lag_p99_seconds')).toBeGreaterThan(0);
+});
+
+it('tells what waits in the outbox, how old it is, and what cannot be sent', async () => {
+	const id = '01890000-0000-7000-8000-000000000000'; // of the summer of 2023
+	await database.query(
+		`INSERT INTO outbox_messages (message_id, type, order_id, deliver_at, available_at, attempts)
+		VALUES ($1, 'OrderDue', $1, now(), now() + interval '1 hour', 3)`,
+		[id],
+	);
+	const text = await scrape();
+	expect(sample(text, 'outbox_unsent_messages')).toBe(1);
+	expect(sample(text, 'outbox_failing_messages')).toBe(1);
+	const age = (Date.now() - 0x018900000000) / 1_000;
+	expect(Math.abs((sample(text, 'outbox_oldest_message_age_seconds') ?? 0) - age)).toBeLessThan(60);
+	await database.query('DELETE FROM outbox_messages WHERE message_id = $1', [id]);
+});
+
+it('counts a dead letter', async () => {
+	await database.query(
+		`INSERT INTO carrier_messages (consumer, deliver_at, id, type, key, due_at, body, attempts)
+		VALUES ('deadlines', now(), gen_random_uuid(), 'OrderDue', gen_random_uuid(), now(), '{}', 7)`,
+	);
+	const text = await until(async () => {
+		const found = await scrape();
+		return sample(found, 'dead_letters_total', { group: 'deadlines' }) === 1 ? found : undefined;
+	}, 'it is counted');
+	expect(sample(text, 'messages_failed_total', { group: 'deadlines' })).toBe(1);
+});
+
+it('holds no secret and no label that a client can choose', async () => {
+	await fetch(`${application.url}/orders/secret-of-a-client?x=secret-of-a-client`, { method: 'PUT' });
+	await fetch(`${application.url}/secret-of-a-client`, { headers: { authorization: 'Bearer secret-of-a-client' } });
+	const text = await scrape();
+	expect(text).not.toMatch(/secret-of-a-client|PUT|postgres:\/\/|127\.0\.0\.1|\/tmp\//);
+	expect(sample(text, 'http_request_duration_seconds_count', { method: 'other', route: 'none', status: '4xx' })).toBe(
+		1,
+	);
+});
+
+/** Where it is required, a missing one fails the test. */
+const promtool = process.env.REQUIRE_PROMTOOL === '1' || spawnSync('promtool', ['--version']).error === undefined;
+const finds = 'promtool finds nothing to complain of';
+(promtool ? it : it.skip)(
+	promtool ? finds : `${finds} (skipped: it is not installed; Debian's package prometheus has it)`,
+	async () => {
+		const { status, stdout, stderr } = spawnSync('promtool', ['check', 'metrics'], {
+			input: await scrape(),
+			encoding: 'utf8',
+		});
+		expect([status, stdout, stderr]).toEqual([0, '', '']);
+	},
+);
+
+it('answers while the database is away, without what only the database knows', async () => {
+	await database.takeDown();
+	try {
+		const text = await scrape();
+		expect(sample(text, 'outbox_unsent_messages')).toBeUndefined();
+		expect(text).toMatch(/^# TYPE outbox_unsent_messages gauge$/m);
+		expect(sample(text, 'order_events_total', { type: 'OrderPending' })).toBe(4);
+	} finally {
+		await database.bringUp();
+	}
+	await until(async () => sample(await scrape(), 'outbox_unsent_messages') !== undefined, 'the figure is there again');
+});
+
+describe('with tokens', () => {
+	it('the gateway shows them to whoever may see everything; METRICS_PORT to whoever can reach it', async () => {
+		const system = await System.create({ AUTH: 'jwt', AUTH_JWT_SECRET: SECRET, METRICS_PORT: '0' });
+		try {
+			const running = await system.up();
+			const get = (token?: string): Promise<Response> =>
+				fetch(`${running.url}/metrics`, token === undefined ? {} : { headers: { authorization: `Bearer ${token}` } });
+			const nobody = await get();
+			expect([nobody.status, nobody.headers.get('www-authenticate')]).toEqual([401, 'Bearer realm="orders"']);
+			const customer = await get(await secretToken({ sub: 'alice', scope: 'metrics' }));
+			expect([customer.status, customer.headers.get('www-authenticate')]).toEqual([
+				403,
+				'Bearer realm="orders", error="insufficient_scope", scope="orders:admin"',
+			]);
+			expect(await customer.json()).toMatchObject({ code: 'Auth.ScopeMissing', status: 403 });
+			expect((await get(await secretToken({ sub: 'root', scope: 'orders:admin' }))).status).toBe(200);
+			const probe = running.lines
+				.map((line) => /Health and metrics at (\S+)/.exec(line)?.[1])
+				.find((url) => url !== undefined);
+			const text = await scrape(`${probe}/metrics`);
+			expect(sample(text, 'http_request_duration_seconds_count', { route: '/metrics', status: '4xx' })).toBe(2);
+			expect(text).not.toContain(SECRET);
+		} finally {
+			await system.dispose();
+		}
+	}, 120_000);
+});
