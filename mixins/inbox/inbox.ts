@@ -13,7 +13,7 @@ import {
 	limited,
 	type Transaction,
 } from '../database/index.ts';
-import { type Free, insertInbox, type OnStored, UnitOfWork } from '../outbox/index.ts';
+import { type Free, insertInbox, type OnStored, Outbox, type UnitOfWork } from '../outbox/index.ts';
 import { bisect, errorMessage, isNew, type Log, type TransactionName } from '../runtime/index.ts';
 import { MOST_ATTEMPTS } from './dead-letters.ts';
 
@@ -52,16 +52,14 @@ const NONE: ReadonlySet<string> = new Set();
  * that was handled before has no effect and is no failure.
  */
 export class Inbox {
-	readonly #database: Database;
-	readonly #onStored: OnStored;
+	readonly #outbox: Outbox;
 	readonly #log: Log;
 	/** messages of batches that took too long; they are handled apart */
 	readonly #suspects = new Set<string>();
 	#cautiousUntil = Number.NEGATIVE_INFINITY;
 
 	constructor(database: Database, onStored: OnStored, log: Log) {
-		this.#database = database;
-		this.#onStored = onStored;
+		this.#outbox = new Outbox(database, onStored);
 		this.#log = log;
 	}
 
@@ -150,12 +148,10 @@ export class Inbox {
 
 	async #handleGroup<R>(handling: Handling<R>, group: readonly Understood[], impatient: boolean): Promise<void> {
 		const { transaction, consumer, decide } = handling;
-		let tries = 0;
-		const { results, busy } = await this.#database.transaction(transaction, async (tx) => {
-			tries += 1; // after a wait in vain, or a deadlock, do not wait for locked orders any more
+		const { results, busy } = await this.#outbox.transaction(transaction, async (work, tx, tries) => {
+			// After a wait in vain, or a deadlock, do not wait for locked orders any more.
 			const cautious = impatient || tries > 1 || performance.now() < this.#cautiousUntil;
 			if (impatient) await tx.query(IMPATIENT);
-			const work = new UnitOfWork(tx, this.#onStored);
 			const take = cautious ? takeFree : takeAll;
 			const taken = await take(tx, work, consumer, group);
 			const results: R[] = [];

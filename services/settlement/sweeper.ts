@@ -3,7 +3,7 @@ import type { Order } from '../../domain/order.ts';
 import { type Duration, type Instant, SECOND } from '../../domain/time.ts';
 import { stamp } from '../../mixins/calls/index.ts';
 import { firstLookBefore, IMPATIENT, isNobodysFault, limited, type Transaction } from '../../mixins/database/index.ts';
-import { UnitOfWork } from '../../mixins/outbox/index.ts';
+import { Outbox, type UnitOfWork } from '../../mixins/outbox/index.ts';
 import type { Platform } from '../../mixins/platform.ts';
 import { bisect, errorMessage, type Log, LowWater, tell } from '../../mixins/runtime/index.ts';
 import { Avoided } from './avoided.ts';
@@ -34,6 +34,7 @@ export interface Swept {
  */
 export class Sweeper {
 	readonly #platform: Platform;
+	readonly #outbox: Outbox;
 	readonly #calls: PaymentCalls;
 	readonly #log: Log;
 	readonly #carrierIsBehind: () => boolean;
@@ -43,6 +44,7 @@ export class Sweeper {
 	/** `carrierIsBehind`: the carrier is working off a backlog, so due orders are left to it. */
 	constructor(platform: Platform, calls: PaymentCalls, log: Log, carrierIsBehind: () => boolean) {
 		this.#platform = platform;
+		this.#outbox = new Outbox(platform.database, platform.stored);
 		this.#calls = calls;
 		this.#log = log;
 		this.#carrierIsBehind = carrierIsBehind;
@@ -115,10 +117,9 @@ export class Sweeper {
 	 */
 	async #moveOn(id: string): Promise<void> {
 		this.#avoided.add(id);
-		await this.#platform.database
-			.transaction('settlement.sweep', async (tx) => {
+		await this.#outbox
+			.transaction('settlement.sweep', async (work, tx) => {
 				await tx.query(IMPATIENT);
-				const work = new UnitOfWork(tx, this.#platform.stored);
 				const { orders } = await work.lockFree([id]);
 				orders.get(id)?.found(work.moment.now);
 				work.save();
@@ -130,9 +131,7 @@ export class Sweeper {
 
 	/** One transaction for these orders; returns its clock. */
 	async #tendTo(done: Done, slots: number, lock: Lock): Promise<Instant> {
-		const { database, stored } = this.#platform;
-		const swept = await database.transaction('settlement.sweep', async (tx) => {
-			const work = new UnitOfWork(tx, stored);
+		const swept = await this.#outbox.transaction('settlement.sweep', async (work, tx) => {
 			const started: PaymentCall[] = [];
 			let found = 0;
 			for (const [id, order] of await lock(tx, work))
