@@ -34,6 +34,8 @@ type Failed = Delivery & { readonly error: string };
 const LONGEST_ERROR = 2_000;
 const LONGEST_TYPE = 200;
 const LONGEST_LINE = 1_000;
+/** So much of a body is in a list, which goes from process to process as one message; none of ours is that long. */
+const LONGEST_SHOWN = 10_000;
 /** The last moment that JavaScript knows; PostgreSQL knows it as well. */
 const LAST_MOMENT: Instant = 8.64e15;
 /** The greatest count that fits into its column; strangers may write any. */
@@ -102,7 +104,7 @@ export class DeadLetters {
 	async list(limit: number): Promise<readonly DeadLetter[]> {
 		const rows = await this.#database.query<Omit<DeadLetter, 'failedAt'> & { failed_at: Instant }>({
 			name: 'dead-letters',
-			text: `SELECT id, consumer, type, key, body, attempts, error, failed_at FROM dead_letters
+			text: `SELECT id, consumer, type, key, left(body, ${LONGEST_SHOWN}) AS body, attempts, error, failed_at FROM dead_letters
 				ORDER BY failed_at DESC, letter DESC LIMIT $1`,
 			values: [limit],
 		});
