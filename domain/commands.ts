@@ -1,21 +1,13 @@
-/** The commands of an order, and the calls that it asks for. */
+/** What an order is given to decide with, and the calls that it asks for. */
 import type { Money } from './money.ts';
 import type { PaymentOperation } from './payment.ts';
-import type { Duration, Instant } from './time.ts';
+import type { Instant } from './time.ts';
 
 /** The database's clock as read under the order's lock, and new message ids. */
 export interface Moment {
 	readonly now: Instant;
 	/** a new UUID v7 */
 	readonly newId: (at: Instant) => string;
-}
-
-export interface PlaceOrder {
-	readonly owner: string;
-	readonly productName: string;
-	readonly amount: Money;
-	readonly paymentMethod: string;
-	readonly cancellationWindow: Duration;
 }
 
 /** A call to the payment provider whose intent is about to be stored. */

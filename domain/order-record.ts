@@ -1,4 +1,3 @@
-import type { PlaceOrder } from './commands.ts';
 import type { Money } from './money.ts';
 import type { Duration, Instant } from './time.ts';
 
@@ -13,6 +12,14 @@ export const ORDER_STATUSES = [
 ] as const;
 
 export type OrderStatus = (typeof ORDER_STATUSES)[number];
+
+export interface PlaceOrder {
+	readonly owner: string;
+	readonly productName: string;
+	readonly amount: Money;
+	readonly paymentMethod: string;
+	readonly cancellationWindow: Duration;
+}
 
 /** What is stored of an order itself; immutable. */
 export interface OrderRecord {

@@ -1,6 +1,7 @@
-import type { HandOverCall, Moment, PaymentCall, PlaceOrder } from './commands.ts';
+import type { HandOverCall, Moment, PaymentCall } from './commands.ts';
 import { IllegalTransition, type Refusal } from './errors.ts';
 import type { EventData, EventType, Raised, WakeUpType } from './events.ts';
+import type { PlaceOrder } from './order-record.ts';
 import { newRecord, type OrderRecord } from './order-record.ts';
 import {
 	AUTHORIZES,

@@ -1,12 +1,11 @@
 /** What a process gives to its services, and how they find it. */
 import type { EventEmitter } from 'node:events';
 import type { Middleware, ServiceBroker } from 'moleculer';
+import type { Raised } from '../domain/events.ts';
 import type { ParcelService, PaymentProvider } from '../domain/ports.ts';
 import type { Carrier, Groups } from './brokers/index.ts';
 import type { Clock, Database, Reader } from './database/index.ts';
-import type { DeadLetters } from './inbox/index.ts';
 import type { Health, Metrics } from './observability/index.ts';
-import type { OnStored } from './outbox/index.ts';
 import type { Log } from './runtime/index.ts';
 import type { DatabaseAddress, Settings } from './settings/index.ts';
 
@@ -34,7 +33,6 @@ export interface Platform {
 	/** connections of another kind, which are checked and closed together with the pool's */
 	readonly readers: Set<Reader>;
 	readonly clock: Clock;
-	readonly deadLetters: DeadLetters;
 	/** which messages each consumer group takes; groups are declared in `created` */
 	readonly groups: Groups;
 	/** there from `started` on */
@@ -43,7 +41,7 @@ export interface Platform {
 	readonly signals: EventEmitter<Signals>;
 	readonly metrics: Metrics;
 	/** to be called with what a committed transaction has raised */
-	readonly stored: OnStored;
+	readonly stored: (raised: readonly Raised[]) => void;
 	readonly provider: PaymentProvider;
 	readonly parcels: ParcelService;
 	readonly entrances: Set<Entrance>;

@@ -10,6 +10,7 @@ import {
 	storable,
 	textArray,
 } from '../database/index.ts';
+import type { Platform } from '../platform.ts';
 import { isUuid, type Log, tell } from '../runtime/index.ts';
 
 /** After so many failures a message is set aside for a person: about a minute after the first. */
@@ -42,6 +43,10 @@ const LAST_MOMENT: Instant = 8.64e15;
 const MOST_COUNTED = 2_147_483_647;
 /** So many bodies, the longest ones, go into one statement. */
 const MOST_WRITTEN = 50;
+
+/** Those of a process, which its metrics count. */
+export const deadLettersOf = ({ database, log, metrics }: Platform): DeadLetters =>
+	new DeadLetters(database, log('inbox'), (group) => metrics.setAside(group));
 
 /**
  * The messages that cannot be handled, in one table for every broker. Operators look at them when the broker is in

@@ -3,7 +3,7 @@ import type { Context } from 'moleculer';
 import type { Statement } from '../database/index.ts';
 import type { WithRelay } from '../outbox/index.ts';
 import { defineMixin, type Mixin } from '../service.ts';
-import type { DeadLetter } from './dead-letters.ts';
+import { type DeadLetter, deadLettersOf } from './dead-letters.ts';
 
 const INBOX_CONSUMERS: Statement = {
 	name: 'inbox-stats',
@@ -33,13 +33,13 @@ export const inboxOperations = (): Mixin =>
 					limit: { type: 'number', integer: true, min: 1, max: 1000, convert: true, default: 100 },
 				},
 				async handler({ params }: Context<{ limit: number }>): Promise<{ data: readonly DeadLetter[] }> {
-					return { data: await this.platform.deadLetters.list(params.limit) };
+					return { data: await deadLettersOf(this.platform).list(params.limit) };
 				},
 			},
 			'deadletters.replay': {
 				params: { $$strict: true, ids: { type: 'array', optional: true, min: 1, items: 'uuid' } },
 				async handler({ params }: Context<{ ids?: string[] }>): Promise<{ replayed: number }> {
-					const replayed = await this.platform.deadLetters.replay(params.ids);
+					const replayed = await deadLettersOf(this.platform).replay(params.ids);
 					this.wakeRelay();
 					return { replayed };
 				},

@@ -1,5 +1,6 @@
 import type { BatchHandler, SubscribeOptions, Subscription } from '../brokers/index.ts';
 import type { Platform } from '../platform.ts';
+import { deadLettersOf } from './dead-letters.ts';
 
 /** The subscriptions of one service. */
 export class Subscriptions {
@@ -12,8 +13,8 @@ export class Subscriptions {
 
 	/** A message that cannot be handled becomes a dead letter. The health check watches the consumer. */
 	open(group: string, handle: BatchHandler, options: SubscribeOptions): void {
-		const { carrier, deadLetters, metrics, health } = this.#platform;
-		const handler = deadLetters.catching(group, metrics.counting(group, handle));
+		const { carrier, metrics, health } = this.#platform;
+		const handler = deadLettersOf(this.#platform).catching(group, metrics.counting(group, handle));
 		const subscription = carrier.subscribe(group, handler, options);
 		this.#open.push(subscription);
 		health.watch(`consumer ${group}`, subscription, 'broker');

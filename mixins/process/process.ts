@@ -13,7 +13,6 @@ import {
 	type Reader,
 	SchemaGate,
 } from '../database/index.ts';
-import { DeadLetters } from '../inbox/index.ts';
 import { Health, logsOf, Metrics, openProbes } from '../observability/index.ts';
 import { type Entrance, type Platform, providePlatform, type Signals } from '../platform.ts';
 import { SandboxProvider, StandInParcels } from '../providers/index.ts';
@@ -116,10 +115,8 @@ export async function openProcess(
 		ready.promise.catch(() => {}); // its rejection may have no listener
 		const unfit = Promise.withResolvers<never>();
 		unfit.promise.catch(() => {});
-		const onDeadLetter = (group: string): void => metrics.setAside(group);
 		const platform: Platform = {
 			...{ settings, database, clock, address, readers, health, metrics, log, ...signalling(metrics) },
-			deadLetters: new DeadLetters(database, log('inbox'), onDeadLetter),
 			...{ groups: new Groups(topology), entrances: new Set<Entrance>() },
 			provider: new SandboxProvider(database, settings.sandboxLatency),
 			parcels: new StandInParcels(database),

@@ -3,8 +3,9 @@ import type { IncomingMessage } from 'node:http';
 import type { Context } from 'moleculer';
 import type { Trace } from '../../mixins/http/index.ts';
 import type { Meta } from '../orders/caller.ts';
-import type { Params } from './http/params.ts';
 import type { OrderAction, Target } from './http/routes.ts';
+
+export type Params = Record<string, unknown>;
 
 export interface Alias {
 	readonly action: OrderAction;

@@ -5,7 +5,6 @@
  */
 import { hash } from 'node:crypto';
 import { Errors } from 'moleculer';
-import type { PlaceOrder } from '../../domain/commands.ts';
 import {
 	type AmountError,
 	type Decimal,
@@ -14,6 +13,7 @@ import {
 	moneyOf,
 	parseDecimal,
 } from '../../domain/money.ts';
+import type { PlaceOrder } from '../../domain/order-record.ts';
 import { ok, type Result, refuse } from '../../domain/result.ts';
 import { parseDuration, type Settings } from '../../mixins/settings/index.ts';
 import { compile, LIST_DATE, minorUnits } from '../../mixins/validation/index.ts';

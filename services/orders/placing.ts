@@ -1,6 +1,6 @@
 import { setTimeout as pause } from 'node:timers/promises';
-import type { PlaceOrder } from '../../domain/commands.ts';
 import { Order } from '../../domain/order.ts';
+import type { PlaceOrder } from '../../domain/order-record.ts';
 import type { Result } from '../../domain/result.ts';
 import { type Duration, type Instant, SECOND } from '../../domain/time.ts';
 import { CallTooLate } from '../../mixins/cluster/index.ts';

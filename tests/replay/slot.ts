@@ -1,5 +1,4 @@
 import type { Database } from '../../mixins/database/database.ts';
-import { DeadLetters } from '../../mixins/inbox/dead-letters.ts';
 import type { Platform } from '../../mixins/platform.ts';
 import type { TransactionName } from '../../mixins/runtime/crash-points.ts';
 import type { Log } from '../../mixins/runtime/log.ts';
@@ -58,7 +57,7 @@ export class Slot {
 			parcels: heldParcels(platform.parcels, this.asks),
 			database: this.database,
 			carrier: this.#carrier,
-			deadLetters: new DeadLetters(this.database, this.#log),
+			log: () => this.#log,
 		});
 	}
 

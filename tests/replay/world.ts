@@ -7,7 +7,6 @@ import { KEY_LIFETIME } from '../../domain/payment.ts';
 import { type Duration, HOUR } from '../../domain/time.ts';
 import type { CarrierMessage } from '../../mixins/brokers/carrier.ts';
 import type { Database, Transaction } from '../../mixins/database/database.ts';
-import { DeadLetters } from '../../mixins/inbox/dead-letters.ts';
 import { Metrics } from '../../mixins/observability/metrics.ts';
 import { OutboxRelay } from '../../mixins/outbox/relay.ts';
 import type { OnStored } from '../../mixins/outbox/unit-of-work.ts';
@@ -87,8 +86,7 @@ export class World {
 	/** `shared` is the database as all processes have it: for tests that break it. */
 	static async create(server: TestDatabase, shared: Database = server.database): Promise<World> {
 		const world = new World(server, shared, await Clock.create(server));
-		const deadLetters = new DeadLetters(world.buyer, world.log);
-		const own = { database: world.buyer, carrier: world.#carrier(), deadLetters };
+		const own = { database: world.buyer, carrier: world.#carrier(), log: () => world.log };
 		const platform = testPlatform({ ...world.#common(), ...own, address: server.connection });
 		const options = { logger: new LoggerInto(world.log), validator: new SchemaValidator() };
 		world.#broker = testBroker(platform, options);

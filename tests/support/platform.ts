@@ -12,7 +12,6 @@ import type { Carrier } from '../../mixins/brokers/carrier.ts';
 import { Groups } from '../../mixins/brokers/groups.ts';
 import { drainFirst } from '../../mixins/cluster/drain-first.ts';
 import type { Database } from '../../mixins/database/database.ts';
-import { DeadLetters } from '../../mixins/inbox/dead-letters.ts';
 import { Health } from '../../mixins/observability/health.ts';
 import { Metrics } from '../../mixins/observability/metrics.ts';
 import { type Entrance, type Platform, providePlatform, type Signals } from '../../mixins/platform.ts';
@@ -38,7 +37,6 @@ export function testPlatform(parts: Partial<Platform>): Platform {
 		address: { host: 'nowhere.invalid', port: 1, user: 'nobody', database: 'none' },
 		clock: { isRead: true, now: () => Date.now() },
 		carrier: missing<Carrier>('message broker'),
-		deadLetters: new DeadLetters(database, NO_LOG),
 		readers: new Set(),
 		groups: new Groups(TOPOLOGY),
 		health: new Health(),

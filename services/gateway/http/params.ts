@@ -7,12 +7,10 @@ import { type Fault, invalid, malformed, ProblemError, pointerTo } from '../../.
 import { isUuid } from '../../../mixins/runtime/index.ts';
 import { type Check, compile, type ObjectSchema, type Schema } from '../../../mixins/validation/index.ts';
 import { CREATE_BODY, HISTORY_QUERY, IDEMPOTENCY_KEY, LIST_PARAMS } from '../../orders/params.ts';
-import type { Request } from '../types.ts';
+import type { Params, Request } from '../types.ts';
 import { readJson, readOptionalJson } from './body.ts';
 import { entityTags } from './conditions.ts';
 import type { OrderAction } from './routes.ts';
-
-export type Params = Record<string, unknown>;
 
 interface Query {
 	readonly properties: Readonly<Record<string, Schema>>;

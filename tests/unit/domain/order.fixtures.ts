@@ -1,6 +1,6 @@
-import type { Moment, PlaceOrder } from '../../../domain/commands.ts';
+import type { Moment } from '../../../domain/commands.ts';
 import { Order } from '../../../domain/order.ts';
-import type { OrderStatus } from '../../../domain/order-record.ts';
+import type { OrderStatus, PlaceOrder } from '../../../domain/order-record.ts';
 import type { PaymentOperation, PaymentStatus, ProviderOutcome } from '../../../domain/payment.ts';
 import { type Duration, HOUR, type Instant, MINUTE, SECOND } from '../../../domain/time.ts';
 
