@@ -222,6 +222,18 @@ describe('a replay', () => {
 		expect(idsOf(await relayed())).toEqual([message.id]);
 	});
 
+	it('sends thousands, each once, though several ask for it at the same time', async () => {
+		const { type } = newWakeUp(0);
+		const many = Array.from({ length: 3_000 }, () => delivery({ type, deliverAt: 1_000 }));
+		for (let from = 0; from < many.length; from += 500) await kill('shipping', many.slice(from, from + 500));
+		const ids = idsOf(many).toReversed();
+		const asked = [letters.replay(), letters.replay(ids.slice(0, 2_000)), letters.replay(ids.slice(1_000))];
+		expect((await Promise.all(asked)).reduce((sum, count) => sum + count)).toBe(many.length);
+		const count = 'SELECT count(*)::int AS rows, count(DISTINCT message_id)::int AS messages FROM outbox_messages';
+		expect(await server.query(count)).toEqual([{ rows: many.length, messages: many.length }]);
+		expect(await letters.list(1)).toEqual([]);
+	});
+
 	it('leaves what this system has never raised where it is', async () => {
 		const [event, wakeUp] = [newEvent(), newWakeUp(Date.now())];
 		await store(server.database, [event, wakeUp]);
