@@ -357,7 +357,7 @@ describe('the system', () => {
 	it('can stop before anybody was let in, and leaves nothing that keeps a process alive', async () => {
 		const script = `
 			const { ServiceBroker } = await import('moleculer');
-			const { UnixSocketHub } = await import('../mixins/cluster/unix-socket-transporter.ts');
+			const { UnixSocketHub } = await import('./mixins/cluster/unix-socket-transporter.ts');
 			for (const open of [false, true]) {
 				const hub = new UnixSocketHub(process.argv[1]);
 				const broker = new ServiceBroker({ transporter: hub, logger: false, skipProcessEventRegistration: true });

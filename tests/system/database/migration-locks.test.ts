@@ -142,7 +142,7 @@ it('a role that may create in the schema migrates, up and down', async () => {
 });
 
 it('docs/operations.md lists the rights that are required, and no others', () => {
-	const text = readFileSync(new URL('../../docs/operations.md', import.meta.url), 'utf8');
+	const text = readFileSync(new URL('../../../docs/operations.md', import.meta.url), 'utf8');
 	const rows = text.matchAll(/^\| (SELECT[A-Z, ]*?) *\| (.*?) *\|$/gm);
 	const listed = [...rows].flatMap(([, rights = '', tables = '']) =>
 		[...tables.matchAll(/`(\w+)`/g)].map(([, table]) => [table, rights.split(', ')]),
