@@ -25,6 +25,7 @@ const SLOW = [
 	'system/brokers/switch-broker',
 	'system/orders/waiting',
 	'contract/kafka/network',
+	'contract/kafka/consumer',
 	'contract/rabbitmq/carrier',
 	'contract/rabbitmq/faults',
 	'system/faults/kill',

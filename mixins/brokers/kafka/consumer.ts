@@ -10,6 +10,7 @@ import { nextStep } from './delay-ladder.ts';
 import { type Held, PartitionReader } from './partition.ts';
 import { type Carried, type Outgoing, toCarried, unreadable } from './records.ts';
 import { GroupSession } from './session.ts';
+import { StandstillWatch } from './standstill.ts';
 import type { TopicKeeper } from './topic-keeper.ts';
 import type { Topics } from './topics.ts';
 
@@ -46,6 +47,7 @@ export class GroupConsumer implements Subscription {
 	readonly #partitions = new Map<string, PartitionReader>();
 	readonly #living: Loop;
 	readonly #committing: Loop;
+	readonly #watch: StandstillWatch;
 	/** what was read and has to wait, the earliest first */
 	#waiting: { readonly at: Instant; readonly held: Held }[] = [];
 	#session: GroupSession | undefined;
@@ -65,6 +67,8 @@ export class GroupConsumer implements Subscription {
 			await this.#commit();
 			return LONGEST_SLEEP;
 		});
+		const readers = (): PartitionReader[] => [...this.#partitions.values()];
+		this.#watch = new StandstillWatch(around.keeper, around.log, readers, (still) => this.#standsStill(still));
 		this.#living.start();
 		this.#committing.start();
 	}
@@ -83,7 +87,7 @@ export class GroupConsumer implements Subscription {
 		await this.#calm();
 		const living = this.#living.stop();
 		this.#session?.end('closed');
-		await Promise.all([living, this.#committing.stop()]);
+		await Promise.all([living, this.#committing.stop(), endedWithin(this.#watch.stop(), COMMIT_PATIENCE)]);
 		clearTimeout(this.#timer);
 	}
 
@@ -107,7 +111,7 @@ export class GroupConsumer implements Subscription {
 		const lanes = present();
 		const ignore = keeper.onLook(() => {
 			const found = present().find((topic) => !lanes.includes(topic));
-			if (found !== undefined) void this.#calm().then(() => session.end(`${found} is new`));
+			if (found !== undefined) this.#replace(session, `${found} is new`);
 		});
 		this.#session = session;
 		try {
@@ -130,6 +134,18 @@ export class GroupConsumer implements Subscription {
 		await endedWithin(this.#commit(), COMMIT_PATIENCE);
 	}
 
+	#replace(session: GroupSession, reason: string): void {
+		void this.#calm().then(() => session.end(reason));
+	}
+
+	/** Whatever keeps a partition from moving, a new session begins without it. */
+	#standsStill({ topic, number, next }: PartitionReader): void {
+		if (this.#session === undefined) return;
+		const reason = `${keyOf(topic, number)} stands still at ${next}, and there is more`;
+		this.#around.log.warn(`consumer ${this.#group} is replaced: ${reason}`);
+		this.#replace(this.#session, reason);
+	}
+
 	#joined(session: GroupSession, assignment: Readonly<Record<string, readonly number[]>>): void {
 		this.#lastBeat = performance.now();
 		for (const partition of this.#partitions.values()) partition.gone = true;
@@ -140,13 +156,12 @@ export class GroupConsumer implements Subscription {
 				this.#partitions.set(keyOf(lane.topic, number), new PartitionReader(lane, number));
 		this.#batches.restart();
 		this.#tick();
-		this.#position(session).catch(session.fail);
+		this.#position(session, [...this.#partitions.values()]).catch(session.fail);
 	}
 
-	/** Reads on from where the group stands. kafkajs may still give what it had fetched before it joined. */
-	async #position(session: GroupSession): Promise<void> {
+	/** Reads on from where the group stands, or from `most` if that is less. */
+	async #position(session: GroupSession, partitions: readonly PartitionReader[], most = Infinity): Promise<void> {
 		const { keeper, topics, refusals } = this.#around;
-		const partitions = [...this.#partitions];
 		const groupId = topics.groupId(this.#group);
 		const committed = await refusals.watch(groupId, () => keeper.ask((admin) => admin.fetchOffsets({ groupId })));
 		const offsets = new Map(
@@ -154,32 +169,46 @@ export class GroupConsumer implements Subscription {
 				some.map(({ partition, offset }) => [keyOf(topic, partition), Math.max(0, Number(offset))] as const),
 			),
 		);
-		for (const [key, partition] of partitions) {
-			if (partition.gone) return; // the group was joined again meanwhile
-			partition.resume();
-			session.readFrom(partition.topic, partition.number, String(offsets.get(key) ?? 0));
+		for (const partition of partitions) {
+			if (partition.gone) continue; // the group was joined again meanwhile
+			const { topic, number } = partition;
+			partition.begin(Math.min(most, offsets.get(keyOf(topic, number)) ?? 0));
+			session.readFrom(topic, number, String(partition.next));
 		}
 		this.#tick();
 	}
 
 	#read(topic: string, number: number, records: readonly KafkaMessage[]): string | undefined {
 		const key = keyOf(topic, number);
-		let partition = this.#partitions.get(key);
+		const partition = this.#partitions.get(key);
 		const [first] = records;
-		if (!partition?.open || first === undefined) return undefined;
-		const now = this.#around.clock.now();
+		const session = this.#session;
+		if (!partition?.takes || first === undefined || session === undefined) return undefined;
 		if (partition.hasRead(first)) {
 			this.#around.log.warn(`${key} was lost: its messages that were read are dropped, and it is read anew`);
-			partition.gone = true;
-			partition = new PartitionReader(partition.lane, number);
-			partition.resume();
-			this.#partitions.set(key, partition);
+			this.#readAnew(session, partition, Number(first.offset));
+			return undefined;
 		}
+		if (partition.skips(first)) {
+			this.#around.log.debug(`${key} goes on at ${first.offset}, not at ${partition.next}: it is asked for again`);
+			session.readFrom(topic, number, String(partition.next));
+			return undefined;
+		}
+		const now = this.#around.clock.now();
 		const taken = partition.read(records, now, (record) => this.#parse(record, key));
 		for (const held of taken) this.#take(held, now);
-		if (partition.readAgainAt !== undefined) this.#session?.pause(topic, number);
+		if (partition.readAgainAt !== undefined) session.pause(topic, number);
 		this.#tick();
 		return taken.at(-1)?.offset.toString();
+	}
+
+	/** Forgets what was read of it. */
+	#readAnew(session: GroupSession, before: PartitionReader, first: number): void {
+		const partition = new PartitionReader(before.lane, before.number);
+		before.gone = true;
+		this.#partitions.set(keyOf(partition.topic, partition.number), partition);
+		session.pause(partition.topic, partition.number);
+		this.#position(session, [partition], first).catch(session.fail);
 	}
 
 	/** A message of a type that the group does not take is unreadable for it. */
@@ -233,7 +262,7 @@ export class GroupConsumer implements Subscription {
 		const now = this.#around.clock.now();
 		if (Number.isFinite(since)) this.#around.refusals.done(this.#living.name);
 		for (const partition of this.#partitions.values()) {
-			if (!partition.open || partition.readAgainAt !== undefined || partition.readingSince > since) continue;
+			if (!partition.takes || partition.readingSince > since) continue;
 			partition.rest(now);
 			if (partition.readAgainAt !== undefined) this.#session?.pause(partition.topic, partition.number);
 		}

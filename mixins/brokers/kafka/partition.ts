@@ -29,8 +29,6 @@ const LOOK_EVERY: Duration = 2 * SECOND;
 export class PartitionReader {
 	readonly lane: Lane;
 	readonly number: number;
-	/** false until the group's offset is known */
-	open = false;
 	/** true when the partition may belong to another member: what was read is neither handled nor committed */
 	gone = false;
 	/** when to read on; undefined while it reads, infinite while it is full */
@@ -42,7 +40,11 @@ export class PartitionReader {
 	/** in the order of the offsets; messages may be done in any order, but only what is done at the front is committed */
 	readonly #held: Held[] = [];
 	#bytes = 0;
-	#next = 0;
+	/** the offset that is read next; undefined until the group's offset is known */
+	#next: number | undefined;
+	/** where the records began that left out some before them */
+	#gap: number | undefined;
+	#waits = false;
 
 	constructor(lane: Lane, number: number) {
 		this.lane = lane;
@@ -53,16 +55,48 @@ export class PartitionReader {
 		return this.lane.topic;
 	}
 
+	/** The offset that it reads next. */
+	get next(): number {
+		return this.#next ?? 0;
+	}
+
+	/** Whether it takes records now. While it is paused, kafkajs may still give what it had fetched before. */
+	get takes(): boolean {
+		return this.#next !== undefined && this.readAgainAt === undefined;
+	}
+
+	/** Whether it is given the records that Kafka has: it is not full, and does not wait for their release. */
+	get asks(): boolean {
+		return this.#next !== undefined && !this.#waits;
+	}
+
+	/** Reads from this offset, where the group stands. */
+	begin(offset: number): void {
+		this.#next = offset;
+		this.resume();
+	}
+
 	/** Reads now. */
 	resume(): void {
-		this.open = true;
 		this.readAgainAt = undefined;
+		this.#waits = false;
 		this.readingSince = performance.now();
 	}
 
-	/** True if a different record was read at this offset before: the topic was lost and created again. */
+	/** True if what is there is not what was: the topic was lost and created again, or an old fetch has come late. */
 	hasRead({ offset }: KafkaMessage): boolean {
-		return Number(offset) < this.#next;
+		return Number(offset) < this.next;
+	}
+
+	/**
+	 * True if records before this one were not given: kafkajs may have fetched it before it moved elsewhere. They are to
+	 * be asked for once more; if it is the first one again, Kafka does not have them.
+	 */
+	skips({ offset }: KafkaMessage): boolean {
+		const first = Number(offset);
+		const isKnown = first === this.#gap;
+		this.#gap = first > this.next ? first : undefined;
+		return this.#gap !== undefined && !isKnown;
 	}
 
 	/** Takes what it may of these records; `readAgainAt` says when it wants the rest, if it did not take all. */
@@ -75,7 +109,8 @@ export class PartitionReader {
 			// The release before this one left it to the moment of the append.
 			const release = hold === 0 ? 0 : (message.release ?? Number(record.timestamp) + hold);
 			this.readAgainAt = this.#mayTake(release, now);
-			if (this.readAgainAt !== undefined) break;
+			this.#waits = this.readAgainAt !== undefined;
+			if (this.#waits) break;
 			const held = { home: this, offset: Number(record.offset), message, release, done: false };
 			this.#next = held.offset + 1;
 			this.#bytes += message.body.length;

@@ -100,7 +100,38 @@ describe('a partition', () => {
 
 	it('knows records that it has read: its topic was made anew', () => {
 		const reader = new PartitionReader(DIRECT, 0);
+		reader.begin(3);
 		read(reader, 3, 4);
-		expect([3, 4, 5].map((offset) => reader.hasRead(record(offset)))).toEqual([true, true, false]);
+		expect([2, 3, 4, 5].map((offset) => reader.hasRead(record(offset)))).toEqual([true, true, true, false]);
+	});
+
+	it('asks again for records that were left out, until it is told twice that there are none', () => {
+		const reader = new PartitionReader(DIRECT, 0);
+		reader.begin(3);
+		const skips = (offset: number): boolean => reader.skips(record(offset));
+		expect([skips(3), skips(7), skips(9), skips(3), skips(7), skips(7)]).toEqual([
+			false,
+			true,
+			true,
+			false,
+			true,
+			false,
+		]);
+		read(reader, 7, 8);
+		expect([skips(9), skips(10)]).toEqual([false, true]);
+	});
+
+	it('takes nothing before it knows where to begin, nor while it is paused', () => {
+		const reader = new PartitionReader(RUNG, 0);
+		expect([reader.takes, reader.asks]).toEqual([false, false]);
+		reader.begin(0);
+		expect([reader.takes, reader.asks]).toEqual([true, true]);
+		reader.rest(NOW); // it is looked at again soon: that it has nothing is not a wait
+		expect([reader.takes, reader.asks]).toEqual([false, true]);
+		reader.resume();
+		reader.read([record(0, { release: String(NOW + 7 * SECOND) })], NOW, parse);
+		expect([reader.takes, reader.asks]).toEqual([false, false]);
+		reader.resume();
+		expect([reader.takes, reader.asks]).toEqual([true, true]);
 	});
 });
