@@ -1,5 +1,5 @@
 /** Why a command is refused; each is a code that clients see. */
-export type RefusalCode = 'Orders.NotFound' | 'Orders.WindowClosed' | 'Orders.InvalidState';
+export type RefusalCode = 'Orders.NotFound' | 'Orders.WindowClosed' | 'Orders.InvalidState' | 'Validation.Failed';
 
 /** An expected refusal: a code for programs, a sentence for people. */
 export interface Refusal {
@@ -10,6 +10,9 @@ export interface Refusal {
 export const windowClosed = (message: string): Refusal => ({ code: 'Orders.WindowClosed', message });
 
 export const invalidState = (message: string): Refusal => ({ code: 'Orders.InvalidState', message });
+
+/** The amount that was asked for is not one that the order can have. */
+export const invalidAmount = (message: string): Refusal => ({ code: 'Validation.Failed', message });
 
 /** A step that the state machine does not allow. It is a bug in the caller, never a buyer's mistake. */
 export class IllegalTransition extends Error {

@@ -14,15 +14,22 @@ export const EVENT_TYPES = [
 	'PaymentCaptured',
 	'PaymentVoided',
 	'PaymentFailed',
+	'PaymentActionRequired',
+	'OrderAmended',
+	'PaymentResolved',
+	'RefundRequested',
+	'RefundSucceeded',
+	'RefundFailed',
 ] as const;
 
 export type EventType = (typeof EVENT_TYPES)[number];
 
 /**
  * Internal messages that ask a service to look at an order again. They have no `sequence` and no place in the
- * history: `OrderDue` at the end of the window, `HoldExpired` at the hold limit, `ShipmentDue` from the sweeper.
+ * history: `OrderDue` at the end of the window, `HoldExpired` at the hold limit, `ShipmentDue` from the sweeper, `PaymentDue` when the
+ * provider is to be asked now.
  */
-export const WAKE_UP_TYPES = ['OrderDue', 'HoldExpired', 'ShipmentDue'] as const;
+export const WAKE_UP_TYPES = ['OrderDue', 'HoldExpired', 'ShipmentDue', 'PaymentDue'] as const;
 
 export type WakeUpType = (typeof WAKE_UP_TYPES)[number];
 

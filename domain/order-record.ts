@@ -28,6 +28,7 @@ export interface OrderRecord {
 	/** the caller who placed it */
 	readonly owner: string;
 	readonly productName: string;
+	/** the present amount: the buyer may have lowered it */
 	readonly amount: Money;
 	/** the provider's token for the buyer's card */
 	readonly paymentMethod: string;

@@ -30,10 +30,11 @@ export function firstLook(
 	}
 }
 
-/** An authorised payment waits for the order; a call under way has until its end; an unknown outcome is asked for again. */
-function paymentLook(payment: Payment, now: Instant): Instant {
-	if (payment.open === null) return payment.status === 'Requested' ? now + GRACE : Number.POSITIVE_INFINITY;
-	return payment.status === 'Unknown' ? payment.open.attemptUntil : payment.open.attemptUntil + GRACE;
+/** An authorised payment waits for the order; a call under way has until its end; what is not decided is asked for again. */
+function paymentLook({ open, status }: Payment, now: Instant): Instant {
+	if (open === null)
+		return status === 'Requested' || status === 'ActionRequired' ? now + GRACE : Number.POSITIVE_INFINITY;
+	return status === 'Unknown' || status === 'ActionRequired' ? open.attemptUntil : open.attemptUntil + GRACE;
 }
 
 /** If nothing is overdue yet: when the sweeper should look instead. Null if something is overdue. */

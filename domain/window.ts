@@ -1,6 +1,8 @@
 /** What the clock and the state of an order allow the buyer. */
-import { invalidState, type Refusal, windowClosed } from './errors.ts';
+import { invalidAmount, invalidState, type Refusal, windowClosed } from './errors.ts';
+import type { Money } from './money.ts';
 import type { OrderRecord } from './order-record.ts';
+import { CAPTURE_MARGIN } from './payment.ts';
 import { type Duration, type Instant, MINUTE } from './time.ts';
 
 /** A resumed order has at least this long left, or its whole window where that is shorter. */
@@ -11,6 +13,7 @@ export const MOST_PAUSES = 20;
 
 const PAUSED_OFTEN = invalidState(`This order has been paused ${MOST_PAUSES} times already.`);
 const OVER = windowClosed('The cancellation window of this order is over.');
+const LAPSES = windowClosed('The payment provider holds the money for less than an hour more.');
 const HOLD_OVER = windowClosed('The hold limit of this order has passed.');
 
 const isOver = ({ status, pendingUntil }: OrderRecord, now: Instant): boolean =>
@@ -24,10 +27,23 @@ export function refusesResume(order: OrderRecord, now: Instant): Refusal | undef
 	return holdExpiresAt !== null && now >= holdExpiresAt ? HOLD_OVER : undefined;
 }
 
-/** Why the buyer may not pause, or undefined. */
-export function refusesHold(order: OrderRecord, now: Instant): Refusal | undefined {
-	const isOften = order.status !== 'OnHold' && order.pauses >= MOST_PAUSES;
-	return refusesResume(order, now) ?? (isOften ? PAUSED_OFTEN : undefined);
+/** Why the buyer may not pause, or undefined. `captureBefore`: when the provider lets the money go. */
+export function refusesHold(order: OrderRecord, captureBefore: Instant | null, now: Instant): Refusal | undefined {
+	const refusal = refusesResume(order, now);
+	if (refusal !== undefined || order.status === 'OnHold') return refusal;
+	if (captureBefore !== null && now >= captureBefore - CAPTURE_MARGIN) return LAPSES;
+	return order.pauses >= MOST_PAUSES ? PAUSED_OFTEN : undefined;
+}
+
+/** Why the buyer may not change the amount to this one, or undefined. */
+export function refusesAmend(order: OrderRecord, { minor, currency }: Money, now: Instant): Refusal | undefined {
+	const refusal = refusesResume(order, now);
+	if (refusal !== undefined) return refusal;
+	const { amount } = order;
+	if (currency !== amount.currency) return invalidAmount(`The order is in ${amount.currency}.`);
+	return minor > 0n && minor <= amount.minor
+		? undefined
+		: invalidAmount('Must be above 0 and below the present amount.');
 }
 
 /** Why the buyer may not cancel, or undefined. */

@@ -2,7 +2,8 @@
 import type { EventEmitter } from 'node:events';
 import type { Middleware, ServiceBroker } from 'moleculer';
 import type { Raised } from '../domain/events.ts';
-import type { ParcelService, PaymentProvider } from '../domain/ports.ts';
+import type { ParcelService } from '../domain/ports.ts';
+import type { PaymentProvider } from '../domain/provider.ts';
 import type { Carrier, Groups } from './brokers/index.ts';
 import type { Clock, Database, Reader } from './database/index.ts';
 import type { Health, Metrics } from './observability/index.ts';

@@ -4,7 +4,7 @@ import { delay } from '../mixins/delay/index.ts';
 import { inbox } from '../mixins/inbox/index.ts';
 import { outbox } from '../mixins/outbox/index.ts';
 import { defineService } from '../mixins/service.ts';
-import { callProvider } from './settlement/payment-calls.ts';
+import { callProvider, termsOf } from './settlement/payment-calls.ts';
 import type { Swept } from './settlement/sweeper.ts';
 import { sweeper } from './settlement/sweeping.ts';
 import { LINGER } from './topology.ts';
@@ -17,7 +17,7 @@ export default defineService({
 		// A group of its own, so that a slow provider never delays the end of a window.
 		delay('deadlines', { takes: ['OrderDue', 'HoldExpired'], decide: 'wakeUp', concurrency: 3 }),
 		inbox('settlement', {
-			takes: ['OrderPending', 'OrderConfirmed', 'OrderCancelRequested'],
+			takes: ['OrderPending', 'OrderConfirmed', 'OrderCancelRequested', 'PaymentDue'],
 			decide: 'nextPayment',
 			calls: 'payments',
 			linger: LINGER,
@@ -40,16 +40,16 @@ export default defineService({
 		},
 		/** the next call that the order needs, if any */
 		nextPayment(order, _message, moment): PaymentCall | null {
-			return order.beginPayment(moment, this.platform.settings.providerTimeout);
+			return order.beginPayment(moment, termsOf(this.platform));
 		},
 		/** applies the outcome of a call; the next call of that order uses the same slot */
 		paid(order, { call, outcome }, moment, afterCommit): PaymentCall | null {
-			if (!order.applyPaymentOutcome(call.operation, call.attempt, outcome, moment)) return null;
+			if (!order.applyPaymentOutcome(call, outcome, moment)) return null;
 			if (call.operation === 'void' && outcome.kind === 'refused') {
 				this.logger.error(`the provider refuses to void order ${call.orderId} (${outcome.reason}); it is asked again`);
 			}
 			afterCommit(() => this.platform.metrics.paid(call.operation, outcome.kind));
-			return order.beginPayment(moment, this.platform.settings.providerTimeout);
+			return order.beginPayment(moment, termsOf(this.platform));
 		},
 	},
 });

@@ -16,7 +16,6 @@ const FIXED = {
 	id: 'uuid',
 	owner: 'text',
 	productName: 'text',
-	amount: 'bigint',
 	currency: 'word',
 	paymentMethod: 'text',
 	cancellationWindow: 'int',
@@ -25,7 +24,7 @@ const FIXED = {
 } as const;
 
 /** The columns that are set from the start and may change. */
-const BEGUN = { status: 'word', pendingUntil: 'moment', sequence: 'int', sweepAt: 'moment' } as const;
+const BEGUN = { amount: 'bigint', status: 'word', pendingUntil: 'moment', sequence: 'int', sweepAt: 'moment' } as const;
 
 /** The columns that are set later. */
 const LATER = {
@@ -66,7 +65,11 @@ export type ShownOrder = Pick<OrderRow, (typeof SHOWN)[number]>;
 export const SHOWN_ORDER: Columns = Object.fromEntries(SHOWN.map((name) => [name, ORDER[name]]));
 
 /** A payment as it is stored: of an operation that is not open, nothing is. */
-export type PaymentRow = Omit<Payment, 'open'> & { readonly orderId: string } & (OpenOperation | NothingOpen);
+export type PaymentRow = Omit<Payment, 'open' | 'action'> & {
+	readonly orderId: string;
+	/** a `PaymentAction` as JSON */
+	readonly action: string | null;
+} & (OpenOperation | NothingOpen);
 type NothingOpen = { readonly [Name in keyof OpenOperation]: null };
 
 export const PAYMENT = {
@@ -76,7 +79,13 @@ export const PAYMENT = {
 	keyUsedAt: 'moment',
 	attemptUntil: 'moment',
 	attempts: 'int',
+	keyNumber: 'int',
+	rememberedAt: 'moment',
+	requestVersion: 'int',
 	reference: 'text',
+	authorizedMinor: 'bigint',
+	captureBefore: 'moment',
+	action: 'text',
 } as const satisfies ColumnsOf<PaymentRow>;
 
 export const SHIPMENT = { orderId: 'uuid', attemptUntil: 'moment', attempts: 'int' } as const satisfies ColumnsOf<

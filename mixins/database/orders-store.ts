@@ -1,6 +1,7 @@
 import type { Order } from '../../domain/order.ts';
 import type { OrderRecord } from '../../domain/order-record.ts';
 import type { Payment } from '../../domain/payment.ts';
+import type { PaymentAction } from '../../domain/provider.ts';
 import type { Shipment } from '../../domain/shipment.ts';
 import { GRACE } from '../../domain/sweeping.ts';
 import { type Instant, SECOND } from '../../domain/time.ts';
@@ -39,10 +40,14 @@ export async function readClockAndPayments(tx: Transaction, ids: readonly string
 }
 
 function toPayment(row: PaymentRow): Payment {
-	const { status, reference } = row;
-	if (row.operation === null) return { status, open: null, reference };
-	const { operation, keyUsedAt, attemptUntil, attempts } = row;
-	return { status, open: { operation, keyUsedAt, attemptUntil, attempts }, reference };
+	const { status, reference, authorizedMinor, captureBefore } = row;
+	const action: PaymentAction | null = row.action === null ? null : JSON.parse(row.action);
+	const known = { status, reference, authorizedMinor, captureBefore, action };
+	if (row.operation === null) return { ...known, open: null };
+	const { operation, keyUsedAt, attemptUntil, attempts, rememberedAt } = row;
+	// The release before this one knew one key and one form of its requests.
+	const [keyNumber, requestVersion] = [row.keyNumber ?? 1, row.requestVersion ?? 1];
+	return { ...known, open: { operation, keyUsedAt, attemptUntil, attempts, keyNumber, rememberedAt, requestVersion } };
 }
 
 const toShipment = ({ shipmentUntil, shipmentAttempts }: PaidRow): Shipment | null =>
@@ -82,7 +87,7 @@ export function updateOrders(changed: readonly Changed[], now: Instant): Stateme
 	return updated(
 		changed.map(({ order, record }) => {
 			const sweepAt = lookToStore(record?.sweepAt ?? null, order.record, now);
-			return { ...order.record, sweepAt };
+			return { ...order.record, amount: order.record.amount.minor, sweepAt };
 		}),
 	);
 }
@@ -94,12 +99,15 @@ const paymentsUpdated = updating('update-payments', 'payments', 'orderId', PAYME
 export const insertPayments = (orders: readonly Order[]): Statement => paymentsInserted(orders.map(toPaymentRow));
 export const updatePayments = (orders: readonly Order[]): Statement => paymentsUpdated(orders.map(toPaymentRow));
 
-const NOTHING_OPEN = { operation: null, keyUsedAt: null, attemptUntil: null, attempts: null };
+const NOTHING_OPEN = {
+	...{ operation: null, keyUsedAt: null, attemptUntil: null, attempts: null },
+	...{ keyNumber: null, rememberedAt: null, requestVersion: null },
+};
 
-const toPaymentRow = ({ record: { id: orderId }, payment: { status, reference, open } }: Order): PaymentRow => ({
+const toPaymentRow = ({ record: { id: orderId }, payment: { open, action, ...rest } }: Order): PaymentRow => ({
 	orderId,
-	status,
-	reference,
+	...rest,
+	action: action === null ? null : JSON.stringify(action),
 	...(open ?? NOTHING_OPEN),
 });
 

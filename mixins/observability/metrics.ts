@@ -1,7 +1,8 @@
 /** What the process tells Prometheus: https://prometheus.io/docs/practices/naming/ */
 import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from 'prom-client';
 import type { Raised } from '../../domain/events.ts';
-import type { PaymentOperation, ProviderOutcome } from '../../domain/payment.ts';
+import type { CallOutcome } from '../../domain/payment.ts';
+import type { PaymentOperation } from '../../domain/provider.ts';
 import { type Duration, SECOND } from '../../domain/time.ts';
 import type { Answer } from '../http/index.ts';
 import { errorMessage, type Log, WaitLog, withDeadline } from '../runtime/index.ts';
@@ -128,7 +129,7 @@ export class Metrics {
 	}
 
 	/** An outcome that counted. */
-	paid(operation: PaymentOperation, outcome: ProviderOutcome['kind']): void {
+	paid(operation: PaymentOperation, outcome: CallOutcome['kind']): void {
 		this.#payments.inc({ operation, outcome });
 	}
 

@@ -1,7 +1,15 @@
 import { setTimeout as pause } from 'node:timers/promises';
-import type { PaymentOperation, ProviderOutcome } from '../../domain/payment.ts';
-import type { PaymentProvider, PaymentRequest } from '../../domain/ports.ts';
-import type { Duration } from '../../domain/time.ts';
+import type {
+	Finding,
+	PaymentOperation,
+	PaymentProvider,
+	PaymentRequest,
+	ProviderOperation,
+	ProviderOutcome,
+	ProviderPayment,
+	ProviderTraits,
+} from '../../domain/provider.ts';
+import { DAY, type Duration } from '../../domain/time.ts';
 import { type Database, plainArray, type Transaction, textArray } from '../database/index.ts';
 import { Batcher } from '../runtime/index.ts';
 
@@ -32,6 +40,10 @@ interface Answer {
  * `card_flaky` (does it, times out, and answers when asked again), anything else is good.
  */
 export class SandboxProvider implements PaymentProvider {
+	readonly traits: ProviderTraits = {
+		...{ name: 'sandbox', requestVersion: 1, holdsFor: 7 * DAY, callsPerSecond: Number.POSITIVE_INFINITY },
+		...{ defaultPaymentMethod: 'card_ok', refuses: () => undefined },
+	};
 	readonly #database: Database;
 	readonly #latency: Duration;
 	/** Requests that reach the provider at the same time share a transaction. */
@@ -57,7 +69,17 @@ export class SandboxProvider implements PaymentProvider {
 		return this.#ask('void', request, signal);
 	}
 
-	async find(operation: PaymentOperation, request: PaymentRequest): Promise<ProviderOutcome | undefined> {
+	refund(): Promise<ProviderOutcome> {
+		return Promise.resolve({ kind: 'refused', reason: 'This provider gives nothing back.' });
+	}
+
+	async *list(): AsyncIterable<ProviderPayment> {}
+
+	pageOf(): null {
+		return null;
+	}
+
+	async find(operation: ProviderOperation, request: PaymentRequest): Promise<Finding> {
 		const rows = await this.#database.query<JournalRow>({
 			name: 'sandbox-find',
 			text: `SELECT idempotency_key, order_id, operation, outcome FROM sandbox_operations
@@ -65,7 +87,8 @@ export class SandboxProvider implements PaymentProvider {
 			values: [request.orderId, operation],
 		});
 		const [row] = rows;
-		return row === undefined ? undefined : toOutcome(row.operation, row.outcome, request.orderId);
+		if (row !== undefined) return toOutcome(row.operation, row.outcome, request.orderId);
+		return { kind: operation === 'authorize' ? 'notFound' : 'notDone' };
 	}
 
 	async #ask(operation: PaymentOperation, request: PaymentRequest, signal: AbortSignal): Promise<ProviderOutcome> {

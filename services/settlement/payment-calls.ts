@@ -1,35 +1,61 @@
 import type { PaymentCall } from '../../domain/commands.ts';
-import type { ProviderOutcome } from '../../domain/payment.ts';
-import type { PaymentRequest } from '../../domain/ports.ts';
+import type { CallOutcome, CallTerms } from '../../domain/payment.ts';
+import type { Finding, ProviderOutcome } from '../../domain/provider.ts';
 import { type Calls, NOT_BEGUN, type Perform } from '../../mixins/calls/index.ts';
+import type { Platform } from '../../mixins/platform.ts';
 import { crashPoint } from '../../mixins/runtime/index.ts';
 
-export type PaymentCalls = Calls<PaymentCall, ProviderOutcome>;
+export type PaymentCalls = Calls<PaymentCall, CallOutcome>;
 
-/** Asks the payment provider for one operation on the money of an order. */
-export const callProvider: Perform<PaymentCall, ProviderOutcome> = async function (call, isInTime, signal) {
+/** What calls to the provider are made with from now on. */
+export const termsOf = ({ provider, settings }: Platform): CallTerms => ({
+	timeout: settings.providerTimeout,
+	requestVersion: provider.traits.requestVersion,
+});
+
+/**
+ * Asks the payment provider for one operation on the money of an order. If it may have been asked before, it is asked
+ * first what became of that: a provider keeps its first answer to a key, errors included, so that repeating alone could go
+ * on for a day.
+ */
+export const callProvider: Perform<PaymentCall, CallOutcome> = async function (call, isInTime, signal) {
 	const { provider } = this.platform;
-	const request: PaymentRequest = {
-		orderId: call.orderId,
-		idempotencyKey: `${call.orderId}:${call.operation}`,
-		amount: call.amount,
-		paymentMethod: call.paymentMethod,
-		reference: call.reference,
-	};
-	if (call.keyAged) {
-		const found = await provider.find(call.operation, request, signal);
-		if (found !== undefined) return found;
-		if (call.operation === 'authorize') {
-			this.logger.error(
-				`order ${call.orderId}: the provider knows nothing of an authorisation asked for long ago; a person must decide`,
-			);
-			return { kind: 'unknown', reason: 'not found at the provider under a key that has aged' };
-		}
+	const find = (): Promise<Finding> => provider.find(call.operation, call, signal);
+	if (call.asksFirst) {
+		const found = await find();
+		if (isOutcome(found)) return found;
+		if (call.mayCall !== 'same key') return withoutCall(call, found, (line) => this.logger.error(line));
+		// To ask may have taken long; by now another process may be making the call.
+		if (!isInTime()) return { kind: 'unknown', reason: NOT_BEGUN };
 	}
-	// `find` may have taken long; by now another process may be making the call.
-	if (call.keyAged && !isInTime()) return { kind: 'unknown', reason: NOT_BEGUN };
 	crashPoint('before:provider.call');
-	const outcome = await provider[call.operation](request, signal);
+	const outcome = await provider[call.operation](call, signal);
 	crashPoint('after:provider.call');
-	return outcome;
+	if (outcome.remembered !== true || !isInTime()) return outcome;
+	// It says what was, not what is.
+	const found = await find();
+	if (isOutcome(found)) return found;
+	const isError = outcome.kind === 'unknown' || outcome.kind === 'refused';
+	if (isError && found.kind === 'notDone' && call.operation !== 'authorize') return notDone();
+	return outcome.kind === 'succeeded'
+		? { kind: 'unknown', reason: 'the provider does not show what it said' }
+		: outcome;
 };
+
+const isOutcome = (found: Finding): found is ProviderOutcome => found.kind !== 'notDone' && found.kind !== 'notFound';
+
+const notDone = (): CallOutcome => ({
+	kind: 'notDone',
+	reason: 'the provider remembers an error under this key, and has done nothing; the next key is used',
+});
+
+/** What asking without a call after it comes to. */
+function withoutCall(call: PaymentCall, found: Finding, tellPerson: (line: string) => void): CallOutcome {
+	if (call.mayConclude) return { kind: 'declined', reason: 'provider error' };
+	if (call.mayCall === 'next key' && found.kind === 'notDone') return notDone();
+	if (!call.keyAged) return { kind: 'unknown', reason: 'the provider shows nothing yet' };
+	tellPerson(
+		`order ${call.orderId}: the provider knows nothing of a ${call.operation} asked for long ago; a person must decide: call payments.resolve`,
+	);
+	return { kind: 'unknown', reason: 'not found at the provider under a key that has aged' };
+}

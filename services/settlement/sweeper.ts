@@ -7,7 +7,7 @@ import { Outbox, type UnitOfWork } from '../../mixins/outbox/index.ts';
 import type { Platform } from '../../mixins/platform.ts';
 import { bisect, errorMessage, type Log, LowWater, tell } from '../../mixins/runtime/index.ts';
 import { Avoided } from './avoided.ts';
-import type { PaymentCalls } from './payment-calls.ts';
+import { type PaymentCalls, termsOf } from './payment-calls.ts';
 
 /** The most orders in one look. */
 const BATCH = 200;
@@ -161,8 +161,6 @@ export class Sweeper {
 		const { moment } = work;
 		order.wakeWithoutMessage(moment);
 		if (order.awaitsShipment(moment.now)) order.askForShipment(moment);
-		return hasSlot || !order.needsCall(moment.now)
-			? order.beginPayment(moment, this.#platform.settings.providerTimeout)
-			: null;
+		return hasSlot || !order.needsCall(moment.now) ? order.beginPayment(moment, termsOf(this.#platform)) : null;
 	}
 }

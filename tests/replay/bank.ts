@@ -1,5 +1,13 @@
-import type { PaymentOperation, ProviderOutcome } from '../../domain/payment.ts';
-import type { PaymentProvider, PaymentRequest } from '../../domain/ports.ts';
+import type {
+	Finding,
+	PaymentOperation,
+	PaymentProvider,
+	PaymentRequest,
+	ProviderOperation,
+	ProviderOutcome,
+	ProviderPayment,
+	ProviderTraits,
+} from '../../domain/provider.ts';
 import type { SandboxProvider } from '../../mixins/providers/payment-sandbox.ts';
 import type { TestDatabase } from '../support/database.ts';
 
@@ -27,6 +35,22 @@ export class Bank implements PaymentProvider {
 		this.#options = options;
 	}
 
+	get traits(): ProviderTraits {
+		return this.#sandbox.traits;
+	}
+
+	refund(): Promise<ProviderOutcome> {
+		return this.#sandbox.refund();
+	}
+
+	list(): AsyncIterable<ProviderPayment> {
+		return this.#sandbox.list();
+	}
+
+	pageOf(): null {
+		return null;
+	}
+
 	authorize(request: PaymentRequest, signal: AbortSignal): Promise<ProviderOutcome> {
 		return this.#perform('authorize', request, signal);
 	}
@@ -39,16 +63,19 @@ export class Bank implements PaymentProvider {
 		return this.#perform('void', request, signal);
 	}
 
-	async find(operation: PaymentOperation, request: PaymentRequest): Promise<ProviderOutcome | undefined> {
+	async find(operation: ProviderOperation, request: PaymentRequest): Promise<Finding> {
 		const found = await this.#sandbox.find(operation, request);
-		return found ?? (operation === 'void' && this.#hasExpired(request) ? GONE : undefined);
+		return operation === 'void' && found.kind === 'notDone' && this.#hasExpired(request) ? GONE : found;
 	}
 
 	async #perform(operation: PaymentOperation, request: PaymentRequest, signal: AbortSignal): Promise<ProviderOutcome> {
 		const { now } = this.#options;
 		const isNew = await this.#isNew(request.idempotencyKey);
 		if (this.#hasExpired(request)) {
-			if (operation === 'void') return (await this.#sandbox.find('void', request)) ?? GONE;
+			if (operation === 'void') {
+				const found = await this.#sandbox.find('void', request);
+				return found.kind === 'notDone' || found.kind === 'notFound' ? GONE : found;
+			}
 			if (operation === 'capture' && isNew) await this.#refuseCapture(request);
 		}
 		const outcome = await this.#sandbox[operation](request, signal);

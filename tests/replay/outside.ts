@@ -1,5 +1,5 @@
-import type { PaymentOperation, ProviderOutcome } from '../../domain/payment.ts';
-import type { ParcelService, PaymentProvider, PaymentRequest } from '../../domain/ports.ts';
+import type { ParcelService } from '../../domain/ports.ts';
+import type { PaymentOperation, PaymentProvider, PaymentRequest, ProviderOutcome } from '../../domain/provider.ts';
 import type { HandOverOutcome } from '../../domain/shipment.ts';
 
 /** What happens to a call is decided from outside: when it arrives, and whether its answer does. */
@@ -88,9 +88,13 @@ export const heldProvider = (provider: PaymentProvider, asks: Asks): PaymentProv
 		(request: PaymentRequest): Promise<ProviderOutcome> =>
 			asks.begin(operation, request.orderId, () => provider[operation](request, NEVER));
 	return {
+		traits: provider.traits,
 		authorize: hold('authorize'),
 		capture: hold('capture'),
 		void: hold('void'),
+		refund: (request) => provider.refund(request, NEVER),
+		list: (since, until) => provider.list(since, until, NEVER),
+		pageOf: (reference) => provider.pageOf(reference),
 		find: (operation, request) => asks.begin('find', request.orderId, () => provider.find(operation, request, NEVER)),
 	};
 };

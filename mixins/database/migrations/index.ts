@@ -19,6 +19,7 @@ import { migration as anySequence } from './0009-any-sequence.ts';
 import { migration as pauses } from './0010-pauses.ts';
 import { migration as place } from './0011-place.ts';
 import { migration as deadLetters } from './0012-dead-letters.ts';
+import { migration as payments } from './0013-payments.ts';
 import type { Migration } from './migration.ts';
 
 export const MIGRATIONS: readonly Migration[] = [
@@ -34,6 +35,7 @@ export const MIGRATIONS: readonly Migration[] = [
 	pauses,
 	place,
 	deadLetters,
+	payments,
 ];
 
 export interface MigrationStatus {

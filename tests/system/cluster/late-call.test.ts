@@ -1,8 +1,7 @@
 /** Found by the replay of the model's traces; the test bears the trace's name. */
 import { setImmediate as turn } from 'node:timers/promises';
 import { afterAll, beforeAll, expect, it } from '@jest/globals';
-import type { ProviderOutcome } from '../../../domain/payment.ts';
-import type { PaymentProvider } from '../../../domain/ports.ts';
+import type { Finding, PaymentProvider, ProviderOutcome } from '../../../domain/provider.ts';
 import { stamp } from '../../../mixins/calls/calls.ts';
 import { SandboxProvider } from '../../../mixins/providers/payment-sandbox.ts';
 import { newId } from '../../../mixins/runtime/uuid.ts';
@@ -24,23 +23,27 @@ const TIMEOUT = 60_000;
 /** A provider whose `find` answers when it is told to, and that writes down what it is asked to do. */
 function slowToFind() {
 	const made: string[] = [];
-	const found = Promise.withResolvers<undefined>();
+	const found = Promise.withResolvers<Finding>();
 	const asked = Promise.withResolvers<void>();
 	const make = (operation: string) => async (): Promise<ProviderOutcome> => {
 		made.push(operation);
 		return { kind: 'succeeded', reference: null };
 	};
-	const find = (): Promise<undefined> => {
+	const find = (): Promise<Finding> => {
 		asked.resolve();
 		return found.promise;
 	};
 	const provider: PaymentProvider = {
+		traits: new SandboxProvider(server.database).traits,
+		refund: make('refund'),
+		list: () => ReadableStream.from([]),
+		pageOf: () => null,
 		authorize: make('authorize'),
 		capture: make('capture'),
 		void: make('void'),
 		find,
 	};
-	return { provider, made, asked: asked.promise, answer: () => found.resolve(undefined) };
+	return { provider, made, asked: asked.promise, answer: () => found.resolve({ kind: 'notDone' }) };
 }
 
 /** An operation with an aged key, of which `left` ms of its time are left. */
@@ -53,7 +56,9 @@ function begin(provider: PaymentProvider, operation: 'capture' | 'void', left: n
 	calls.start(
 		{
 			...{ orderId: newId(wall), operation, attempt: 2, amount: { minor: 100n, currency: 'USD' } },
-			...{ paymentMethod: 'card_ok', reference: 'auth', keyAged: true },
+			...{ paymentMethod: 'card_ok', reference: 'auth', refund: null, version: 1 },
+			...{ idempotencyKey: 'k', keyUsedAt: wall, intendedAt: wall },
+			...{ asksFirst: true, mayCall: 'same key', mayConclude: false, keyAged: false },
 		},
 		{ monotonic: monotonic - TIMEOUT + left, wall },
 	);
@@ -87,8 +92,11 @@ it('is begun where the answer comes in time', async () => {
 it('the sandbox ends a call that is aborted, and does nothing', async () => {
 	const sandbox = new SandboxProvider(server.database, TIMEOUT);
 	const [abort, orderId] = [new AbortController(), newId(Date.now())];
-	const request = { orderId, idempotencyKey: 'k', amount: { minor: 100n, currency: 'USD' }, paymentMethod: 'card_ok' };
-	const call = sandbox.authorize({ ...request, reference: null }, abort.signal);
+	const request = {
+		...{ orderId, idempotencyKey: 'k', keyUsedAt: Date.now(), version: 1, paymentMethod: 'card_ok' },
+		...{ amount: { minor: 100n, currency: 'USD' }, reference: null, refund: null },
+	};
+	const call = sandbox.authorize(request, abort.signal);
 	abort.abort();
 	await expect(call).rejects.toMatchObject({ name: 'AbortError' });
 	expect(await server.query('SELECT FROM sandbox_operations WHERE order_id = $1', [orderId])).toEqual([]);

@@ -1,13 +1,15 @@
 import type { Moment } from '../../../domain/commands.ts';
 import { Order } from '../../../domain/order.ts';
 import type { OrderStatus, PlaceOrder } from '../../../domain/order-record.ts';
-import type { PaymentOperation, PaymentStatus, ProviderOutcome } from '../../../domain/payment.ts';
+import type { CallOutcome, CallTerms, PaymentStatus } from '../../../domain/payment.ts';
+import type { PaymentOperation } from '../../../domain/provider.ts';
 import { type Duration, HOUR, type Instant, MINUTE, SECOND } from '../../../domain/time.ts';
 
 export const START: Instant = Date.UTC(2026, 0, 15, 12);
 export const WINDOW: Duration = 10 * MINUTE;
 export const LIMIT: Duration = 24 * HOUR;
 export const TIMEOUT: Duration = 5 * SECOND;
+export const TERMS: CallTerms = { timeout: TIMEOUT, requestVersion: 1 };
 export const DUE: Instant = START + WINDOW;
 /** When the fixtures pause their orders, and the hold limit that follows. */
 export const PAUSED: Instant = START + 2 * MINUTE;
@@ -32,22 +34,44 @@ export const place = (change: Partial<PlaceOrder> = {}): Order =>
 	);
 
 /** An outcome of the given kind. */
-export const outcome = (kind: ProviderOutcome['kind']): ProviderOutcome =>
-	kind === 'succeeded' ? { kind, reference: 'ref-1' } : { kind, reason: `because ${kind}` };
+export function outcome(kind: CallOutcome['kind']): CallOutcome {
+	switch (kind) {
+		case 'succeeded':
+			return { kind, reference: 'ref-1' };
+		case 'pending':
+			return { kind, reference: 'ref-1', reason: 'because pending' };
+		case 'actionRequired':
+			return {
+				kind,
+				reference: 'ref-1',
+				action: { type: 'redirect', url: 'https://bank.example/1', clientSecret: null },
+			};
+		default:
+			return { kind, reason: `because ${kind}` };
+	}
+}
+
+/** The call whose outcome has come. */
+export const made = (operation: PaymentOperation, attempt: number, intendedAt = START) => ({
+	operation,
+	attempt,
+	intendedAt,
+});
 
 /** Starts or repeats what the order asks for, and answers it. */
-export function call(order: Order, now: Instant, kind: ProviderOutcome['kind']): PaymentOperation {
-	const made = order.beginPayment(at(now), TIMEOUT);
-	if (made === null) throw new Error('no call was made');
-	order.applyPaymentOutcome(made.operation, made.attempt, outcome(kind), at(now));
-	return made.operation;
+export function call(order: Order, now: Instant, kind: CallOutcome['kind']): PaymentOperation {
+	const begun = order.beginPayment(at(now), TERMS);
+	if (begun === null) throw new Error('no call was made');
+	order.applyPaymentOutcome(begun, outcome(kind), at(now));
+	return begun.operation;
 }
 
 type Step = (order: Order, now: Instant) => unknown;
 
-const pay: Step = (order, now) => order.beginPayment(at(now), TIMEOUT);
+const pay: Step = (order, now) => order.beginPayment(at(now), TERMS);
 const succeed: Step = (order, now) => call(order, now, 'succeeded');
 const lose: Step = (order, now) => call(order, now, 'unknown');
+const wait: Step = (order, now) => call(order, now, 'actionRequired');
 const fail: Step = (order, now) => call(order, now, 'declined');
 const hold: Step = (order) => order.hold(at(PAUSED), LIMIT);
 const cancel: Step = (order) => order.cancel(at(PAUSED));
@@ -97,19 +121,23 @@ export const FIXTURES: readonly Fixture[] = [
 	fixture('Pending', 'Requested', 'authorize', pay),
 	fixture('Pending', 'Unknown', 'authorize', lose),
 	fixture('Pending', 'Authorized', null, succeed),
+	fixture('Pending', 'ActionRequired', 'authorize', wait),
 	fixture('OnHold', 'Requested', null, hold),
 	fixture('OnHold', 'Requested', 'authorize', pay, hold),
 	fixture('OnHold', 'Unknown', 'authorize', lose, hold),
 	fixture('OnHold', 'Authorized', null, succeed, hold),
+	fixture('OnHold', 'ActionRequired', 'authorize', wait, hold),
 	fixture('CancelRequested', 'Requested', null, cancel),
 	fixture('CancelRequested', 'Requested', 'authorize', pay, cancel),
 	fixture('CancelRequested', 'Unknown', 'authorize', lose, cancel),
+	fixture('CancelRequested', 'ActionRequired', 'authorize', wait, cancel),
+	fixture('CancelRequested', 'ActionRequired', 'void', wait, cancel, pay),
 	fixture('CancelRequested', 'Authorized', null, succeed, cancel),
 	fixture('CancelRequested', 'Authorized', 'void', succeed, cancel, pay),
 	fixture('CancelRequested', 'Unknown', 'void', succeed, cancel, lose),
 	fixture('Cancelled', 'Voided', null, succeed, cancel, succeed),
 	fixture('Cancelled', 'Declined', null, pay, cancel, (order, now) =>
-		order.applyPaymentOutcome('authorize', 1, outcome('declined'), at(now)),
+		order.applyPaymentOutcome(made('authorize', 1), outcome('declined'), at(now)),
 	),
 	fixture('Confirmed', 'Requested', null, confirm),
 	fixture('Confirmed', 'Requested', 'authorize', pay, confirm),

@@ -1,7 +1,8 @@
 import { describe, expect, it } from '@jest/globals';
 import fc from 'fast-check';
 import type { OrderStatus } from '../../../domain/order-record.ts';
-import type { PaymentOperation, PaymentStatus } from '../../../domain/payment.ts';
+import type { PaymentStatus } from '../../../domain/payment.ts';
+import type { PaymentOperation } from '../../../domain/provider.ts';
 import { type Instant, MINUTE } from '../../../domain/time.ts';
 import { at, FIXTURES, outcome, START, TIMEOUT } from './order.fixtures.ts';
 import { type Did, type Kind, type Plan, plans, World } from './order.world.ts';
@@ -60,9 +61,9 @@ const PAYMENT: readonly PaymentRow[] = [
 	['authorize', ['Requested', 'Unknown'], ['unknown'], 'Unknown'],
 	['capture', ['Authorized', 'Unknown'], ['succeeded'], 'Captured'],
 	['capture', ['Authorized', 'Unknown'], ['declined', 'refused', 'gone'], 'Failed'],
-	['capture', ['Authorized', 'Unknown'], ['unknown'], 'Unknown'],
+	['capture', ['Authorized', 'Unknown'], ['unknown', 'notDone'], 'Unknown'],
 	['void', ['Authorized', 'Unknown'], ['succeeded', 'gone'], 'Voided'],
-	['void', ['Authorized', 'Unknown'], ['declined', 'refused', 'unknown'], 'Unknown'],
+	['void', ['Authorized', 'Unknown'], ['declined', 'refused', 'unknown', 'notDone'], 'Unknown'],
 ];
 
 /** contract.md, HTTP: the code of a refusal, or undefined where the command is accepted. */
@@ -201,7 +202,10 @@ describe('whatever happens to an order, in whatever order', () => {
 			});
 		});
 		// The plans are worth something only if they go everywhere.
-		const everywhere = FIXTURES.map(({ name }) => name.replace(/ \(parcel .*/, ''));
+		const waiting = 'ActionRequired'; // has a test of its own
+		const everywhere = FIXTURES.filter(({ payment }) => payment !== waiting).map(({ name }) =>
+			name.replace(/ \(parcel .*/, ''),
+		);
 		expect([...reached]).toEqual(expect.arrayContaining([...new Set(everywhere)]));
 	});
 

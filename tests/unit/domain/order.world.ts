@@ -3,12 +3,13 @@ import type { HandOverCall, PaymentCall } from '../../../domain/commands.ts';
 import type { Refusal } from '../../../domain/errors.ts';
 import type { WakeUp } from '../../../domain/events.ts';
 import type { Order } from '../../../domain/order.ts';
-import { PAYMENT_OPERATIONS, type PaymentOperation, type ProviderOutcome } from '../../../domain/payment.ts';
+import type { CallOutcome } from '../../../domain/payment.ts';
+import { PAYMENT_OPERATIONS, type PaymentOperation } from '../../../domain/provider.ts';
 import type { Result } from '../../../domain/result.ts';
 import { DAY, type Duration, HOUR, type Instant, MINUTE, SECOND } from '../../../domain/time.ts';
-import { at, outcome, place, START, TIMEOUT } from './order.fixtures.ts';
+import { at, made, outcome, place, START, TERMS, TIMEOUT } from './order.fixtures.ts';
 
-export type Kind = ProviderOutcome['kind'];
+export type Kind = CallOutcome['kind'];
 const KINDS: readonly Kind[] = ['succeeded', 'declined', 'refused', 'gone', 'unknown'];
 
 /** One thing that happens to an order. `pick` chooses, newest first, among what there is by then. */
@@ -123,13 +124,13 @@ export const plans: fc.Arbitrary<Plan> = fc.record({
 /** A provider that does what it is told, once per key, forgets keys after a day, and never forgets what it did. */
 export class Provider {
 	readonly performed: PaymentOperation[] = [];
-	readonly #keys = new Map<PaymentOperation, { readonly answer: ProviderOutcome; readonly since: Instant }>();
+	readonly #keys = new Map<PaymentOperation, { readonly answer: CallOutcome; readonly since: Instant }>();
 
-	find(operation: PaymentOperation): ProviderOutcome | undefined {
+	find(operation: PaymentOperation): CallOutcome | undefined {
 		return this.#keys.get(operation)?.answer;
 	}
 
-	answer(operation: PaymentOperation, wish: Kind, now: Instant): ProviderOutcome {
+	answer(operation: PaymentOperation, wish: Kind, now: Instant): CallOutcome {
 		const known = this.#keys.get(operation);
 		if (known !== undefined && now - known.since < DAY) return known.answer;
 		const answer = outcome(operation !== 'void' && wish === 'gone' ? 'refused' : wish);
@@ -148,7 +149,7 @@ export class World {
 	readonly parcelCalls: HandOverCall[] = [];
 	readonly delivered = new Set<string>();
 	readonly order: Order;
-	readonly #late: { readonly call: PaymentCall; readonly answer: ProviderOutcome }[] = [];
+	readonly #late: { readonly call: PaymentCall; readonly answer: CallOutcome }[] = [];
 	readonly #limit: Duration;
 	now: Instant = START;
 
@@ -214,22 +215,23 @@ export class World {
 	}
 
 	pay(): Did & { readonly on: 'pay' } {
-		const call = this.order.beginPayment(at(this.now), TIMEOUT);
+		const call = this.order.beginPayment(at(this.now), TERMS);
 		if (call !== null) this.calls.push({ call, at: this.now });
 		return { on: 'pay', call };
 	}
 
-	paid({ operation, attempt }: Pick<PaymentCall, 'operation' | 'attempt'>, answer: ProviderOutcome): Did {
-		const counted = this.order.applyPaymentOutcome(operation, attempt, answer, at(this.now));
+	paid({ operation, attempt }: Pick<PaymentCall, 'operation' | 'attempt'>, answer: CallOutcome): Did {
+		const counted = this.order.applyPaymentOutcome(made(operation, attempt), answer, at(this.now));
 		return { on: 'paid', operation, attempt, kind: answer.kind, counted };
 	}
 
-	/** What the provider says to a call, by the rules for keys that have aged: `find` first, no second authorise. */
-	ask(call: PaymentCall, wish: Kind): ProviderOutcome {
-		if (!call.keyAged) return this.provider.answer(call.operation, wish, this.now);
+	/** What the provider says to a call, by the rules of settlement: `find` first, no second key for an authorise. */
+	ask(call: PaymentCall, wish: Kind): CallOutcome {
+		if (!call.asksFirst) return this.provider.answer(call.operation, wish, this.now);
 		const found = this.provider.find(call.operation);
 		if (found !== undefined) return found;
-		return call.operation === 'authorize' ? outcome('unknown') : this.provider.answer(call.operation, wish, this.now);
+		if (call.mayCall === 'same key') return this.provider.answer(call.operation, wish, this.now);
+		return outcome(call.mayCall === 'no' ? 'unknown' : 'notDone');
 	}
 
 	#answer(pick: number, wish: Kind, how: 'now' | 'later' | 'lost' | 'died'): Did {

@@ -3,7 +3,21 @@ import type { Order } from '../../../domain/order.ts';
 import { firstLook, GRACE, laterLook } from '../../../domain/sweeping.ts';
 import { DAY, SECOND } from '../../../domain/time.ts';
 import { lookToStore } from '../../../mixins/database/orders-store.ts';
-import { at, call, DUE, FIXTURES, LIMIT, LIMIT_AT, outcome, PAUSED, place, START, TIMEOUT } from './order.fixtures.ts';
+import {
+	at,
+	call,
+	DUE,
+	FIXTURES,
+	LIMIT,
+	LIMIT_AT,
+	made,
+	outcome,
+	PAUSED,
+	place,
+	START,
+	TERMS,
+	TIMEOUT,
+} from './order.fixtures.ts';
 
 /** Late enough for the sweeper to have come. */
 const OVERDUE = DUE + GRACE;
@@ -98,7 +112,7 @@ describe('the sweeper’s look', () => {
 
 	it('leaves a repeated call alone until it is overdue', () => {
 		const order = fixture('Pending / Requested (authorize open)');
-		order.beginPayment(at(START + TIMEOUT), TIMEOUT);
+		order.beginPayment(at(START + TIMEOUT), TERMS);
 		expect(order.record.sweepAt).toBe(START + 2 * TIMEOUT + GRACE);
 	});
 });
@@ -163,7 +177,7 @@ describe('a find', () => {
 			const order = fixture('Pending / Requested (authorize open)');
 			order.found(START + TIMEOUT);
 			order.found(START + TIMEOUT);
-			order.applyPaymentOutcome('authorize', 1, outcome(kind), at(START + TIMEOUT));
+			order.applyPaymentOutcome(made('authorize', 1), outcome(kind), at(START + TIMEOUT));
 			expect(order.record.sweeps).toBe(0);
 			expect(order.record.sweepAt).toBe(
 				{ succeeded: DUE + GRACE, declined: null, unknown: START + TIMEOUT + SECOND }[kind],

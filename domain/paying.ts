@@ -1,0 +1,176 @@
+/** How an order pays: the calls that its state asks for, and what their outcomes lead to. */
+import type { Moment, PaymentCall } from './commands.ts';
+import type { Draft } from './draft.ts';
+import {
+	askNow,
+	beginOrRepeat,
+	CAPTURE_MARGIN,
+	type CallOutcome,
+	type CallTerms,
+	giveUp,
+	keyHasAged,
+	mayRepeat,
+	operationFor,
+	type Payment,
+	SETTLED_AFTER,
+	settle,
+	voidUnasked,
+} from './payment.ts';
+import type { PaymentOperation } from './provider.ts';
+import { GRACE } from './sweeping.ts';
+import { type Instant, toIso } from './time.ts';
+
+const NOT_AUTHENTICATED = 'The buyer did not complete the authentication.';
+
+/** The idempotency key of an operation: its first, or the next after a remembered error. */
+const keyOf = (orderId: string, operation: PaymentOperation, number: number): string =>
+	`${orderId}:${operation}${number === 1 ? '' : `:${number}`}`;
+
+/** True if a call would be made now, so that a call slot is needed. */
+export function needsCall({ record, payment }: Draft, now: Instant): boolean {
+	const operation = operationFor(record.status, payment);
+	return operation !== null && (payment.open?.operation !== operation || mayRepeat(payment, now));
+}
+
+/** See `Order.beginPayment`. */
+export function beginPayment(draft: Draft, moment: Moment, terms: CallTerms): PaymentCall | null {
+	if (draft.payment.open === null && draft.record.status === 'CancelRequested') cancelWithoutCall(draft, moment);
+	const operation = operationFor(draft.record.status, draft.payment);
+	if (operation === null || !needsCall(draft, moment.now)) return null;
+	const begun = beginOrRepeat(draft.payment, operation, moment.now, terms);
+	const { open } = begun;
+	const isFirst = operation === 'authorize' && begun.authorizedMinor === null;
+	const payment = isFirst ? { ...begun, authorizedMinor: draft.record.amount.minor } : begun;
+	draft.payment = payment;
+	// The first call of an operation needs no new `sweep_at`: the sweeper leaves calls in progress alone.
+	if (open.attempts > 1) draft.change({ sweepAt: open.attemptUntil + GRACE, sweeps: 0 });
+	const { id: orderId, amount, paymentMethod } = draft.record;
+	const minor = operation === 'capture' ? amount.minor : (payment.authorizedMinor ?? amount.minor);
+	return {
+		...{ orderId, operation, attempt: open.attempts, intendedAt: moment.now, paymentMethod, refund: null },
+		idempotencyKey: keyOf(orderId, operation, open.keyNumber),
+		amount: { ...amount, minor },
+		reference: payment.reference,
+		keyUsedAt: open.keyUsedAt,
+		version: open.requestVersion,
+		...asking(payment, open, moment.now),
+	};
+}
+
+function asking(
+	{ status }: Payment,
+	open: NonNullable<Payment['open']>,
+	now: Instant,
+): Pick<PaymentCall, 'asksFirst' | 'mayCall' | 'mayConclude' | 'keyAged'> {
+	const keyAged = keyHasAged(open, now);
+	const { operation, rememberedAt } = open;
+	const asksOnly = operation === 'authorize' && (status === 'ActionRequired' || status === 'Authorized');
+	const mayCallAgain = !keyAged && rememberedAt === null;
+	const anotherKey = operation === 'authorize' ? 'no' : 'next key';
+	return {
+		asksFirst: open.attempts > 1,
+		mayCall: asksOnly ? 'no' : mayCallAgain ? 'same key' : anotherKey,
+		mayConclude: !asksOnly && operation === 'authorize' && rememberedAt !== null && now - rememberedAt >= SETTLED_AFTER,
+		keyAged: keyAged && !asksOnly,
+	};
+}
+
+/** See `Order.applyPaymentOutcome`. */
+export function applyOutcome(draft: Draft, call: MadeCall, outcome: CallOutcome, moment: Moment): boolean {
+	const before = draft.payment;
+	draft.payment = settle(before, call.operation, call.attempt, outcome, moment.now);
+	if (draft.payment === before) return false;
+	const reason = 'reason' in outcome ? outcome.reason : null;
+	switch (draft.payment.status) {
+		case 'Authorized':
+			authorized(draft, before, moment);
+			break;
+		case 'ActionRequired':
+			waits(draft, before, call, outcome, moment);
+			break;
+		case 'Declined':
+			draft.event(moment, 'PaymentDeclined', { reason });
+			if (draft.record.status === 'CancelRequested') draft.cancelled(moment);
+			else draft.failed(moment, reason);
+			break;
+		case 'Captured':
+			draft.event(moment, 'PaymentCaptured', { amountMinor: draft.record.amount.minor.toString() });
+			break;
+		case 'Failed':
+			failed(draft, reason, moment);
+			break;
+		case 'Voided':
+			voided(draft, moment);
+			break;
+		default:
+			draft.lookAgain(moment.now);
+	}
+	return true;
+}
+
+/** The call whose outcome has come. */
+export type MadeCall = Pick<PaymentCall, 'operation' | 'attempt' | 'intendedAt'>;
+
+function authorized(draft: Draft, before: Payment, moment: Moment): void {
+	const { captureBefore } = draft.payment;
+	if (before.status === 'Authorized') {
+		draft.lookAgain(moment.now); // it is held, as we knew
+		return;
+	}
+	const holdsUntil = captureBefore === null ? {} : { captureBefore: toIso(captureBefore) };
+	draft.event(moment, 'PaymentAuthorized', holdsUntil);
+	const { status, holdExpiresAt, pendingUntil } = draft.record;
+	const limit = captureBefore === null ? Number.POSITIVE_INFINITY : captureBefore - CAPTURE_MARGIN;
+	if (status === 'OnHold' && holdExpiresAt !== null && limit < holdExpiresAt) {
+		draft.change({ holdExpiresAt: limit });
+		draft.arm('HoldExpired', limit, moment);
+		draft.lookAgain(moment.now);
+	}
+	// Its window is over; it was not confirmed, because the buyer had not acted yet.
+	const wasWaiting = before.status === 'ActionRequired';
+	if (wasWaiting && status === 'Pending' && moment.now >= pendingUntil) draft.confirm(moment, 'authorization');
+}
+
+/** The buyer must act. At the end of the window the provider is asked once more, and that answer decides. */
+function waits(draft: Draft, before: Payment, call: MadeCall, outcome: CallOutcome, moment: Moment): void {
+	const isFirst = before.status !== 'ActionRequired';
+	if (isFirst) draft.event(moment, 'PaymentActionRequired');
+	else draft.lookAgain(moment.now);
+	if (outcome.kind !== 'actionRequired') return; // no answer decides nothing
+	const { status, pendingUntil } = draft.record;
+	const isOver = status === 'Confirmed' || (status === 'Pending' && moment.now >= pendingUntil);
+	if (!isOver) return;
+	const askedInTime = status === 'Confirmed' ? !isFirst : call.intendedAt >= pendingUntil;
+	draft.payment = askedInTime ? giveUp(draft.payment) : askNow(draft.payment, moment.now);
+	if (askedInTime && status === 'Pending') draft.requestCancel(moment, 'authentication');
+	else draft.lookAgain(moment.now);
+}
+
+function failed(draft: Draft, reason: string | null, moment: Moment): void {
+	if (draft.record.status === 'CancelRequested') {
+		// The hold has lapsed while its release was asked for: nothing is held, as was wanted.
+		draft.payment = { ...draft.payment, status: 'Voided' };
+		voided(draft, moment);
+	} else {
+		draft.failed(moment, reason);
+		draft.event(moment, 'PaymentFailed', { reason });
+	}
+}
+
+function voided(draft: Draft, moment: Moment): void {
+	draft.event(moment, 'PaymentVoided');
+	if (draft.record.status === 'CancelRequested') draft.cancelled(moment);
+	else {
+		draft.failed(moment, NOT_AUTHENTICATED);
+		draft.event(moment, 'PaymentFailed', { reason: NOT_AUTHENTICATED });
+	}
+}
+
+function cancelWithoutCall(draft: Draft, moment: Moment): void {
+	const { status } = draft.payment;
+	if (status === 'Requested') {
+		draft.payment = voidUnasked(draft.payment);
+		draft.event(moment, 'PaymentVoided');
+		draft.cancelled(moment);
+	} else if (status === 'Declined' || status === 'Voided') draft.cancelled(moment);
+}
