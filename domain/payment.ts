@@ -67,6 +67,8 @@ export interface Payment {
 	readonly captureBefore: Instant | null;
 	/** what the buyer has to do, while the bank waits for that */
 	readonly action: PaymentAction | null;
+	/** what was given back, in minor units */
+	readonly refundedMinor: bigint;
 }
 
 /** One whose outcome is awaited. */
@@ -85,6 +87,7 @@ export const newPayment = (): Payment => ({
 	authorizedMinor: null,
 	captureBefore: null,
 	action: null,
+	refundedMinor: 0n,
 });
 
 /** The states of an order in which an authorisation may be under way, and in which its refusal fails the order. */

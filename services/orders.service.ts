@@ -37,13 +37,14 @@ export default defineService({
 			params: { ...CREATE_PARAMS, 'x-checked-by-handler': true },
 			async handler(ctx: Context<CreateParams, Meta>): Promise<OrderDto> {
 				const { params, meta } = ctx;
-				const { subject } = callerOf(meta);
+				const caller = callerOf(meta);
+				const { subject } = caller;
 				const placed = await this.intake.place({
 					...readNewOrder(params, subject, this.platform.settings),
 					caller: subject,
 					traceparent: meta.traceparent ?? null,
 					isInTime: () => isInTime(ctx),
-					answer: orderToDto,
+					answer: (order) => orderToDto(order, caller),
 				});
 				if (!('answer' in placed)) throw placingError(placed);
 				meta.replayed = placed.kind === 'replayed';
@@ -66,7 +67,7 @@ export default defineService({
 				const found = waits
 					? await waitForChange(this.watch, caller, params, meta.waitTicket)
 					: await this.readOrder(caller, params.id);
-				const order = 'version' in found ? viewToDto(found) : rowToDto(found);
+				const order = 'version' in found ? viewToDto(found, caller) : rowToDto(found, caller);
 				meta.now = Number(found.now);
 				meta.version = versionOf(order);
 				return order;

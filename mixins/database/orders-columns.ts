@@ -86,7 +86,13 @@ export const PAYMENT = {
 	authorizedMinor: 'bigint',
 	captureBefore: 'moment',
 	action: 'text',
+	refundedMinor: 'bigint',
 } as const satisfies ColumnsOf<PaymentRow>;
+
+const { orderId, status, captureBefore, action, refundedMinor } = PAYMENT;
+/** What clients see of a payment. */
+export const SHOWN_PAYMENT = { orderId, status, captureBefore, action, refundedMinor } as const;
+export type ShownPayment = Pick<PaymentRow, 'status' | 'captureBefore' | 'action' | 'refundedMinor'>;
 
 export const SHIPMENT = { orderId: 'uuid', attemptUntil: 'moment', attempts: 'int' } as const satisfies ColumnsOf<
 	Shipment & { readonly orderId: string }

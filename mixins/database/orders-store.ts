@@ -40,9 +40,9 @@ export async function readClockAndPayments(tx: Transaction, ids: readonly string
 }
 
 function toPayment(row: PaymentRow): Payment {
-	const { status, reference, authorizedMinor, captureBefore } = row;
+	const { status, reference, authorizedMinor, captureBefore, refundedMinor } = row;
 	const action: PaymentAction | null = row.action === null ? null : JSON.parse(row.action);
-	const known = { status, reference, authorizedMinor, captureBefore, action };
+	const known = { status, reference, authorizedMinor, captureBefore, action, refundedMinor };
 	if (row.operation === null) return { ...known, open: null };
 	const { operation, keyUsedAt, attemptUntil, attempts, rememberedAt } = row;
 	// The release before this one knew one key and one form of its requests.

@@ -31,7 +31,7 @@ export async function waitForChange(
 	let known: readonly string[] | undefined = had;
 	const isOver = (order: OrderView): boolean => {
 		if (!maySee(caller, order.owner)) return true;
-		const version = versionOf(viewToDto(order));
+		const version = versionOf(viewToDto(order, caller));
 		if (known !== undefined) return !isKnown(version, known);
 		known = [version];
 		return false;

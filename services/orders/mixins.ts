@@ -99,7 +99,7 @@ export const changing = (): Mixin<WithChanging> =>
 				ctx.meta.now = decided.now;
 				const { result, order } = decided;
 				if (!result.ok) throw new Errors.MoleculerClientError(result.error.message, 409, result.error.code);
-				return orderToDto(order);
+				return orderToDto(order, callerOf(ctx.meta));
 			};
 		},
 	});

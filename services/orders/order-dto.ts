@@ -2,9 +2,11 @@ import { formatAmount } from '../../domain/money.ts';
 import type { Order } from '../../domain/order.ts';
 import type { OrderRecord, OrderStatus } from '../../domain/order-record.ts';
 import type { PaymentStatus } from '../../domain/payment.ts';
+import type { PaymentAction } from '../../domain/provider.ts';
 import type { OrderRow, OrderView } from '../../mixins/database/reading/index.ts';
 import { isoText } from '../../mixins/runtime/index.ts';
 import { storedUnits } from '../../mixins/validation/index.ts';
+import type { Caller } from './caller.ts';
 import { orderNumber } from './order-number.ts';
 
 /** An order as actions answer with it. Times are RFC 3339; what has not happened is null. */
@@ -17,6 +19,11 @@ export interface OrderDto {
 	readonly currency: string;
 	readonly status: OrderStatus;
 	readonly paymentStatus: PaymentStatus;
+	/** what the buyer has to do before the bank decides; for the owner alone */
+	readonly paymentAction: PaymentAction | null;
+	readonly captureBefore: string | null;
+	/** as `amount` */
+	readonly refundedAmount: string;
 	readonly createdAt: string;
 	readonly pendingUntil: string;
 	readonly heldUntil: string | null;
@@ -39,15 +46,28 @@ interface Times<T> {
 	readonly failedAt: T | null;
 }
 
-function toDto(order: Fields, times: Times<number | Date>, paymentStatus: PaymentStatus): OrderDto {
+/** What is shown of a payment. */
+interface Shown {
+	readonly status: PaymentStatus;
+	readonly action: PaymentAction | null;
+	readonly captureBefore: number | Date | null;
+	readonly refundedMinor: bigint;
+}
+const NOTHING_YET: Shown = { status: 'Requested', action: null, captureBefore: null, refundedMinor: 0n };
+
+function toDto(order: Fields, times: Times<number | Date>, payment: Shown, isOwner: boolean): OrderDto {
+	const { currency } = order.amount;
 	return {
 		id: order.id,
 		orderNumber: orderNumber(order.id),
 		productName: order.productName,
 		amount: formatAmount(order.amount, storedUnits),
-		currency: order.amount.currency,
+		currency,
 		status: order.status,
-		paymentStatus,
+		paymentStatus: payment.status,
+		paymentAction: isOwner ? payment.action : null,
+		captureBefore: isoOrNull(payment.captureBefore),
+		refundedAmount: formatAmount({ minor: payment.refundedMinor, currency }, storedUnits),
 		createdAt: iso(times.createdAt),
 		pendingUntil: iso(times.pendingUntil),
 		heldUntil: order.status === 'OnHold' ? isoOrNull(times.holdExpiresAt) : null,
@@ -63,16 +83,27 @@ const iso = (time: number | Date): string => isoText(Number(time));
 const isoOrNull = (time: number | Date | null): string | null => (time === null ? null : iso(time));
 
 /** From the aggregate, as it will be once it is stored. */
-export const orderToDto = ({ record, payment }: Order): OrderDto => toDto(record, record, payment.status);
+export const orderToDto = ({ record, payment }: Order, caller: Caller): OrderDto =>
+	toDto(record, record, payment, record.owner === caller.subject);
 
 /** From a stored row. */
-export const rowToDto = (row: OrderRow): OrderDto =>
-	toDto(
-		{ ...row, amount: { minor: BigInt(row.amount), currency: row.currency } },
-		row,
-		row.payment?.status ?? 'Requested',
-	);
+export function rowToDto(row: OrderRow, caller: Caller): OrderDto {
+	const { payment } = row;
+	const shown = payment && {
+		...payment,
+		action: actionOf(payment.action),
+		refundedMinor: BigInt(payment.refundedMinor),
+	};
+	const amount = { minor: BigInt(row.amount), currency: row.currency };
+	return toDto({ ...row, amount }, row, shown ?? NOTHING_YET, row.owner === caller.subject);
+}
 
 /** From what the order watch reads. */
-export const viewToDto = (view: OrderView): OrderDto =>
-	toDto({ ...view, amount: { minor: view.amount, currency: view.currency } }, view, view.paymentStatus);
+export function viewToDto(view: OrderView, caller: Caller): OrderDto {
+	const { captureBefore, refundedMinor, paymentStatus: status } = view;
+	const payment = { status, action: actionOf(view.action), captureBefore, refundedMinor };
+	const amount = { minor: view.amount, currency: view.currency };
+	return toDto({ ...view, amount }, view, payment, view.owner === caller.subject);
+}
+
+const actionOf = (stored: string | null): PaymentAction | null => (stored === null ? null : JSON.parse(stored));

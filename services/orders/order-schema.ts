@@ -34,6 +34,22 @@ const ORDER_PROPERTIES: Readonly<Record<keyof OrderDto, Schema>> = {
 		description: '`Unknown` while the outcome of a call to the payment provider is not known.',
 		enum: PAYMENT_STATUSES,
 	},
+	paymentAction: {
+		type: ['object', 'null'],
+		description:
+			'What the buyer has to do before the bank decides (3-D Secure), while `paymentStatus` is `ActionRequired`. Only the owner of the order sees it.',
+		properties: {
+			type: { type: 'string', enum: ['redirect', 'client_secret'] },
+			url: { type: ['string', 'null'], description: "Where the buyer's browser goes; for `redirect`." },
+			clientSecret: {
+				type: ['string', 'null'],
+				description: "What the provider's script in the buyer's browser needs; for `client_secret`.",
+			},
+		},
+		required: ['type', 'url', 'clientSecret'],
+	},
+	captureBefore: later('When the payment provider lets the held money go by itself.'),
+	refundedAmount: { type: 'number', format: 'double', description: 'What was given back, in major units.', minimum: 0 },
 	createdAt: time('When it was created.'),
 	pendingUntil: time('The end of the window; while on hold, the interrupted one.'),
 	heldUntil: later('While on hold, the hold limit: after it there is neither pause nor resume.'),

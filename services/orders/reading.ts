@@ -57,7 +57,11 @@ export const reading = (): Mixin<WithReading> =>
 				const { limit } = params;
 				const filter = { query: filterOf(caller, params), sort: '-id', limit: limit + 1 };
 				const rows = (await reads(database, () => this.adapter.find(filter))).map((row) => row.get({ plain: true }));
-				const page = pageOf(rows.map(rowToDto), limit, ({ id }) => cursorOfId(id));
+				const page = pageOf(
+					rows.map((row) => rowToDto(row, caller)),
+					limit,
+					({ id }) => cursorOfId(id),
+				);
 				return rows[0] === undefined ? { page } : { page, now: rows[0].now };
 			};
 			this.readHistory = async ({ id: orderId, limit, cursor }) => {

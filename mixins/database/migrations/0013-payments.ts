@@ -15,6 +15,7 @@ export const migration: Migration = {
 			ADD COLUMN capture_before timestamptz,
 			-- what the buyer has to do, as JSON; a secret of the buyer's is in it
 			ADD COLUMN action text,
+			ADD COLUMN refunded_minor bigint NOT NULL DEFAULT 0,
 			DROP CONSTRAINT payments_status_check,
 			ADD CONSTRAINT payments_status_check CHECK (status IN
 				('Requested', 'ActionRequired', 'Authorized', 'Declined', 'Captured', 'PartiallyRefunded', 'Refunded',
@@ -33,6 +34,7 @@ export const migration: Migration = {
 			DROP CONSTRAINT payments_status_check,
 			ADD CONSTRAINT payments_status_check CHECK (status IN
 				('Requested', 'Authorized', 'Declined', 'Captured', 'Voided', 'Failed', 'Unknown')) NOT VALID,
+			DROP COLUMN refunded_minor,
 			DROP COLUMN action,
 			DROP COLUMN capture_before,
 			DROP COLUMN authorized_minor,

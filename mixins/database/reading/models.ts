@@ -8,12 +8,11 @@ import {
 	Sequelize,
 } from 'sequelize';
 import type { EventType } from '../../../domain/events.ts';
-import type { PaymentStatus } from '../../../domain/payment.ts';
 import type { DatabaseAddress } from '../../settings/index.ts';
 import { CONNECT, type DatabaseClient } from '../client.ts';
 import { Clients } from '../clients.ts';
 import type { Columns, Kind } from '../columns.ts';
-import { EVENT, ORDER, PAYMENT, SHOWN_ORDER, type ShownOrder } from '../orders-columns.ts';
+import { EVENT, ORDER, SHOWN_ORDER, SHOWN_PAYMENT, type ShownOrder, type ShownPayment } from '../orders-columns.ts';
 import { checkReader, readerModule } from './client.ts';
 
 /** Values as Sequelize has them: moments are dates, and bigints are text. */
@@ -28,7 +27,7 @@ type NotYet<Value> = Exclude<Value, number>;
 
 /** An order as it is read for people. */
 export interface OrderRow extends Read<ShownOrder> {
-	payment: { status: PaymentStatus } | null;
+	payment: Read<ShownPayment> | null;
 	/** the database's clock at the reading; no column */
 	now: Date;
 }
@@ -86,7 +85,8 @@ export function defineModels(address: DatabaseAddress): Models {
 		define: { timestamps: false, underscored: true, freezeTableName: true },
 	} as Options);
 	sequelize.addHook('afterConnect', (client) => checkReader(client as DatabaseClient));
-	const payment = { orderId: PAYMENT.orderId, status: PAYMENT.status };
+	const { orderId, ...shown } = SHOWN_PAYMENT;
+	const payment = { orderId, ...shown };
 	const payments = sequelize.define<Model<Record<keyof typeof payment, string>>>(
 		'payments',
 		modelled(payment, 'orderId'),
@@ -98,7 +98,7 @@ export function defineModels(address: DatabaseAddress): Models {
 		'defaultScope',
 		{
 			attributes: { include: [[Sequelize.literal('clock_timestamp()'), 'now']] },
-			include: [{ model: payments, as: 'payment', attributes: ['status'] }],
+			include: [{ model: payments, as: 'payment', attributes: Object.keys(shown) }],
 		},
 		{ override: true },
 	);

@@ -15,7 +15,11 @@ export function encodeResult(action: string, result: unknown): string {
 	return JSON.stringify({ ...page, data: page.data.map(exact) });
 }
 
+/** The members that are amounts. An answer that was stored by the release before may lack one. */
+const AMOUNTS = ['amount', 'refundedAmount'] as const;
+
 function exact(order: unknown): unknown {
-	const dto = order as { readonly amount: string };
-	return { ...dto, amount: rawJSON(dto.amount) };
+	const dto = order as { readonly [Name in (typeof AMOUNTS)[number]]?: string };
+	const numbers = AMOUNTS.flatMap((name) => (dto[name] === undefined ? [] : [[name, rawJSON(dto[name])]]));
+	return { ...dto, ...Object.fromEntries(numbers) };
 }

@@ -3,7 +3,12 @@
 import { PROBLEMS, type ProblemCode, problemType } from '../../../mixins/http/index.ts';
 import type { OrderDto } from '../../orders/order-dto.ts';
 
-const ORDER: Omit<OrderDto, 'amount'> & { readonly amount: number } = {
+type Example = Omit<OrderDto, 'amount' | 'refundedAmount'> & {
+	readonly amount: number;
+	readonly refundedAmount: number;
+};
+
+const ORDER: Example = {
 	id: '01a204ea-7a9f-7000-8000-055d243c1f4d',
 	orderNumber: 'ORD-01M82EMYMZE0080005BMJ3R7TD',
 	productName: 'A pound of tea',
@@ -11,6 +16,9 @@ const ORDER: Omit<OrderDto, 'amount'> & { readonly amount: number } = {
 	currency: 'USD',
 	status: 'Pending',
 	paymentStatus: 'Authorized',
+	paymentAction: null,
+	captureBefore: '2026-02-07T20:20:05.407Z',
+	refundedAmount: 0,
 	createdAt: '2026-01-31T20:20:05.407Z',
 	pendingUntil: '2026-01-31T20:30:05.407Z',
 	heldUntil: null,
@@ -22,7 +30,7 @@ const ORDER: Omit<OrderDto, 'amount'> & { readonly amount: number } = {
 };
 
 export const ORDERS = {
-	created: { ...ORDER, paymentStatus: 'Requested' },
+	created: { ...ORDER, paymentStatus: 'Requested', captureBefore: null },
 	pending: ORDER,
 	held: { ...ORDER, status: 'OnHold', heldUntil: '2026-02-01T20:22:41.090Z' },
 	resumed: { ...ORDER, pendingUntil: '2026-01-31T20:38:10.001Z' },
