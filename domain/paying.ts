@@ -65,7 +65,8 @@ function asking(
 	const keyAged = keyHasAged(open, now);
 	const { operation, rememberedAt } = open;
 	const asksOnly = operation === 'authorize' && (status === 'ActionRequired' || status === 'Authorized');
-	const mayCallAgain = !keyAged && rememberedAt === null;
+	// The provider's own state keeps a second capture or void from happening; nothing else keeps a second authorise.
+	const mayCallAgain = rememberedAt === null && !(keyAged && operation === 'authorize');
 	const anotherKey = operation === 'authorize' ? 'no' : 'next key';
 	return {
 		asksFirst: open.attempts > 1,

@@ -1,4 +1,5 @@
 /** Each move as a call of the real code. */
+import type { Finding } from '../../domain/provider.ts';
 import { SECOND } from '../../domain/time.ts';
 import { purge } from '../../mixins/outbox/retention.ts';
 import type { TransactionName } from '../../mixins/runtime/crash-points.ts';
@@ -138,10 +139,11 @@ const find: Doing = async (world, move) => {
 	const slot = await world.slot(who);
 	const run = async (): Promise<void> => {
 		const ask = await slot.find();
-		const found = await ask.perform();
+		const found = (await ask.perform()) as Finding;
 		const { stage, ans } = workOf(move.after, who);
 		const expected = stage === 'answer' && ans !== 'person';
-		if ((found !== undefined) !== expected)
+		const isOutcome = found.kind !== 'notDone' && found.kind !== 'notFound';
+		if (isOutcome !== expected)
 			throw new Difference(`find: ${expected ? ans : 'nothing'} in the model, ${JSON.stringify(found)} in the code`);
 		if (stage === 'answer') slot.decide('answered');
 	};
