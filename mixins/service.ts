@@ -32,6 +32,8 @@ type AsyncHook = () => void | Promise<void>;
 
 /** Each handler types its own context. */
 type Action = Omit<ActionSchema, 'params' | 'handler'> & {
+	/** in milliseconds; of calls from other nodes too */
+	readonly timeout?: number;
 	readonly params?: ObjectSchema | object;
 	/** missing if a mixin has the action */
 	handler?(ctx: never): unknown;

@@ -5,6 +5,7 @@ import { inbox } from '../mixins/inbox/index.ts';
 import { outbox } from '../mixins/outbox/index.ts';
 import { defineService } from '../mixins/service.ts';
 import { callProvider, termsOf } from './settlement/payment-calls.ts';
+import { reconciling } from './settlement/reconciling.ts';
 import type { Swept } from './settlement/sweeper.ts';
 import { sweeper } from './settlement/sweeping.ts';
 import { LINGER } from './topology.ts';
@@ -14,6 +15,7 @@ export default defineService({
 	name: 'settlement',
 	mixins: [
 		sweeper(),
+		reconciling(),
 		// A group of its own, so that a slow provider never delays the end of a window.
 		delay('deadlines', { takes: ['OrderDue', 'HoldExpired'], decide: 'wakeUp', concurrency: 3 }),
 		inbox('settlement', {

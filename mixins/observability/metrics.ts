@@ -74,6 +74,10 @@ export class Metrics {
 		['group'],
 	);
 	readonly #swept = this.#counter('sweeper_finds_total', 'Orders that had waited longer than they should.');
+	readonly #breaches = this.#counter(
+		'settlement_breaches_total',
+		'Orders whose money was taken though they were cancelled or have failed; reconciliation gives it back.',
+	);
 	readonly #notSwept = this.#counter(
 		'sweeper_failures_total',
 		'Times that an order could not be saved by the sweeper; it is looked at again, ever more rarely.',
@@ -135,6 +139,11 @@ export class Metrics {
 
 	swept(found: number): void {
 		this.#swept.inc(found);
+	}
+
+	/** Money was taken that should not have been. */
+	breached(): void {
+		this.#breaches.inc();
 	}
 
 	/** So many orders could not be saved by the sweeper. */

@@ -6,6 +6,7 @@ import { DAY, type Duration } from '../../domain/time.ts';
 import type { DeadLetter } from '../../mixins/inbox/index.ts';
 import type { OutboxStats } from '../../mixins/outbox/index.ts';
 import type { OrderDto } from '../orders/order-dto.ts';
+import { reconcileInSteps } from './reconcile.ts';
 
 type CustomCommand = NonNullable<NonNullable<BrokerOptions['replOptions']>['customCommands']>[number];
 
@@ -28,7 +29,7 @@ interface Topic {
 	readonly does: string;
 	readonly options?: readonly string[];
 	/** Returns the lines to print. */
-	run(call: Call, words: readonly string[], options: Options): Promise<readonly string[]>;
+	run(call: Call, words: readonly string[], options: Options, say: Say): Promise<readonly string[]>;
 	complete?(words: readonly string[], call: Call): Promise<readonly string[]>;
 }
 
@@ -37,6 +38,9 @@ interface Options {
 	readonly limit?: number;
 	readonly cursor?: string;
 }
+
+/** Prints a line at once. */
+type Say = (line: string) => void;
 
 type Call = <T>(action: string, params?: object) => Promise<T>;
 
@@ -143,6 +147,25 @@ const TOPICS: Readonly<Record<string, Topic>> = {
 		},
 		complete: async ([verb], call) => (verb === undefined ? ['replay'] : (await deadLetters(call)).map(({ id }) => id)),
 	},
+	reconcile: {
+		usage: 'pp reconcile [dry-run] [SINCE]',
+		does: "compares the payment provider's list with our orders since then (the last 25 h), and mends what it may",
+		async run(call, words, _options, say) {
+			expectWords(words, 0, 2);
+			const dryRun = words[0] === 'dry-run';
+			const [since] = dryRun ? words.slice(1) : words;
+			const asked = { dryRun, ...(since === undefined ? {} : { since }) };
+			const { checked, voided, refunded, differences } = await reconcileInSteps(call, asked, say);
+			const would = dryRun ? 'would be ' : '';
+			const total = `${checked} payments compared, ${voided} ${would}voided, ${refunded} ${would}refunded`;
+			if (differences.length === 0) return [total];
+			const rows = differences.map(({ orderId, reference, problem, remedy, outcome }) => {
+				return [orderId, reference, problem, remedy ?? 'a person must look', outcome ?? '-'];
+			});
+			return [...table(['ORDER', 'PAYMENT', 'PROBLEM', 'REMEDY', 'OUTCOME'], rows), '', total];
+		},
+		complete: async (words) => (words.length === 0 ? ['dry-run'] : []),
+	},
 };
 
 const pp: ReplCommand = {
@@ -156,7 +179,8 @@ const pp: ReplCommand = {
 	async action(broker, params: unknown) {
 		const { words, options } = params as Request;
 		try {
-			for (const line of await answer(callBy(broker), words, options)) process.stdout.write(`${line}\n`);
+			const say: Say = (line) => void process.stdout.write(`${line}\n`);
+			for (const line of await answer(callBy(broker), words, options, say)) say(line);
 		} catch (error) {
 			process.stderr.write(`pp: ${reasonOf(error)}\n`);
 		}
@@ -172,7 +196,12 @@ const pp: ReplCommand = {
 
 export const replCommands: ReplCommand[] = [pp];
 
-async function answer(call: Call, words: readonly string[], options: Request['options']): Promise<readonly string[]> {
+async function answer(
+	call: Call,
+	words: readonly string[],
+	options: Request['options'],
+	say: Say,
+): Promise<readonly string[]> {
 	const [name, ...rest] = words;
 	if (name === undefined) return aligned(Object.values(TOPICS).map(({ usage, does }) => [usage, does]));
 	const topic = Object.hasOwn(TOPICS, name) ? TOPICS[name] : undefined;
@@ -185,7 +214,7 @@ async function answer(call: Call, words: readonly string[], options: Request['op
 		return [option, option === 'limit' ? Number(value) : value];
 	});
 	if (unknown !== undefined) throw new Mistake(`${name} takes no ${unknown}: ${topic.usage}`);
-	return topic.run(call, rest, Object.fromEntries(given));
+	return topic.run(call, rest, Object.fromEntries(given), say);
 }
 
 function expectWords(words: readonly string[], least: number, most: number): void {

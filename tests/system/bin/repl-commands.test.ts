@@ -55,7 +55,7 @@ it('lists orders, all or those in one state, page by page', async () => {
 it('shows an order and its history as a time line', async () => {
 	const lines = await pp(`pp order ${shipped}`);
 	expect(lines).toEqual(
-		expect.arrayContaining([`id             ${shipped}`, 'amount         19.99', 'paymentStatus  Captured']),
+		expect.arrayContaining([`id              ${shipped}`, 'amount          19.99', 'paymentStatus   Captured']),
 	);
 	const events = lines.slice(lines.indexOf('') + 1);
 	expect(events[0]).toBe('TIME                      SINCE          EVENT              DATA');
@@ -106,6 +106,7 @@ it('says what it takes, and is in the help', async () => {
 		'pp order <id>                                              an order and its history',
 		'pp outbox                                                  messages that wait to be sent, and why',
 		'pp dead [--limit N] | pp dead replay [id…]                 messages that could not be handled; sends them again, all or some',
+		"pp reconcile [dry-run] [SINCE]                             compares the payment provider's list with our orders since then (the last 25 h), and mends what it may",
 	]);
 	const help = (await pp('help', 'help pp')).join('\n');
 	expect(help).toMatch(/pp \[options\] \[what\] \[words\.\.\.\] +Orders and messages/);
@@ -143,7 +144,7 @@ it('answers a mistake with one line, and goes on', async () => {
 		'pp: dead takes no --what: pp dead [--limit N] | pp dead replay [id…]',
 		'pp: dead takes `replay`, not bury',
 		'pp: 1 of these cannot be sent again, or are no dead letters',
-		'pp: there is no constructor: orders, order, outbox, dead',
+		'pp: there is no constructor: orders, order, outbox, dead, reconcile',
 	]);
 	expect(output).toBe('mol $ \nunsent   0\nfailing  0\n');
 });
