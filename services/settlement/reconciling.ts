@@ -29,7 +29,7 @@ export const reconciling = (): Mixin<WithReconciling> =>
 	defineMixin<WithReconciling>({
 		actions: {
 			reconcile: {
-				visibility: 'published',
+				visibility: 'public',
 				timeout: 10 * MINUTE,
 				params: {
 					$$strict: true,

@@ -26,6 +26,7 @@ it('are those of the contract alone', () => {
 		...['cancel', 'create', 'get', 'history', 'hold', 'list', 'resume'].map((name) => `orders.${name}`),
 		'outbox.replay',
 		'outbox.stats',
+		'settlement.reconcile',
 		'settlement.sweep',
 	]);
 });
