@@ -102,7 +102,7 @@ ChangesNothing ==
        /\ UNCHANGED vars /\ Whole("SweepInVain", o)
     \/ \E m \in One({x \in carrier : x.o = o /\ (x \in inbox \/ ~HasEffect(x) \/ ~Current(x))}) :
          /\ inbox' = inbox \cup {m}
-         /\ UNCHANGED <<clock, ord, pay, shp, keys, outbox, relay, carrier, work, provider, tx, faults, ghosts, done, again>>
+         /\ UNCHANGED <<clock, ord, pay, shp, keys, refunds, outbox, relay, carrier, work, provider, tx, faults, ghosts, done, again>>
          /\ Whole("DeliverInVain", m)
 
 -------------------------------------------------------------------------------
@@ -113,7 +113,7 @@ PurgeAll ==
   /\ keys' = {k \in keys : clock < k.at + Retention}
   /\ outbox' = {row \in outbox : row.st # "sent"}
   /\ <<inbox, keys, outbox>>' # <<inbox, keys, outbox>>
-  /\ UNCHANGED <<clock, ord, pay, shp, relay, carrier, work, provider, tx, faults, ghosts, done, again>>
+  /\ UNCHANGED <<clock, ord, pay, shp, refunds, relay, carrier, work, provider, tx, faults, ghosts, done, again>>
 
 -------------------------------------------------------------------------------
 ReplayInit == Init /\ act = [do |-> "Init", what |-> 0] /\ then = NoMore /\ since = [o \in Orders |-> 0]

@@ -1,8 +1,8 @@
 // Checks docs/model/ProtectedPayment.tla with TLC: every scenario must hold, and with a guard
 // taken out TLC must find a counterexample of the property that the guard is there for.
 //
-//   node docs/model/run.ts            everything (up to half an hour)
-//   node docs/model/run.ts --quick    the sizes that end within five minutes
+//   node docs/model/run.ts            everything (up to an hour)
+//   node docs/model/run.ts --quick    the sizes that end within ten minutes
 //   node docs/model/run.ts --only row shows what a counterexample does, step by step (a part of its name)
 //
 // --lanes 1 --memory 2g --minutes 40: so many runs at once, each with so much memory, and no longer than that.

@@ -21,12 +21,17 @@ const set = (...names: string[]): string => `{${names.map((name) => `"${name}"`)
 
 const scenario = (name: string, full: Constants = {}): Run => ({ name, scenario: name, full, expect: 'holds' });
 
+/** Properties of whole behaviours, not of states: that something comes to pass in the end. */
+const LIVENESS: ReadonlySet<string> = new Set(['I4', 'I4OrPerson', 'EndLeavesNothing', 'RefundsEnd']);
+
+const look = (property: string): NonNullable<Run['check']> => ({ property, liveness: LIVENESS.has(property) });
+
 /** The guards are taken out, and TLC must find a counterexample of the property. */
 const without = (guards: string[], scenario: string, property: string, more: Constants = {}): Run => ({
 	name: `without ${guards.join(' + ')}`,
 	scenario,
 	change: { Removed: set(...guards), ...more },
-	check: { property, ...(property.startsWith('I4') ? { liveness: true } : {}) },
+	check: look(property),
 	expect: 'violated',
 });
 
@@ -42,7 +47,7 @@ const assuming = (name: string, scenario: string, property: string, change: Cons
 	name: `unless ${name}`,
 	scenario,
 	change,
-	check: { property, ...(property.startsWith('I4') ? { liveness: true } : {}) },
+	check: look(property),
 	expect: 'violated',
 });
 
@@ -68,6 +73,15 @@ export const runs: readonly Run[] = [
 	scenario('Prompt'),
 	scenario('NothingLost', { MaxTime: '2', May: set('messages', 'cancel', 'forget', 'double') }),
 	scenario('Calm', { MaxTime: '2' }),
+	scenario('Memory', { MaxTime: '4' }),
+	scenario('MemoryEnds', { MaxLosses: '3' }),
+	scenario('Authenticate', { MaxTime: '5', HoldLimit: '2' }),
+	scenario('AuthenticateEnds', { MaxTime: '4' }),
+	scenario('Lapse', { MaxLosses: '2' }),
+	scenario('Amend', { MaxTime: '5', MaxLosses: '2' }),
+	scenario('Refunds', { MaxLosses: '2' }),
+	scenario('RefundsEnd', { MaxTime: '3' }),
+	scenario('Person', { MaxTime: '4', MaxLosses: '2' }),
 
 	without(['inbox'], 'Hold', 'I5'),
 	without(['row lock'], 'Money', 'I3', { Settlers: '{s1}', MaxCrashes: '0', MaxLosses: '0' }),
@@ -78,7 +92,8 @@ export const runs: readonly Run[] = [
 	without(['provider key'], 'Money', 'I1'),
 	without(['parcel key'], 'Money', 'I8', parcelOnly),
 	without(['intent'], 'Money', 'EndHoldsNothing'),
-	without(['key age'], 'Keys', 'I1'),
+	covered(['key age'], 'Keys', 'I1', 'find before repeat'),
+	without(['key age', 'find before repeat'], 'Keys', 'I1'),
 	without(['attemptUntil'], 'Money', 'OneCall'),
 	covered(['attemptUntil'], 'Prompt', 'I1', 'the provider key'),
 	covered(['provider key'], 'Prompt', 'I1', 'attemptUntil'),
@@ -94,6 +109,25 @@ export const runs: readonly Run[] = [
 	without(['rearm', 'sweeper'], 'Calm', 'I4'),
 	without(['sent after publish', 'sweeper'], 'Calm', 'I4'),
 
+	without(['find before repeat'], 'MemoryEnds', 'I4'),
+	without(['remembered only'], 'Money', 'EndHoldsNothing'),
+	without(['no second key for authorise'], 'Memory', 'I1'),
+	without(['no second key for refund'], 'Refunds', 'RefundsMoveOnce'),
+	without(['stored amount'], 'Amend', 'OneBody'),
+	without(['amended amount'], 'Amend', 'I9'),
+	{ ...without(['row lock'], 'Amend', 'I9', { Settlers: '{s1}', MaxLosses: '0' }), name: 'without row lock (amend)' },
+	without(['cancel at the provider'], 'Authenticate', 'EndHoldsNothing'),
+	without(['ask at due'], 'Authenticate', 'ActedInTime'),
+	without(['latest question'], 'Authenticate', 'ActedInTime'),
+	without(['void before failed'], 'Authenticate', 'EndHoldsNothing'),
+	without(['gone is told'], 'Lapse', 'I6'),
+	without(['rest in pause'], 'Lapse', 'PauseFits'),
+	without(['refund lock'], 'Refunds', 'I9'),
+	without(['decision checked'], 'Person', 'I6'),
+	without(['decision waits'], 'Person', 'EndTookNothing'),
+	without(['reconcile'], 'MemoryEnds', 'EndLeavesNothing'),
+	{ ...without(['reconcile'], 'RefundsEnd', 'RefundsEnd'), name: 'without reconcile (refunds)' },
+
 	assuming('calls are sent in time', 'Keys', 'I1', { Assume: set('capture is told', 'parcel keys last') }),
 	assuming('parcel keys last', 'Money', 'I8', { ...parcelOnly, Assume: set('capture is told') }),
 	assuming('a person decides (aged, not found)', 'NothingLost', 'I4', {
@@ -105,7 +139,7 @@ export const runs: readonly Run[] = [
 		name: 'nothing lost, or a person decides',
 		scenario: 'NothingLost',
 		change: { ...ageing, May: set('messages', 'forget'), MaxLosses: '0' },
-		check: { property: 'I4OrPerson', liveness: true },
+		check: look('I4OrPerson'),
 		expect: 'holds',
 		fullOnly: true,
 	},
@@ -117,5 +151,22 @@ export const runs: readonly Run[] = [
 		expect: 'holds',
 		fullOnly: true,
 	},
+	assuming('what answered an error is never done later (a hold)', 'Memory', 'EndHoldsNothing', {
+		May: set('cancel', 'memory', 'later', 'reconcile'),
+	}),
+	assuming('what answered an error is never done later (a capture)', 'Memory', 'EndTookNothing', {}),
+	{
+		name: 'where an error is never done later',
+		scenario: 'Memory',
+		change: { May: set('cancel', 'memory', 'reconcile') },
+		check: look('EndHoldsNothing'),
+		expect: 'holds',
+	},
+	assuming('find asks what is, and no index of it', 'Memory', 'EndHoldsNothing', {
+		May: set('cancel', 'memory', 'search', 'reconcile'),
+	}),
+	assuming('the provider checks the sum of refunds', 'Refunds', 'I9', {
+		Assume: set('capture is told', 'parcel keys last'),
+	}),
 	assuming('calls of two operations may overlap', 'Money', 'OneCallOfAnyKind', {}),
 ];
