@@ -141,7 +141,7 @@ function waits(draft: Draft, before: Payment, call: MadeCall, outcome: CallOutco
 	const { status, pendingUntil } = draft.record;
 	const isOver = status === 'Confirmed' || (status === 'Pending' && moment.now >= pendingUntil);
 	if (!isOver) return;
-	const askedInTime = status === 'Confirmed' ? !isFirst : call.intendedAt >= pendingUntil;
+	const askedInTime = call.intendedAt >= pendingUntil && !(status === 'Confirmed' && isFirst);
 	draft.payment = askedInTime ? giveUp(draft.payment) : askNow(draft.payment, moment.now);
 	if (askedInTime && status === 'Pending') draft.requestCancel(moment, 'authentication');
 	else draft.lookAgain(moment.now);

@@ -117,4 +117,18 @@ describe('at the end of the window', () => {
 		expect(types(order).slice(-2)).toEqual(['PaymentVoided', 'PaymentFailed']);
 		expect(order.beginPayment(at(DUE + TIMEOUT), TERMS)).toBeNull();
 	});
+
+	it('confirmed already, a late answer to a question from before due is not the answer to "once more"', () => {
+		const order = place();
+		const first = order.beginPayment(at(START), TERMS);
+		const second = order.beginPayment(at(DUE - SECOND), TERMS);
+		if (first === null || second === null) throw new Error('it was not asked');
+		order.wakeAtDue(DUE, at(DUE));
+		order.applyPaymentOutcome(second, outcome('actionRequired'), at(DUE + 1));
+		order.applyPaymentOutcome(first, outcome('actionRequired'), at(DUE + 2));
+		expect(states(order)).toEqual(['Confirmed', 'ActionRequired']);
+		expect(call(order, DUE + 3, 'succeeded')).toBe('authorize'); // the buyer had acted before due
+		expect(states(order)).toEqual(['Confirmed', 'Authorized']);
+		expect(call(order, DUE + 3, 'succeeded')).toBe('capture');
+	});
 });
