@@ -4,6 +4,7 @@ import { delay } from '../mixins/delay/index.ts';
 import { inbox } from '../mixins/inbox/index.ts';
 import { outbox } from '../mixins/outbox/index.ts';
 import { defineService } from '../mixins/service.ts';
+import { holds } from './settlement/holds.ts';
 import { callProvider, termsOf } from './settlement/payment-calls.ts';
 import { reconciling } from './settlement/reconciling.ts';
 import type { Swept } from './settlement/sweeper.ts';
@@ -16,6 +17,7 @@ export default defineService({
 	mixins: [
 		sweeper(),
 		reconciling(),
+		holds(),
 		// A group of its own, so that a slow provider never delays the end of a window.
 		delay('deadlines', { takes: ['OrderDue', 'HoldExpired'], decide: 'wakeUp', concurrency: 3 }),
 		inbox('settlement', {

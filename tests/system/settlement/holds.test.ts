@@ -1,0 +1,69 @@
+/** Holds that end by themselves: what is told of them, and what becomes of their orders. */
+import { afterAll, afterEach, beforeAll, beforeEach, expect, it } from '@jest/globals';
+import type { Application } from '../../../bin/application.ts';
+import type { OrderDto } from '../../../services/orders/order-dto.ts';
+import { META, startTestApplication } from '../../support/application.ts';
+import { startTestDatabase, type TestDatabase } from '../../support/database.ts';
+import { eventually, until } from '../../support/until.ts';
+
+let database: TestDatabase;
+let application: Application;
+
+beforeAll(async () => {
+	database = await startTestDatabase();
+});
+afterAll(() => database.stop());
+beforeEach(async () => {
+	await database.reset();
+	application = await startTestApplication(database, { CANCELLATION_WINDOW: '10m' });
+});
+afterEach(() => application.stop());
+
+const call = <T>(action: string, params: object): Promise<T> => application.broker.call(action, params, { meta: META });
+
+const get = (id: string): Promise<OrderDto> => call('orders.get', { id });
+
+/** An order whose money is held. */
+async function held(params: object = {}): Promise<string> {
+	const { id } = await call<OrderDto>('orders.create', { productName: 'Tea', amount: '19.90', ...params });
+	await until(async () => (await get(id)).paymentStatus === 'Authorized', 'the money is held');
+	return id;
+}
+
+/** As if the provider had said so when it held the money. */
+const endsIn = (id: string, seconds: number) =>
+	database.query(
+		`UPDATE payments SET capture_before = clock_timestamp() + $2::float8 * interval '1 s' WHERE order_id = $1`,
+		[id, seconds],
+	);
+
+async function endingSoon(): Promise<number> {
+	const { body } = await application.platform.metrics.expose();
+	return Number(/^holds_ending_soon (\d+)$/m.exec(body)?.[1] ?? Number.NaN);
+}
+
+it('orders are counted that lose their money within an hour, and no others', async () => {
+	expect(await endingSoon()).toBe(0);
+	const [soon, later, over, cancelled, paused] = await Promise.all([held(), held(), held(), held(), held()]);
+	await call('orders.hold', { id: paused });
+	await call('orders.cancel', { id: cancelled });
+	await until(async () => (await get(cancelled)).status === 'Cancelled');
+	const ends = [soon, later, over, cancelled, paused].map(
+		(id, place) => [id, [3_500, 3_700, -5, 60, 60][place]] as const,
+	);
+	for (const [id, seconds = 0] of ends) await endsIn(id, seconds);
+	expect(await endingSoon()).toBe(3);
+	await call('orders.cancel', { id: soon });
+	await until(async () => (await get(soon)).status === 'Cancelled');
+	expect(await endingSoon()).toBe(2);
+});
+
+it('an order whose hold ends within an hour cannot be paused, and one that ends later not past that', async () => {
+	const [soon, later] = await Promise.all([held(), held()]);
+	await endsIn(soon, 3_500);
+	await endsIn(later, 2 * 3_600);
+	await expect(call('orders.hold', { id: soon })).rejects.toMatchObject({ code: 409, type: 'Orders.WindowClosed' });
+	const { heldUntil, captureBefore } = await call<OrderDto>('orders.hold', { id: later });
+	expect(Date.parse(heldUntil ?? '')).toBe(Date.parse(captureBefore ?? '') - 3_600_000);
+	await eventually(async () => expect(await get(later)).toMatchObject({ status: 'OnHold', heldUntil }));
+});
