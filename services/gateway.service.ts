@@ -7,7 +7,7 @@ import { forbidden } from './gateway/admission/authenticate.ts';
 import { refuseOtherSites } from './gateway/admission/origin.ts';
 import { waitOf } from './gateway/http/conditions.ts';
 import { paramsOf } from './gateway/http/params.ts';
-import { ALIASES, isDocument, matchRoute, PATHS, splitTarget } from './gateway/http/routes.ts';
+import { ALIASES, isDocument, METHODS, matchRoute, PATHS, splitTarget } from './gateway/http/routes.ts';
 import { serving, type WithServer } from './gateway/serving.ts';
 import type { Alias, Request } from './gateway/types.ts';
 import { web } from './gateway/web.ts';
@@ -15,10 +15,10 @@ import { ADMIN_SCOPE, isAdmin, type Meta } from './orders/caller.ts';
 
 type Gateway = Service & WithPlatform & WithServer;
 
-const METHODS: ReadonlySet<string> = new Set(['GET', 'HEAD', 'POST']);
+const KNOWN: ReadonlySet<string> = new Set([...METHODS, 'HEAD']);
 
 /** Limits the label to few values, whatever clients send. */
-const methodOf = ({ method = '' }: IncomingMessage): string => (METHODS.has(method) ? method : 'other');
+const methodOf = ({ method = '' }: IncomingMessage): string => (KNOWN.has(method) ? method : 'other');
 
 /**
  * A part of the places is reserved for requests about existing orders: a cancel that is refused now may come too late.

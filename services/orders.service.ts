@@ -3,6 +3,7 @@ import { isInTime, READ_POLICY } from '../mixins/cluster/index.ts';
 import { readClock } from '../mixins/database/index.ts';
 import { outbox } from '../mixins/outbox/index.ts';
 import { defineService } from '../mixins/service.ts';
+import { inCurrency, readAmount } from './orders/amounts.ts';
 import { callerOf, type Meta } from './orders/caller.ts';
 import { placingError } from './orders/errors.ts';
 import { versionOf, waitForChange } from './orders/long-poll.ts';
@@ -10,6 +11,8 @@ import { changing, longPolls, placing } from './orders/mixins.ts';
 import { readNewOrder } from './orders/new-order.ts';
 import { type OrderDto, orderToDto, rowToDto, viewToDto } from './orders/order-dto.ts';
 import {
+	AMEND_PARAMS,
+	type AmendParams,
 	CREATE_PARAMS,
 	type CreateParams,
 	GET_PARAMS,
@@ -25,7 +28,7 @@ import { type EventDto, type Page, reading } from './orders/reading.ts';
 type IdContext = Context<{ id: string }, Meta>;
 
 /**
- * Creates and reads orders, and carries out the buyer's commands: cancel, hold, resume. Who calls, and what is known of
+ * Creates and reads orders, and carries out the buyer's commands: cancel, hold, resume, amend. Who calls, and what is known of
  * the answer: `Meta`.
  */
 export default defineService({
@@ -107,6 +110,15 @@ export default defineService({
 			params: ID_PARAMS,
 			handler(ctx: IdContext): Promise<OrderDto> {
 				return this.change(ctx, (order, moment) => order.resume(moment));
+			},
+		},
+		amend: {
+			params: AMEND_PARAMS,
+			async handler(ctx: Context<AmendParams, Meta>): Promise<OrderDto> {
+				const amount = readAmount(ctx.params.amount);
+				return this.change(ctx, (order, moment) =>
+					order.amend(inCurrency(amount, order.record.amount.currency), moment),
+				);
 			},
 		},
 	},

@@ -77,7 +77,7 @@ export const PROBLEMS = {
 	'Request.UnsupportedMediaType': kind(
 		415,
 		'Unsupported media type',
-		'The body is not `application/json` in UTF-8 without compression; `detail` says which of them.',
+		'The body is not `application/json` (of PATCH also `application/merge-patch+json`) in UTF-8 without compression; `detail` says which of them.',
 	),
 	'Route.MethodNotAllowed': kind(
 		405,

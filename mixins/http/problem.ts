@@ -77,9 +77,8 @@ export function methodNotAllowed(allow: string): Problem {
 
 export const tooLarge = (limit: number): Problem => problem('Request.TooLarge', `A body has at most ${limit} bytes.`);
 
-/** 415; the header says what would do (RFC 9110, section 15.5.16). */
-export function unsupported(detail: string, header: 'Accept' | 'Accept-Encoding'): Problem {
-	const headers = { [header]: header === 'Accept' ? 'application/json' : 'identity' };
+/** 415; the headers say what would do (RFC 9110, section 15.5.16). */
+export function unsupported(detail: string, headers: Readonly<Record<string, string>>): Problem {
 	return problem('Request.UnsupportedMediaType', detail, { headers });
 }
 

@@ -40,7 +40,7 @@ const SETTINGS = {
 		options.requestID = $trace.id;
 		options.meta = { traceparent: $trace.parent };
 		// Moleculer hands what is left of it on to the action.
-		if (method !== 'POST') options.timeout = ($wait ?? 0) * 1_000 + READ_TIMEOUT;
+		if (method === 'GET' || method === 'HEAD') options.timeout = ($wait ?? 0) * 1_000 + READ_TIMEOUT;
 		// `drain` waits for requests in progress. Moleculer's own tracking would wait before that, and costs a search for
 		// each request.
 		options.tracking = false;

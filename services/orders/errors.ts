@@ -1,9 +1,22 @@
 import { Errors } from 'moleculer';
+import type { Refusal } from '../../domain/errors.ts';
 import type { Placed } from './placing.ts';
 
 const { MoleculerClientError } = Errors;
 
 export const notFound = (): Error => new MoleculerClientError('There is no such order.', 404, 'Orders.NotFound');
+
+/** A validation error that names each wrong field. */
+export const invalid = (messages: Readonly<Record<string, string>>): Error =>
+	new Errors.ValidationError(
+		'Parameters validation error!',
+		'VALIDATION_ERROR',
+		Object.entries(messages).map(([field, message]) => ({ field, message })),
+	);
+
+/** What a client is told of a refusal. */
+export const refusalError = ({ code, message }: Refusal): Error =>
+	code === 'Validation.Failed' ? invalid({ amount: message }) : new MoleculerClientError(message, 409, code);
 
 /** Why no order was placed. */
 export function placingError(placed: Exclude<Placed<unknown>, { readonly answer: unknown }>): unknown {

@@ -1,5 +1,5 @@
 /** The mixins of the orders service, except for reading. */
-import { type Context, Errors } from 'moleculer';
+import type { Context } from 'moleculer';
 import type { Moment } from '../../domain/commands.ts';
 import type { Refusal } from '../../domain/errors.ts';
 import type { Order } from '../../domain/order.ts';
@@ -9,7 +9,7 @@ import { Busy, CallTooLate, isInTime } from '../../mixins/cluster/index.ts';
 import type { Change, WithOutbox } from '../../mixins/outbox/index.ts';
 import { defineMixin, type Mixin } from '../../mixins/service.ts';
 import { callerOf, type Meta, maySee } from './caller.ts';
-import { notFound } from './errors.ts';
+import { notFound, refusalError } from './errors.ts';
 import { WAITS_OVER } from './long-poll.ts';
 import { type OrderDto, orderToDto } from './order-dto.ts';
 import { OrderWatch } from './order-watch.ts';
@@ -98,7 +98,7 @@ export const changing = (): Mixin<WithChanging> =>
 				});
 				ctx.meta.now = decided.now;
 				const { result, order } = decided;
-				if (!result.ok) throw new Errors.MoleculerClientError(result.error.message, 409, result.error.code);
+				if (!result.ok) throw refusalError(result.error);
 				return orderToDto(order, callerOf(ctx.meta));
 			};
 		},

@@ -4,19 +4,13 @@
  * order may be placed today, which is checked for new orders only.
  */
 import { hash } from 'node:crypto';
-import { Errors } from 'moleculer';
-import {
-	type AmountError,
-	type Decimal,
-	formatDecimal,
-	LARGEST_AMOUNT,
-	moneyOf,
-	parseDecimal,
-} from '../../domain/money.ts';
+import { type Decimal, formatDecimal, moneyOf, parseDecimal } from '../../domain/money.ts';
 import type { PlaceOrder } from '../../domain/order-record.ts';
 import { ok, type Result, refuse } from '../../domain/result.ts';
 import { parseDuration, type Settings } from '../../mixins/settings/index.ts';
 import { compile, LIST_DATE, minorUnits } from '../../mixins/validation/index.ts';
+import { AMOUNT_MESSAGES } from './amounts.ts';
+import { invalid } from './errors.ts';
 import { CREATE_PARAMS, type CreateParams } from './params.ts';
 import type { IdempotencyKey } from './placing.ts';
 
@@ -29,12 +23,6 @@ export interface NewOrder {
 
 const checkShape = compile(CREATE_PARAMS);
 
-const AMOUNT_MESSAGES: Readonly<Record<Exclude<AmountError, 'unknown-currency'>, string>> = {
-	'not-a-number': 'Must be a number.',
-	'not-positive': 'Must be above 0.',
-	'too-large': `Must be at most ${LARGEST_AMOUNT}.`,
-	'too-many-decimals': 'Has more decimals than the currency.',
-};
 const CURRENCY_MESSAGE = `Must be a currency code of ISO 4217 in capitals, as of ${LIST_DATE}.`;
 
 /** Throws a validation error that names every wrong field, for a request that was never acceptable. */
@@ -54,7 +42,7 @@ export function readNewOrder(
 		};
 		if (minorUnits(currency) === undefined) complain('currency', CURRENCY_MESSAGE);
 		if (!amount.ok && amount.error !== 'unknown-currency') complain('amount', AMOUNT_MESSAGES[amount.error]);
-		return invalid(messages);
+		return invalid(Object.fromEntries(messages));
 	};
 	if (shape !== true || !written.ok) throw complaint();
 
@@ -68,13 +56,6 @@ export function readNewOrder(
 			: refuse(complaint()),
 	};
 }
-
-const invalid = (messages: ReadonlyMap<string, string>): Error =>
-	new Errors.ValidationError(
-		'Parameters validation error!',
-		'VALIDATION_ERROR',
-		Array.from(messages, ([field, message]) => ({ field, message })),
-	);
 
 /** Bodies are compared as they are written, before any default that a setting could change. */
 function idempotencyOf(params: CreateParams, amount: Decimal, window: number | null): IdempotencyKey | null {

@@ -117,6 +117,33 @@ export const ID_PARAMS = {
 	additionalProperties: false,
 } as const satisfies ObjectSchema;
 
+/** The body of `PATCH /orders/{id}`. */
+export const AMEND_BODY = {
+	type: 'object',
+	properties: {
+		amount: {
+			...CREATE_BODY.properties.amount,
+			description:
+				"What the order is to cost from now on, in major units of its currency: at most the present amount. Decimals are counted as they are written, as in a new order's amount.",
+			examples: [12.5],
+		},
+	},
+	required: ['amount'],
+	additionalProperties: false,
+} as const satisfies ObjectSchema;
+
+export interface AmendParams {
+	id: string;
+	/** as in `CreateParams` */
+	amount: string | number;
+}
+
+export const AMEND_PARAMS = {
+	...ID_PARAMS,
+	properties: { ...ID_PARAMS.properties, amount: CREATE_PARAMS.properties.amount },
+	required: ['id', 'amount'],
+} as const satisfies ObjectSchema;
+
 /** The longest wait, in seconds. */
 export const LONGEST_WAIT = 30;
 

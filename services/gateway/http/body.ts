@@ -23,10 +23,26 @@ export function hasBody(req: IncomingMessage): boolean {
 	return req.headers['transfer-encoding'] !== undefined || (length !== undefined && Number(length) !== 0);
 }
 
+/** What a body may be called, and the header that says so. */
+interface Kind {
+	readonly type: RegExp;
+	readonly accepted: Readonly<Record<string, string>>;
+}
+
+const JSON_BODY: Kind = {
+	type: /^[\t ]*application\/json[\t ]*(?:;|$)/i,
+	accepted: { Accept: 'application/json' },
+};
+/** For PATCH: also as RFC 7396 calls it (RFC 5789, section 3.1, for the header). */
+export const PATCH_BODY: Kind = {
+	type: /^[\t ]*application\/(?:merge-patch\+)?json[\t ]*(?:;|$)/i,
+	accepted: { 'Accept-Patch': 'application/merge-patch+json, application/json' },
+};
+
 /** Throws 400, 413 or 415 if it is not a JSON text in UTF-8 of at most `BODY_LIMIT` bytes. */
-export async function readJson(req: IncomingMessage): Promise<Body> {
+export async function readJson(req: IncomingMessage, kind = JSON_BODY): Promise<Body> {
 	if (!hasBody(req)) throw new ProblemError(malformed('The request needs a JSON body.'));
-	requireJson(req);
+	requireJson(req, kind);
 	return parseExact(await readBytes(req));
 }
 
@@ -36,34 +52,32 @@ export async function readOptionalJson(req: IncomingMessage): Promise<Body | und
 	const bytes = await readBytes(req);
 	// In chunks only the end tells that there was nothing.
 	if (bytes.length === 0) return undefined;
-	requireJson(req);
+	requireJson(req, JSON_BODY);
 	return parseExact(bytes);
 }
 
-function requireJson(req: IncomingMessage): void {
+function requireJson(req: IncomingMessage, kind: Kind): void {
 	const encoding = req.headers['content-encoding'];
 	if (encoding !== undefined && encoding.toLowerCase() !== 'identity') {
-		throw new ProblemError(unsupported('A compressed body is not accepted.', 'Accept-Encoding'));
+		throw new ProblemError(unsupported('A compressed body is not accepted.', { 'Accept-Encoding': 'identity' }));
 	}
 	const type = req.headers['content-type'];
-	if (type !== 'application/json') requireJsonType(type ?? '');
+	if (type !== 'application/json') requireJsonType(type ?? '', kind);
 }
 
 /** How UTF-8 is called (https://encoding.spec.whatwg.org/#names-and-labels), by those who write it themselves. */
 const UTF_8 = /^utf-?8$/i;
 
 /** Media types are read as the MIME Sniffing standard says: case, quotes and other parameters do not matter. */
-function requireJsonType(type: string): void {
-	if (!MEDIA_TYPE.test(type)) throw new ProblemError(unsupported('The body has to be application/json.', 'Accept'));
+function requireJsonType(type: string, kind: Kind): void {
+	if (!kind.type.test(type)) throw new ProblemError(unsupported('The body has to be application/json.', kind.accepted));
 	const charset = new MIMEType(type).params.get('charset');
 	if (charset && !UTF_8.test(charset)) {
 		throw new ProblemError(
-			unsupported('JSON is read in UTF-8 only, and the charset of the body is another.', 'Accept'),
+			unsupported('JSON is read in UTF-8 only, and the charset of the body is another.', kind.accepted),
 		);
 	}
 }
-
-const MEDIA_TYPE = /^[\t ]*application\/json[\t ]*(?:;|$)/i;
 
 /** Refuses at the first byte too many. What comes after it is discarded, until Node's request time-out. */
 function readBytes(req: IncomingMessage): Promise<Buffer> {

@@ -6,9 +6,9 @@ import type { IncomingMessage } from 'node:http';
 import { type Fault, invalid, malformed, ProblemError, pointerTo } from '../../../mixins/http/index.ts';
 import { isUuid } from '../../../mixins/runtime/index.ts';
 import { type Check, compile, type ObjectSchema, type Schema } from '../../../mixins/validation/index.ts';
-import { CREATE_BODY, HISTORY_QUERY, IDEMPOTENCY_KEY, LIST_PARAMS } from '../../orders/params.ts';
+import { AMEND_BODY, CREATE_BODY, HISTORY_QUERY, IDEMPOTENCY_KEY, LIST_PARAMS } from '../../orders/params.ts';
 import type { Params, Request } from '../types.ts';
-import { readJson, readOptionalJson } from './body.ts';
+import { PATCH_BODY, readJson, readOptionalJson } from './body.ts';
 import { entityTags } from './conditions.ts';
 import type { OrderAction } from './routes.ts';
 
@@ -23,6 +23,7 @@ const LIST = queryOf(LIST_PARAMS);
 const HISTORY = queryOf(HISTORY_QUERY);
 const isKey = compile(IDEMPOTENCY_KEY);
 const checkBody = compile(CREATE_BODY);
+const checkAmend = compile(AMEND_BODY);
 
 /** Throws 400 and 422 for what must not reach the action; `id` and `query` are as they came. */
 export async function paramsOf(action: OrderAction, req: Request, id: string, query: string): Promise<Params> {
@@ -39,6 +40,9 @@ export async function paramsOf(action: OrderAction, req: Request, id: string, qu
 			const page = readQuery(query, HISTORY);
 			return { ...page, id: uuid(id) };
 		}
+		case 'orders.amend':
+			readQuery(query, NOTHING);
+			return { ...(await amendParams(req)), id: uuid(id) };
 		default: {
 			readQuery(query, NOTHING);
 			const body = await readOptionalJson(req);
@@ -61,6 +65,14 @@ async function createParams(req: IncomingMessage): Promise<Params> {
 	if (amount !== undefined) params.amount = amount;
 	if (key !== undefined) params.idempotencyKey = key;
 	return params;
+}
+
+/** The amount's exact text. */
+async function amendParams(req: IncomingMessage): Promise<Params> {
+	const { value, amount } = await readJson(req, PATCH_BODY);
+	const faults = faultsOf(record(value), checkAmend);
+	if (faults.length > 0) throw new ProblemError(invalid(faults));
+	return { amount };
 }
 
 /** All faults that the schema finds in a body. */

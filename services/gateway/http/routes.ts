@@ -29,6 +29,7 @@ const OTHERS = [
 	{ method: 'POST', path: `${ITEM}/cancel`, destination: 'orders.cancel' },
 	{ method: 'POST', path: `${ITEM}/hold`, destination: 'orders.hold' },
 	{ method: 'POST', path: `${ITEM}/resume`, destination: 'orders.resume' },
+	{ method: 'PATCH', path: ITEM, destination: 'orders.amend' },
 	{ method: 'GET', path: '/health/live', destination: 'health/live' },
 	{ method: 'GET', path: '/health/ready', destination: 'health/ready' },
 	{ method: 'GET', path: '/metrics', destination: 'metrics' },
@@ -38,8 +39,13 @@ const OTHERS = [
 export type Destination = (typeof OTHERS)[number]['destination'] | DocumentName;
 export type OrderAction = Extract<Destination, `orders.${string}`>;
 
+export const METHODS = ['GET', 'POST', 'PATCH'] as const;
+export type Method = (typeof METHODS)[number];
+
+const isMethod = (method: string): method is Method => METHODS.some((known) => known === method);
+
 export interface Route {
-	readonly method: 'GET' | 'POST';
+	readonly method: Method;
 	/** with `{id}` where an order's id stands, `{slug}` where a problem's name does */
 	readonly path: string;
 	readonly destination: Destination;
@@ -58,7 +64,7 @@ export const PATHS = Object.fromEntries(ROUTES.map(({ path, destination }) => [d
 	Record<Destination, string>
 >;
 
-type Path = Readonly<Partial<Record<'GET' | 'POST', Destination>>>;
+type Path = Readonly<Partial<Record<Method, Destination>>>;
 
 const FIXED = new Map<string, Path>();
 /** What follows an order's id. */
@@ -142,8 +148,9 @@ export function matchRoute(method: string, path: string): Match {
 }
 
 function destinationOf(path: Path, method: string): Destination {
-	const found = method === 'GET' || method === 'HEAD' ? path.GET : method === 'POST' ? path.POST : undefined;
+	const asked = method === 'HEAD' ? 'GET' : method;
+	const found = isMethod(asked) ? path[asked] : undefined;
 	if (found) return found;
-	const allow = [...(path.GET ? ['GET', 'HEAD'] : []), ...(path.POST ? ['POST'] : [])].join(', ');
-	throw new ProblemError(methodNotAllowed(allow));
+	const allow = METHODS.filter((known) => path[known]).flatMap((known) => (known === 'GET' ? [known, 'HEAD'] : known));
+	throw new ProblemError(methodNotAllowed(allow.join(', ')));
 }

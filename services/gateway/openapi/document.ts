@@ -5,11 +5,18 @@
 
 import { PROBLEM_CODES, PROBLEM_TYPE, PROBLEMS, type ProblemCode, problemType } from '../../../mixins/http/index.ts';
 import type { ObjectSchema, Schema } from '../../../mixins/validation/index.ts';
-import { CREATE_BODY, ID_PARAMS, IDEMPOTENCY_KEY, LONGEST_WAIT } from '../../orders/params.ts';
-import { ROUTES } from '../http/routes.ts';
+import { ID_PARAMS, IDEMPOTENCY_KEY, LONGEST_WAIT } from '../../orders/params.ts';
+import { type Method, ROUTES } from '../http/routes.ts';
 import { problemExample } from './examples.ts';
-import { type HeaderName, OPERATIONS, type Operation, type ParameterName, type Success } from './operations.ts';
-import { ref, SCHEMAS } from './schemas.ts';
+import {
+	type Body,
+	type HeaderName,
+	OPERATIONS,
+	type Operation,
+	type ParameterName,
+	type Success,
+} from './operations.ts';
+import { REQUESTS, ref, SCHEMAS } from './schemas.ts';
 
 export interface DocumentOptions {
 	/** requests need a token */
@@ -33,7 +40,7 @@ const ALWAYS: readonly ProblemCode[] = [
 	...PROBLEM_CODES.filter((code) => PROBLEMS[code].status === 429),
 ];
 /** What every request that changes something can meet. */
-const ON_POST: readonly ProblemCode[] = ['Request.CrossSite', 'Request.TooLarge', 'Request.UnsupportedMediaType'];
+const ON_CHANGE: readonly ProblemCode[] = ['Request.CrossSite', 'Request.TooLarge', 'Request.UnsupportedMediaType'];
 
 /** What every request that needs a token can meet. */
 const ON_TOKENS = PROBLEM_CODES.filter((code) => code.startsWith('Auth.') && code !== 'Auth.ScopeMissing');
@@ -65,7 +72,7 @@ export function openApiDocument({ auth, server = '.' }: DocumentOptions): Json {
 		],
 		paths,
 		components: {
-			schemas: { ...SCHEMAS, OrderRequest: CREATE_BODY },
+			schemas: { ...SCHEMAS, ...REQUESTS },
 			parameters: PARAMETERS,
 			headers: auth ? { ...HEADERS, 'WWW-Authenticate': CHALLENGE } : HEADERS,
 			responses: Object.fromEntries(responses),
@@ -78,7 +85,7 @@ export function openApiDocument({ auth, server = '.' }: DocumentOptions): Json {
 const OPEN: ReadonlySet<Operation['tag']> = new Set(['Health', 'Documentation']);
 
 interface Surroundings {
-	readonly method: 'GET' | 'POST';
+	readonly method: Method;
 	readonly auth: boolean;
 	/** where shared responses are collected */
 	readonly responses: Map<string, Json>;
@@ -90,7 +97,7 @@ function operationOf(operation: Operation, { method, auth, responses }: Surround
 	const met = [
 		...problems,
 		...ALWAYS,
-		...(method === 'POST' ? ON_POST : []),
+		...(method === 'GET' ? [] : ON_CHANGE),
 		...(auth && !isOpen ? ON_TOKENS : []),
 	].filter((code) => (auth ? code !== 'Request.Misdirected' : !code.startsWith('Auth.')));
 	return {
@@ -111,9 +118,14 @@ function operationOf(operation: Operation, { method, auth, responses }: Surround
 	};
 }
 
-const bodyOf = (examples: Json): Json => ({
+const bodyOf = ({ schema, examples, mediaTypes = [] }: Body): Json => ({
 	required: true,
-	content: { 'application/json': { schema: { $ref: '#/components/schemas/OrderRequest' }, examples } },
+	content: Object.fromEntries(
+		['application/json', ...mediaTypes].map((type) => [
+			type,
+			{ schema: { $ref: `#/components/schemas/${schema}` }, examples },
+		]),
+	),
 });
 
 const queryOf = ({ properties }: ObjectSchema): Json[] =>

@@ -35,6 +35,7 @@ export const ORDERS = {
 	held: { ...ORDER, status: 'OnHold', heldUntil: '2026-02-01T20:22:41.090Z' },
 	resumed: { ...ORDER, pendingUntil: '2026-01-31T20:38:10.001Z' },
 	cancelled: { ...ORDER, status: 'CancelRequested' },
+	amended: { ...ORDER, amount: 12.5 },
 	page: { data: [ORDER], nextCursor: 'MDFhMjA0ZWEtN2E5Zi03MDAwLTgwMDAtMDU1ZDI0M2MxZjRk' },
 	history: {
 		data: [
@@ -67,6 +68,8 @@ export const BODIES = {
 		value: { productName: 'A pound of tea', amount: 19.9, paymentMethod: 'card_declined' },
 	},
 } as const;
+
+export const AMENDMENTS = { lower: { summary: 'Costs less', value: { amount: 12.5 } } } as const;
 
 export const READINESS = {
 	ready: { status: 'ok', failing: [], degraded: [] },

@@ -5,8 +5,8 @@ import type { ProblemCode } from '../../../mixins/http/index.ts';
 import type { ObjectSchema } from '../../../mixins/validation/index.ts';
 import { HISTORY_QUERY, LIST_PARAMS } from '../../orders/params.ts';
 import type { Destination } from '../http/routes.ts';
-import { BODIES, ORDERS, READINESS } from './examples.ts';
-import type { SCHEMAS } from './schemas.ts';
+import { AMENDMENTS, BODIES, ORDERS, READINESS } from './examples.ts';
+import type { RequestName, SCHEMAS } from './schemas.ts';
 
 /** A header field or parameter of `components`. */
 export type HeaderName =
@@ -33,6 +33,14 @@ export interface Success {
 	readonly mediaType?: string;
 }
 
+export interface Body {
+	readonly schema: RequestName;
+	/** by name */
+	readonly examples: Readonly<Record<string, unknown>>;
+	/** beside JSON */
+	readonly mediaTypes?: readonly string[];
+}
+
 export interface Operation {
 	readonly id: string;
 	readonly tag: 'Orders' | 'Health' | 'Metrics' | 'Documentation';
@@ -41,8 +49,8 @@ export interface Operation {
 	readonly parameters?: readonly ParameterName[];
 	/** whose query it takes */
 	readonly query?: ObjectSchema;
-	/** named examples of the body; without them the operation takes none */
-	readonly body?: Readonly<Record<string, unknown>>;
+	/** without one the operation takes none */
+	readonly body?: Body;
 	readonly successes: readonly Success[];
 	/** beside those that any request can meet */
 	readonly problems?: readonly ProblemCode[];
@@ -91,7 +99,7 @@ export const OPERATIONS: Readonly<Record<Exclude<Destination, 'reference/script'
 		description:
 			'Holds the money and starts the window in which the buyer may cancel or pause. With an `Idempotency-Key` the request may be sent any number of times: it makes one order, and every answer is the first one, byte for byte.',
 		parameters: ['Idempotency-Key'],
-		body: BODIES,
+		body: { schema: 'OrderRequest', examples: BODIES },
 		successes: [
 			{
 				...orderAnswer(201, ORDERS.created, 'Location', 'Idempotent-Replayed'),
@@ -101,6 +109,7 @@ export const OPERATIONS: Readonly<Record<Exclude<Destination, 'reference/script'
 					cancel: byId('cancelOrder'),
 					hold: byId('holdOrder'),
 					resume: byId('resumeOrder'),
+					amend: byId('amendOrder'),
 				},
 			},
 		],
@@ -180,6 +189,15 @@ export const OPERATIONS: Readonly<Record<Exclude<Destination, 'reference/script'
 		`Goes on with the rest of the window, with at least a minute of it, or the whole window where that is shorter. ${COUNT_DOWN}`,
 		orderAnswer(200, ORDERS.resumed),
 	),
+	'orders.amend': {
+		...command(
+			'amendOrder',
+			'Lower the amount of an order',
+			'In the same time as a pause. The hold stays as it is; the capture takes the lower amount, and the rest is released. The present amount changes nothing; a higher one, or 0, is refused.',
+			orderAnswer(200, ORDERS.amended),
+		),
+		body: { schema: 'AmendRequest', examples: AMENDMENTS, mediaTypes: ['application/merge-patch+json'] },
+	},
 	'health/live': {
 		id: 'live',
 		tag: 'Health',

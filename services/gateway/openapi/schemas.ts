@@ -3,6 +3,7 @@
 import { PROBLEMS } from '../../../mixins/http/index.ts';
 import type { Schema } from '../../../mixins/validation/index.ts';
 import { EVENT_SCHEMA, ORDER_SCHEMA } from '../../orders/order-schema.ts';
+import { AMEND_BODY, CREATE_BODY } from '../../orders/params.ts';
 
 export const ref = (name: keyof typeof SCHEMAS): Schema => ({ $ref: `#/components/schemas/${name}` });
 
@@ -56,6 +57,13 @@ const PROBLEM: Schema = {
 	},
 	required: ['type', 'title', 'status', 'detail', 'code', 'traceId'],
 };
+
+/** The bodies of requests. */
+export const REQUESTS = {
+	OrderRequest: CREATE_BODY,
+	AmendRequest: AMEND_BODY,
+} satisfies Readonly<Record<string, Schema>>;
+export type RequestName = keyof typeof REQUESTS;
 
 export const SCHEMAS = {
 	Order: ORDER_SCHEMA,

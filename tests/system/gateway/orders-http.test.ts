@@ -26,7 +26,7 @@ function requestsOf(text: string): Written[] {
 		.map((section) => {
 			const [title = '', ...rest] = section.split('\n');
 			const lines = rest.filter((line) => !/^[#@]/.test(line));
-			const start = lines.findIndex((line) => /^(GET|POST) /.test(line));
+			const start = lines.findIndex((line) => /^(GET|POST|PATCH) /.test(line));
 			const [method = '', target = ''] = (lines[start] ?? '').split(' ');
 			const blank = lines.indexOf('', start);
 			const end = blank < 0 ? lines.length : blank;

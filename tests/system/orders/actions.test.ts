@@ -23,7 +23,7 @@ it('are those of the contract alone', () => {
 		'deadletters.list',
 		'deadletters.replay',
 		'inbox.stats',
-		...['cancel', 'create', 'get', 'history', 'hold', 'list', 'resume'].map((name) => `orders.${name}`),
+		...['amend', 'cancel', 'create', 'get', 'history', 'hold', 'list', 'resume'].map((name) => `orders.${name}`),
 		'outbox.replay',
 		'outbox.stats',
 		'settlement.reconcile',

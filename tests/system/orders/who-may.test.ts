@@ -81,6 +81,7 @@ const ROUTES = [
 	['POST', '/{id}/hold', []],
 	['POST', '/{id}/resume', ['hold']],
 	['POST', '/{id}/cancel', []],
+	['PATCH', '/{id}', []],
 ] as const;
 
 type Statuses = readonly [
@@ -91,11 +92,12 @@ type Statuses = readonly [
 	hold: number,
 	resume: number,
 	cancel: number,
+	amend: number,
 ];
 
-const NOBODY: Statuses = [401, 401, 401, 401, 401, 401, 401];
-const STRANGER: Statuses = [201, 200, 404, 404, 404, 404, 404];
-const OWNER: Statuses = [201, 200, 200, 200, 200, 200, 202];
+const NOBODY: Statuses = [401, 401, 401, 401, 401, 401, 401, 401];
+const STRANGER: Statuses = [201, 200, 404, 404, 404, 404, 404, 404];
+const OWNER: Statuses = [201, 200, 200, 200, 200, 200, 202, 200];
 
 /** Each kind of caller against each route, on an order of alice's. */
 const CALLERS: readonly (readonly [string, () => Promise<string> | string | undefined, Statuses, string?])[] = [
@@ -145,7 +147,7 @@ describe.each(CALLERS)('%s', (_name, token, statuses, code) => {
 				await token(),
 				method,
 				`/orders${path.replace('{id}', id)}`,
-				path === '' && method === 'POST' ? BOOK : undefined,
+				path === '' && method === 'POST' ? BOOK : method === 'PATCH' ? { amount: 0.5 } : undefined,
 			);
 			expect(res.status).toBe(status);
 			if (status === 401) expect(res.headers.get('www-authenticate')).toMatch(/^Bearer /);
@@ -242,6 +244,7 @@ describe('without the gateway', () => {
 	const params: Readonly<Record<string, object>> = {
 		'orders.create': { productName: 'book', amount: '1' },
 		'orders.list': {},
+		'orders.amend': { id: '01a204ea-7a9f-7000-8000-055d243c1f4d', amount: '1' },
 	};
 	const actions = (): string[] =>
 		application.broker.registry.actions
@@ -260,7 +263,7 @@ describe('without the gateway', () => {
 		['as a user', { user: { subject: 'alice', scopes: ['orders:admin'] } }],
 	])('every action of orders refuses a call with %s', async (_name, meta) => {
 		const { id } = await orderOf(await alice());
-		expect(actions().length).toBeGreaterThanOrEqual(7);
+		expect(actions().length).toBeGreaterThanOrEqual(8);
 		for (const action of actions()) {
 			const call = application.broker.call(action, params[action] ?? { id }, { meta });
 			await expect(call).rejects.toMatchObject({ code: 401, type: 'Auth.CallerMissing' });

@@ -14,7 +14,14 @@ import type { LoadLimits } from '../../../services/gateway/admission/load-limite
 import type { Limits } from '../../../services/gateway/http/server.ts';
 import type { WithServer } from '../../../services/gateway/serving.ts';
 import gateway from '../../../services/gateway.service.ts';
-import { CREATE_PARAMS, GET_PARAMS, HISTORY_PARAMS, ID_PARAMS, LIST_PARAMS } from '../../../services/orders/params.ts';
+import {
+	AMEND_PARAMS,
+	CREATE_PARAMS,
+	GET_PARAMS,
+	HISTORY_PARAMS,
+	ID_PARAMS,
+	LIST_PARAMS,
+} from '../../../services/orders/params.ts';
 import { testBroker, testPlatform } from '../../support/platform.ts';
 
 export const ID = '0198c0de-0000-7000-8000-000000000001';
@@ -147,6 +154,7 @@ export async function stage(limits: Partial<Limits> = {}, options: Options = {})
 				cancel: { params: ID_PARAMS, handler: act(() => orderDto()) },
 				hold: { params: ID_PARAMS, handler: act(() => orderDto()) },
 				resume: { params: ID_PARAMS, handler: act(() => orderDto()) },
+				amend: { params: AMEND_PARAMS, handler: act((ctx) => orderDto(ctx.params.amount as string)) },
 				secret: () => 'never reached',
 			},
 		});

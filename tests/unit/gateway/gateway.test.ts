@@ -108,6 +108,18 @@ describe('what goes well', () => {
 		expect(on.calls).toEqual([expect.objectContaining({ action, params: expect.objectContaining(params) })]);
 	});
 
+	it.each(['application/json', 'application/merge-patch+json', 'Application/Merge-Patch+JSON; charset=utf-8'])(
+		'amends with a body of %s, the exact digits in and out',
+		async (type) => {
+			const init = { method: 'PATCH', body: '{"amount":12.340}', headers: { 'content-type': type } };
+			const res = await ask(`/orders/${ID}`, init);
+			expect([res.status, await res.text()]).toEqual([200, expect.stringContaining('"amount":12.340,')]);
+			expect(on.calls).toEqual([
+				expect.objectContaining({ action: 'orders.amend', params: { id: ID, amount: '12.340' } }),
+			]);
+		},
+	);
+
 	it('writes amounts as numbers in orders and leaves the history alone', async () => {
 		expect(await (await ask('/orders')).text()).toMatch(/"amount":0\.10,.*"amount":7,.*"nextCursor":null/);
 		expect(await (await ask(`/orders/${ID}`)).text()).toContain('"amount":12.50,');

@@ -10,7 +10,9 @@ import { SUCCESS } from '../../../services/gateway/http/answer.ts';
 import { ALIASES, ROUTES } from '../../../services/gateway/http/routes.ts';
 import { openApiDocument } from '../../../services/gateway/openapi/document.ts';
 import { OPERATIONS } from '../../../services/gateway/openapi/operations.ts';
+import { REQUESTS } from '../../../services/gateway/openapi/schemas.ts';
 import {
+	AMEND_BODY,
 	CREATE_BODY,
 	CREATE_PARAMS,
 	HISTORY_QUERY,
@@ -138,7 +140,9 @@ describe('the document', () => {
 			for (const { content = {} } of [...answers, operation.requestBody ?? {}]) Object.values(content).forEach(hold);
 		}
 		for (const { schema } of Object.values(plain.components.parameters)) hold({ schema });
-		for (const schema of Object.values<Schema>(CREATE_BODY.properties)) hold({ schema });
+		for (const { properties } of Object.values(REQUESTS)) {
+			for (const schema of Object.values<Schema>(properties)) hold({ schema });
+		}
 		expect(count).toBeGreaterThan(40);
 	});
 
@@ -192,7 +196,7 @@ describe('one source', () => {
 	it('is what the document shows', () => {
 		const { schemas, parameters } = plain.components;
 		const { description, ...id } = ID_PARAMS.properties.id;
-		expect(schemas.OrderRequest).toEqual(CREATE_BODY);
+		expect(schemas).toMatchObject({ OrderRequest: CREATE_BODY, AmendRequest: AMEND_BODY });
 		expect(parameters['Idempotency-Key']?.schema).toEqual(IDEMPOTENCY_KEY);
 		expect(parameters.Id).toMatchObject({ description, schema: id });
 		const queryAt = (path: string) =>
@@ -275,7 +279,7 @@ describe('one source', () => {
 				throw new Errors.MoleculerServerError('Not now.', 503, 'NOT_NOW');
 			};
 			const asked: readonly [
-				method: 'get' | 'post',
+				method: 'get' | 'post' | 'patch',
 				path: string,
 				status: number,
 				answer?: Parameters<Stage['once']>[0],
@@ -289,17 +293,18 @@ describe('one source', () => {
 				['get', '/orders/{id}/history', 200],
 				['post', '/orders/{id}/cancel', 202],
 				['post', '/orders/{id}/hold', 409, refused('Orders.WindowClosed', 409)],
+				['patch', '/orders/{id}', 200],
 				['get', '/health/live', 200],
 				['get', '/health/ready', 200],
 				['get', '/metrics', 200],
 			];
+			const headers = { 'content-type': 'application/json' };
 			for (const [method, path, status, answer] of asked) {
 				if (answer !== undefined) on.once(answer);
 				const res = await fetch(`${on.url}${path.replace('{id}', id)}`, {
 					method,
-					...(path === '/orders' && method === 'post'
-						? { body: '{}', headers: { 'content-type': 'application/json' } }
-						: {}),
+					...(path === '/orders' && method === 'post' ? { body: '{}', headers } : {}),
+					...(method === 'patch' ? { method: 'PATCH', body: '{"amount":1}', headers } : {}),
 				});
 				expect([path, res.status]).toEqual([path, status]);
 				const response = resolved(served.paths[path]?.[method]?.responses[status]) as Answer;
