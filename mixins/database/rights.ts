@@ -19,6 +19,7 @@ export const RIGHTS: Readonly<Record<string, readonly string[]>> = {
 	rate_limits: ALL,
 	reconciliation: ['SELECT', 'UPDATE'],
 	sandbox_operations: ['SELECT', 'INSERT'],
+	sandbox_memory: ['SELECT', 'INSERT', 'UPDATE'],
 	sandbox_parcels: ['SELECT', 'INSERT'],
 };
 

@@ -1,2 +1,2 @@
 export { StandInParcels } from './parcel-sandbox.ts';
-export { SandboxProvider } from './payment-sandbox.ts';
+export { SANDBOX_PAGES, SandboxProvider } from './sandbox/index.ts';

@@ -8,7 +8,8 @@ import type {
 	ProviderPayment,
 	ProviderTraits,
 } from '../../domain/provider.ts';
-import type { SandboxProvider } from '../../mixins/providers/payment-sandbox.ts';
+import type { Instant } from '../../domain/time.ts';
+import type { SandboxProvider } from '../../mixins/providers/sandbox/provider.ts';
 import type { TestDatabase } from '../support/database.ts';
 
 export interface BankOptions {
@@ -39,12 +40,12 @@ export class Bank implements PaymentProvider {
 		return this.#sandbox.traits;
 	}
 
-	refund(): Promise<ProviderOutcome> {
-		return this.#sandbox.refund();
+	refund(request: PaymentRequest, signal: AbortSignal): Promise<ProviderOutcome> {
+		return this.#sandbox.refund(request, signal);
 	}
 
-	list(): AsyncIterable<ProviderPayment> {
-		return this.#sandbox.list();
+	list(since: Instant, until: Instant, signal: AbortSignal): AsyncIterable<ProviderPayment> {
+		return this.#sandbox.list(since, until, signal);
 	}
 
 	pageOf(): null {
@@ -63,8 +64,8 @@ export class Bank implements PaymentProvider {
 		return this.#perform('void', request, signal);
 	}
 
-	async find(operation: ProviderOperation, request: PaymentRequest): Promise<Finding> {
-		const found = await this.#sandbox.find(operation, request);
+	async find(operation: ProviderOperation, request: PaymentRequest, signal: AbortSignal): Promise<Finding> {
+		const found = await this.#sandbox.find(operation, request, signal);
 		return operation === 'void' && found.kind === 'notDone' && this.#hasExpired(request) ? GONE : found;
 	}
 
@@ -73,7 +74,7 @@ export class Bank implements PaymentProvider {
 		const isNew = await this.#isNew(request.idempotencyKey);
 		if (this.#hasExpired(request)) {
 			if (operation === 'void') {
-				const found = await this.#sandbox.find('void', request);
+				const found = await this.#sandbox.find('void', request, signal);
 				return found.kind === 'notDone' || found.kind === 'notFound' ? GONE : found;
 			}
 			if (operation === 'capture' && isNew) await this.#refuseCapture(request);

@@ -12,7 +12,7 @@ import { OutboxRelay } from '../../mixins/outbox/relay.ts';
 import type { OnStored } from '../../mixins/outbox/unit-of-work.ts';
 import type { Platform, Signals } from '../../mixins/platform.ts';
 import { StandInParcels } from '../../mixins/providers/parcel-sandbox.ts';
-import { SandboxProvider } from '../../mixins/providers/payment-sandbox.ts';
+import { SandboxProvider } from '../../mixins/providers/sandbox/provider.ts';
 import { parseSettings, type Settings } from '../../mixins/settings/settings.ts';
 import { SchemaValidator } from '../../mixins/validation/schema-validator.ts';
 import type { Meta } from '../../services/orders/caller.ts';

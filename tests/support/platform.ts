@@ -16,7 +16,7 @@ import { Health } from '../../mixins/observability/health.ts';
 import { Metrics } from '../../mixins/observability/metrics.ts';
 import { type Entrance, type Platform, providePlatform, type Signals } from '../../mixins/platform.ts';
 import { StandInParcels } from '../../mixins/providers/parcel-sandbox.ts';
-import { SandboxProvider } from '../../mixins/providers/payment-sandbox.ts';
+import { SandboxProvider } from '../../mixins/providers/sandbox/provider.ts';
 import type { Log } from '../../mixins/runtime/log.ts';
 import { parseSettings } from '../../mixins/settings/settings.ts';
 import { TOPOLOGY } from '../../services/topology.ts';

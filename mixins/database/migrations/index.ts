@@ -20,6 +20,7 @@ import { migration as pauses } from './0010-pauses.ts';
 import { migration as place } from './0011-place.ts';
 import { migration as deadLetters } from './0012-dead-letters.ts';
 import { migration as payments } from './0013-payments.ts';
+import { migration as sandboxCards } from './0014-sandbox-cards.ts';
 import { migration as reconciliation } from './0018-reconciliation.ts';
 import type { Migration } from './migration.ts';
 
@@ -37,6 +38,7 @@ export const MIGRATIONS: readonly Migration[] = [
 	place,
 	deadLetters,
 	payments,
+	sandboxCards,
 	reconciliation,
 ];
 

@@ -3,7 +3,7 @@ import { setImmediate as turn } from 'node:timers/promises';
 import { afterAll, beforeAll, expect, it } from '@jest/globals';
 import type { Finding, PaymentProvider, ProviderOutcome } from '../../../domain/provider.ts';
 import { stamp } from '../../../mixins/calls/calls.ts';
-import { SandboxProvider } from '../../../mixins/providers/payment-sandbox.ts';
+import { SandboxProvider } from '../../../mixins/providers/sandbox/provider.ts';
 import { newId } from '../../../mixins/runtime/uuid.ts';
 import { parseSettings } from '../../../mixins/settings/settings.ts';
 import type { PaymentCalls } from '../../../services/settlement/payment-calls.ts';

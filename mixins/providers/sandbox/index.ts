@@ -1,0 +1,2 @@
+export { SANDBOX_PAGES } from './book.ts';
+export { SandboxProvider } from './provider.ts';
