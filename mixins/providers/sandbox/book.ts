@@ -51,22 +51,23 @@ const NOTHING_HELD: ReadonlySet<State> = new Set(['declined', 'lapsed', 'voided'
 export class Book {
 	readonly orderId: string;
 	/** in the order of time */
-	readonly entries: readonly Entry[];
-	readonly notes: readonly Note[];
+	readonly entries: Entry[] = [];
+	readonly notes: Note[] = [];
 	readonly #now: Instant;
 
 	/** `now` is the database's clock. */
 	constructor(orderId: string, rows: readonly (Entry | Note)[], now: Instant) {
 		this.orderId = orderId;
 		this.#now = now;
-		const inOrder = rows.toSorted((a, b) => (a.at ?? now) - (b.at ?? now));
-		this.entries = inOrder.filter((row) => row.kind === 'done');
-		this.notes = inOrder.filter((row) => row.kind !== 'done');
+		this.add(rows.length > 1 ? rows.toSorted((a, b) => (a.at ?? now) - (b.at ?? now)) : rows);
 	}
 
-	/** The same with rows that are about to be written. */
-	with(rows: readonly (Entry | Note)[]): Book {
-		return new Book(this.orderId, [...this.entries, ...this.notes, ...rows], this.#now);
+	/** Later rows, which are about to be written. */
+	add(rows: readonly (Entry | Note)[]): void {
+		for (const row of rows) {
+			if (row.kind === 'done') this.entries.push(row);
+			else this.notes.push(row);
+		}
 	}
 
 	get #state(): State {
@@ -99,10 +100,18 @@ export class Book {
 		return this.#succeeded(operation).reduce((sum, { amount }) => sum + amount, 0n);
 	}
 
+	/** what began the payment */
+	get #authorization(): Entry | Note | undefined {
+		const isAuthorization = ({ operation }: Row): boolean => operation === 'authorize';
+		return this.notes.find(isAuthorization) ?? this.entries.find(isAuthorization);
+	}
+
 	/** What the provider does with a request: the rows to write, the one that answers it first; none if the key is known. */
 	decide(operation: ProviderOperation, request: PaymentRequest): readonly [Entry | Note, ...Note[]] {
 		const { idempotencyKey, orderId, paymentMethod: card } = request;
-		const { minor: amount, currency } = request.amount;
+		const { minor, currency } = request.amount;
+		// What waits or is held goes as a whole, whatever amount a void names.
+		const amount = operation === 'void' ? (this.#authorization?.amount ?? minor) : minor;
 		const row = { idempotencyKey, orderId, operation, amount, currency, at: null };
 		if (operation === 'authorize') {
 			if (card === 'card_authentication') return [{ ...row, kind: 'waits', page: randomUUID(), endedAs: null }];
@@ -114,8 +123,7 @@ export class Book {
 		if (card === 'card_remembered_error' && operation !== 'refund' && isFirst) {
 			return [{ ...row, kind: 'error', page: null, endedAs: null }];
 		}
-		const moved = operation === 'void' ? (this.waiting?.amount ?? this.#sum('authorize')) : amount;
-		return [{ ...row, amount: moved, kind: 'done', outcome: 'succeeded' }];
+		return [{ ...row, kind: 'done', outcome: 'succeeded' }];
 	}
 
 	#may(operation: ProviderOperation, { amount, paymentMethod }: PaymentRequest): boolean {
@@ -204,8 +212,7 @@ export class Book {
 
 	/** The payment for reconciliation; undefined if there was none. */
 	get payment(): ProviderPayment | undefined {
-		const asked =
-			this.notes.find(({ kind }) => kind === 'waits') ?? this.entries.find((e) => e.operation === 'authorize');
+		const asked = this.#authorization;
 		if (asked === undefined) return undefined;
 		return {
 			...{ orderId: this.orderId, reference: this.#reference, createdAt: asked.at ?? this.#now },

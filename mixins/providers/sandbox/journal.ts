@@ -31,7 +31,7 @@ export async function perform(tx: Transaction, asked: readonly Asked[]): Promise
 			ended.push(Object.assign(waiting, { endedAs: 'cancelled' as const }));
 		}
 		fresh.push(...rows);
-		books.set(book.with(rows));
+		book.add(rows);
 		return { row, isNew: true };
 	});
 	await write(tx, fresh);

@@ -1,14 +1,6 @@
 /** The tables of the sandbox. */
 import type { Instant } from '../../../domain/time.ts';
-import {
-	inserting,
-	instant,
-	NOW,
-	plainArray,
-	type Statement,
-	type Transaction,
-	textArray,
-} from '../../database/index.ts';
+import { inserting, instant, plainArray, type Statement, type Transaction, textArray } from '../../database/index.ts';
 import { Book, type Entry, type Note } from './book.ts';
 
 type Fact = Entry | Note;
@@ -18,7 +10,11 @@ export class Books {
 	readonly #books = new Map<string, Book>();
 
 	of(orderId: string): Book {
-		return this.#books.get(orderId) ?? new Book(orderId, [], 0);
+		const known = this.#books.get(orderId);
+		if (known !== undefined) return known;
+		const book = new Book(orderId, [], 0);
+		this.set(book);
+		return book;
 	}
 
 	set(...books: readonly Book[]): void {
@@ -44,7 +40,7 @@ interface StoredFact {
 }
 
 const SHARED = `idempotency_key AS "idempotencyKey", order_id AS "orderId", operation, amount, currency,
-	${instant('created_at', 'at')}, ${NOW} AS now`;
+	${instant('created_at', 'at')}, ${instant('clock_timestamp()', 'now')}`;
 const ENTRIES = `SELECT ${SHARED}, 'done' AS kind, outcome AS said, NULL::uuid AS page FROM sandbox_operations`;
 const NOTES = `SELECT ${SHARED}, kind, ended_as AS said, page FROM sandbox_memory`;
 
