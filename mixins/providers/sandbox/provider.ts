@@ -10,7 +10,7 @@ import type {
 } from '../../../domain/provider.ts';
 import type { Duration, Instant } from '../../../domain/time.ts';
 import type { Database } from '../../database/index.ts';
-import { Batcher } from '../../runtime/index.ts';
+import { abortable, Batcher } from '../../runtime/index.ts';
 import { HOLDS_FOR, type Note } from './book.ts';
 import { type Answer, type Asked, answerPage, perform } from './journal.ts';
 import { ordersBetween, readBooks, readPage } from './tables.ts';
@@ -70,15 +70,15 @@ export class SandboxProvider implements PaymentProvider {
 
 	async find(operation: ProviderOperation, request: PaymentRequest, signal: AbortSignal): Promise<Finding> {
 		await this.#think(signal);
-		const books = await readBooks(this.#database, [request.orderId]);
+		const books = await abortable(readBooks(this.#database, [request.orderId]), signal);
 		return books.of(request.orderId).find(operation, request);
 	}
 
 	async *list(since: Instant, until: Instant, signal: AbortSignal): AsyncIterable<ProviderPayment> {
 		for (let after: string | undefined = BEFORE_ALL; after !== undefined; ) {
 			await this.#think(signal);
-			const orderIds: readonly string[] = await this.#ordersBetween(since, until, after);
-			for (const { payment } of await readBooks(this.#database, orderIds)) {
+			const orderIds: readonly string[] = await abortable(this.#ordersBetween(since, until, after), signal);
+			for (const { payment } of await abortable(readBooks(this.#database, orderIds), signal)) {
 				if (payment !== undefined && payment.createdAt >= since && payment.createdAt < until) yield payment;
 			}
 			after = orderIds.length < PAGE ? undefined : orderIds.at(-1);
@@ -117,7 +117,7 @@ export class SandboxProvider implements PaymentProvider {
 
 	async #ask(operation: ProviderOperation, request: PaymentRequest, signal: AbortSignal): Promise<ProviderOutcome> {
 		await this.#think(signal);
-		const { outcome, isNew } = await this.#journal.add({ operation, request });
+		const { outcome, isNew } = await abortable(this.#journal.add({ operation, request }), signal);
 		const isFlaky = request.paymentMethod === 'card_flaky' && operation !== 'refund';
 		if (isNew && isFlaky) throw new Error('the provider timed out');
 		return outcome;
