@@ -1,7 +1,7 @@
 export type { Access, Auth, RateLimit, Subnet, TokenKeys, TokenRules } from './access.ts';
 export { type BrokerUrl, parseBrokerUrl, type RedisUrl } from './broker-url.ts';
 export type { DatabaseAddress } from './database-address.ts';
-export { type Environment, isLoopback } from './reading.ts';
+export { type Environment, isLoopback, SettingsError } from './reading.ts';
 export {
 	CANCELLATION_WINDOW_RANGE,
 	formatDuration,
@@ -11,3 +11,4 @@ export {
 	type ServiceName,
 	type Settings,
 } from './settings.ts';
+export type { StripeBase, StripeSettings } from './stripe.ts';

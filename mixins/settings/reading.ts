@@ -70,10 +70,6 @@ export function refused(name: string, shown: string, accepted: string, why = '')
 	return new SettingsError(`${name}=${shown} is not understood${reason}; accepted: ${accepted}`);
 }
 
-export function unsupported(name: string, shown: string): SettingsError {
-	return new SettingsError(`${name}=${shown} is not supported by this version; leave it unset`);
-}
-
 export function readOneOf<T extends string>(env: Environment, name: string, accepted: readonly T[], otherwise: T): T {
 	const value = get(env, name) ?? otherwise;
 	const known = accepted.find((candidate) => candidate === value);
@@ -89,6 +85,19 @@ export function readDuration(env: Environment, name: string, otherwise: string, 
 		throw refused(name, show(value), `${range}, in whole milliseconds, written like 250ms, 90s, 10m, 1.5h or 7d`);
 	}
 	return ms;
+}
+
+export function readWholeNumber(
+	env: Environment,
+	name: string,
+	otherwise: number,
+	{ min, max }: { readonly min: number; readonly max: number },
+): number {
+	const value = get(env, name);
+	if (value === undefined) return otherwise;
+	const number = /^(?:0|[1-9]\d{0,8})$/.test(value) ? Number(value) : Number.NaN;
+	if (!(number >= min && number <= max)) throw refused(name, show(value), `a whole number from ${min} to ${max}`);
+	return number;
 }
 
 /** What cannot be taken, in a few words that show no part of a secret; none where there is no more to say. */

@@ -12,7 +12,6 @@ import {
 	deepFreeze,
 	type Environment,
 	get,
-	HIDDEN,
 	type ReadFile,
 	readDuration,
 	readOneOf,
@@ -20,8 +19,8 @@ import {
 	refused,
 	SettingsError,
 	show,
-	unsupported,
 } from './reading.ts';
+import { readStripe, type StripeSettings } from './stripe.ts';
 
 export { formatDuration, parseDuration, SettingsError } from './reading.ts';
 
@@ -32,6 +31,8 @@ export type ServiceName = (typeof SERVICE_NAMES)[number];
 /** From the fewest lines to the most. */
 const LOG_LEVELS = ['fatal', 'error', 'warn', 'info', 'debug', 'trace'] as const;
 type LogLevel = (typeof LOG_LEVELS)[number];
+
+const PAYMENT_PROVIDERS = ['sandbox', 'stripe'] as const;
 
 /** All that can be set from outside; deeply frozen. Every duration is a whole number of milliseconds. */
 export interface Settings {
@@ -66,7 +67,9 @@ export interface Settings {
 	/** `LOG_LEVEL`. */
 	readonly logLevel: LogLevel;
 	/** `PAYMENT_PROVIDER`. */
-	readonly paymentProvider: 'sandbox';
+	readonly paymentProvider: (typeof PAYMENT_PROVIDERS)[number];
+	/** How Stripe is reached; of no meaning for another provider. */
+	readonly stripe: StripeSettings;
 	/** `PROVIDER_TIMEOUT` in ms: how long one call to the payment provider or the parcel service may take. */
 	readonly providerTimeout: number;
 	/** `SANDBOX_LATENCY` in ms: how long each call to the sandbox takes (for trials). */
@@ -78,29 +81,21 @@ export const CANCELLATION_WINDOW_RANGE: DurationRange = { min: SHORTEST_WINDOW, 
 
 const POSTGRES_URL = 'a URL postgres://… or postgresql://…';
 
-/** Settings of later versions; here any value stops the start. `true`: a secret. */
-const LATER: Readonly<Record<string, boolean>> = {
-	STRIPE_API_KEY: true,
-	STRIPE_API_KEY_FILE: false,
-	STRIPE_API_BASE: false,
-};
-
 /**
  * Reads and checks all settings; an empty variable counts as not set. Throws a `SettingsError` for the first one
- * that is not understood, or that asks for what this version does not have.
+ * that is not understood, or that lacks another one.
  * `readFile` gives the text of the file that a `…_FILE` variable names.
  */
 export function parseSettings(env: Environment, readFile: ReadFile = (path) => readFileSync(path, 'utf8')): Settings {
-	for (const [name, secret] of Object.entries(LATER)) {
-		const value = get(env, name);
-		if (value !== undefined) throw unsupported(name, secret ? HIDDEN : show(value));
-	}
 	const services = readServices(env);
 	const dataDir = resolve(get(env, 'DATA_DIR') ?? '.data');
 	const databaseForm = { parse: (text: string) => parseDatabaseUrl(text, readFile), accepted: POSTGRES_URL };
 	const address = readSecret(env, 'DATABASE_URL', databaseForm, readFile);
 	const broker = readSecret(env, 'BROKER_URL', { parse: parseBrokerUrl, accepted: BROKER_URL_FORMS }, readFile);
 	if (services.length < SERVICE_NAMES.length) requireForParts(services, { BROKER_URL: broker, DATABASE_URL: address });
+	const paymentProvider = readOneOf(env, 'PAYMENT_PROVIDER', PAYMENT_PROVIDERS, 'sandbox');
+	const stripe = readStripe(env, readFile);
+	requireForProvider(paymentProvider, services, stripe.apiKey);
 	const host = readHost(env);
 	return deepFreeze<Settings>({
 		services,
@@ -117,7 +112,8 @@ export function parseSettings(env: Environment, readFile: ReadFile = (path) => r
 		defaultCurrency: readCurrency(env),
 		retention: readDuration(env, 'RETENTION', '7d', { min: SECOND, max: 3650 * DAY }),
 		logLevel: readOneOf(env, 'LOG_LEVEL', LOG_LEVELS, 'info'),
-		paymentProvider: readPaymentProvider(env),
+		paymentProvider,
+		stripe,
 		providerTimeout: readDuration(env, 'PROVIDER_TIMEOUT', '5s', { min: 100, max: MINUTE }),
 		sandboxLatency: readDuration(env, 'SANDBOX_LATENCY', '0ms', { min: 0, max: MINUTE }),
 	});
@@ -153,9 +149,16 @@ function readCurrency(env: Environment): string {
 	return value;
 }
 
-function readPaymentProvider(env: Environment): 'sandbox' {
-	if (get(env, 'PAYMENT_PROVIDER') === 'stripe') throw unsupported('PAYMENT_PROVIDER', show('stripe'));
-	return readOneOf(env, 'PAYMENT_PROVIDER', ['sandbox'], 'sandbox');
+/** Who moves money has to be let in by the provider. */
+function requireForProvider(
+	paymentProvider: Settings['paymentProvider'],
+	services: readonly ServiceName[],
+	key: unknown,
+): void {
+	if (paymentProvider !== 'stripe' || key !== undefined || !services.includes('settlement')) return;
+	throw new SettingsError(
+		'PAYMENT_PROVIDER="stripe" lacks its key; accepted: with it STRIPE_API_KEY or STRIPE_API_KEY_FILE, such as sk_test_…',
+	);
 }
 
 /** An IP address, or a host name that the URL standard reads as itself (so never `127.1`, `999.0.0.1`, `host:80`). */

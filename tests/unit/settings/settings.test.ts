@@ -62,6 +62,7 @@ const DEFAULTS: Settings = {
 	retention: 7 * DAY,
 	logLevel: 'info',
 	paymentProvider: 'sandbox',
+	stripe: { apiKey: undefined, isLive: undefined, apiBase: undefined, webhookSecrets: [], callsPerSecond: 20 },
 	providerTimeout: 5 * SECOND,
 	sandboxLatency: 0,
 };
@@ -70,6 +71,7 @@ const DEFAULTS: Settings = {
 const VARIABLES = [
 	...['SERVICES', 'DATABASE_URL', 'DATABASE_URL_FILE', 'DATA_DIR', 'MIGRATE', 'BROKER_URL', 'BROKER_URL_FILE'],
 	...['CANCELLATION_WINDOW', 'HOLD_LIMIT', 'HOST', 'PORT', 'PAYMENT_PROVIDER', 'STRIPE_API_KEY', 'STRIPE_API_KEY_FILE'],
+	...['STRIPE_WEBHOOK_SECRET', 'STRIPE_WEBHOOK_SECRET_FILE', 'STRIPE_CALLS_PER_SECOND'],
 	...['STRIPE_API_BASE', 'AUTH', 'AUTH_JWKS_URL', 'AUTH_JWT_SECRET', 'AUTH_JWT_SECRET_FILE', 'AUTH_ISSUER'],
 	...['AUTH_AUDIENCE', 'RATE_LIMIT', 'TRUST_PROXY', 'DEFAULT_CURRENCY', 'METRICS_PORT', 'RETENTION', 'LOG_LEVEL'],
 	...['PROVIDER_TIMEOUT', 'SANDBOX_LATENCY', 'SHUTDOWN_DELAY', 'AUTH_ALGORITHMS', 'AUTH_CLOCK_TOLERANCE'],
@@ -224,7 +226,7 @@ describe('bad values: one line that names the variable, the value and what is ac
 		['METRICS_PORT', ['-1', '65536', '9100/tcp', 'off'], /from 0 \(any free port\) to 65535$/],
 		['DEFAULT_CURRENCY', ['usd', 'US', 'EURO', 'XXX', 'XAU', 'ZZZ', '840', ' USD'], /ISO 4217 code/],
 		['LOG_LEVEL', ['INFO', 'silent', 'warning'], /accepted: fatal, error, warn, info, debug, trace$/],
-		['PAYMENT_PROVIDER', ['paypal', 'Stripe'], /accepted: sandbox$/],
+		['PAYMENT_PROVIDER', ['paypal', 'Stripe'], /accepted: sandbox, stripe$/],
 		['AUTH', ['none', 'OFF', 'JWT', 'on'], /accepted: off, jwt$/],
 		[
 			'RATE_LIMIT',
@@ -337,23 +339,12 @@ describe('bad values: one line that names the variable, the value and what is ac
 	});
 });
 
-describe('what later versions bring stops the start', () => {
-	it.each<[string, string, string]>([
-		['PAYMENT_PROVIDER', 'stripe', '"stripe"'],
-		['STRIPE_API_KEY', 'sk_live_1', '(hidden)'],
-		['STRIPE_API_KEY_FILE', '/run/key', '"/run/key"'],
-		['STRIPE_API_BASE', 'http://localhost:1', '"http://localhost:1"'],
-	])('%s=%s', (name, value, shown) => {
-		expect(failure({ [name]: value }).message).toBe(
-			`${name}=${shown} is not supported by this version; leave it unset`,
-		);
-	});
-});
-
 describe('properties', () => {
 	/** Long and odd enough never to stand in a message by chance. */
 	const secret = fc.stringMatching(/^[A-Za-z0-9%#?&~/@:-]{16,40}$/);
-	const secretVariable = fc.constantFrom('DATABASE_URL', 'BROKER_URL', 'STRIPE_API_KEY', 'AUTH_JWT_SECRET');
+	const secretVariable = fc.constantFrom(
+		...['DATABASE_URL', 'BROKER_URL', 'STRIPE_API_KEY', 'STRIPE_WEBHOOK_SECRET', 'AUTH_JWT_SECRET'],
+	);
 	const wrapped = fc.constantFrom('%', 'postgres://u:%@h:x/d', 'postgres://%', 'mysql://u:%@h/d', '%\n%', 'amqp://%@h');
 	const others = fc.dictionary(
 		fc.constantFrom(...VARIABLES),

@@ -1,0 +1,1 @@
+export { StripeProvider } from './provider.ts';
