@@ -43,7 +43,7 @@ export default defineService({
 				const caller = callerOf(meta);
 				const { subject } = caller;
 				const placed = await this.intake.place({
-					...readNewOrder(params, subject, this.platform.settings),
+					...readNewOrder(params, subject, this.platform.settings, this.platform.provider.traits),
 					caller: subject,
 					traceparent: meta.traceparent ?? null,
 					isInTime: () => isInTime(ctx),

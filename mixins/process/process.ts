@@ -15,9 +15,10 @@ import {
 } from '../database/index.ts';
 import { Health, logsOf, Metrics, openProbes } from '../observability/index.ts';
 import { type Entrance, type Platform, providePlatform, type Signals } from '../platform.ts';
-import { SandboxProvider, StandInParcels } from '../providers/index.ts';
+import { StandInParcels } from '../providers/index.ts';
 import { abortable, throttle } from '../runtime/index.ts';
 import { type DatabaseAddress, SERVICE_NAMES, type Settings } from '../settings/index.ts';
+import { providerOf } from './provider-of.ts';
 
 /** Relays in other processes are woken at most this often, however many transactions store messages. */
 const WAKE_RELAYS_EVERY: Duration = 20;
@@ -95,6 +96,7 @@ export async function openProcess(
 		const address = await connect(start);
 		const database = new Database(address, log('database'));
 		made.defer(() => database.close());
+		const provider = await providerOf(settings, database);
 		const clock = new DatabaseClock(database, log('database'));
 		made.defer(() => clock.stop());
 		clock.start();
@@ -118,7 +120,7 @@ export async function openProcess(
 		const platform: Platform = {
 			...{ settings, database, clock, address, readers, health, metrics, log, ...signalling(metrics) },
 			...{ groups: new Groups(topology), entrances: new Set<Entrance>() },
-			provider: new SandboxProvider(database, settings.sandboxLatency),
+			provider,
 			parcels: new StandInParcels(database),
 			get carrier() {
 				if (carrier === undefined) throw new Error('the message broker is there once services are started');

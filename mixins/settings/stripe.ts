@@ -32,7 +32,7 @@ export interface StripeSettings {
 
 const KEY = {
 	parse: (text: string) => (/^(?:sk|rk)_(?:test|live)_\w{1,250}$/.test(text.trim()) ? text.trim() : undefined),
-	accepted: 'a secret or restricted key of Stripe, sk_test_…, sk_live_…, rk_test_… or rk_live_…',
+	accepted: 'an API key of Stripe for servers, sk_test_…, sk_live_…, rk_test_… or rk_live_…',
 };
 
 const WEBHOOK_SECRETS = {

@@ -6,8 +6,10 @@
 import { hash } from 'node:crypto';
 import { type Decimal, formatDecimal, moneyOf, parseDecimal } from '../../domain/money.ts';
 import type { PlaceOrder } from '../../domain/order-record.ts';
+import { CAPTURE_MARGIN } from '../../domain/payment.ts';
+import type { ProviderTraits } from '../../domain/provider.ts';
 import { ok, type Result, refuse } from '../../domain/result.ts';
-import { parseDuration, type Settings } from '../../mixins/settings/index.ts';
+import { formatDuration, parseDuration, type Settings } from '../../mixins/settings/index.ts';
 import { compile, LIST_DATE, minorUnits } from '../../mixins/validation/index.ts';
 import { AMOUNT_MESSAGES } from './amounts.ts';
 import { invalid } from './errors.ts';
@@ -29,31 +31,35 @@ const CURRENCY_MESSAGE = `Must be a currency code of ISO 4217 in capitals, as of
 export function readNewOrder(
 	params: CreateParams,
 	owner: string,
-	defaults: Pick<Settings, 'cancellationWindow' | 'defaultCurrency'>,
+	defaults: Pick<Settings, 'cancellationWindow' | 'defaultCurrency' | 'holdLimit'>,
+	provider: ProviderTraits,
 ): NewOrder {
 	const shape = checkShape(params);
 	const currency = params.currency ?? defaults.defaultCurrency;
 	const written = parseDecimal(String(params.amount));
 	const amount = written.ok ? moneyOf(written.value, currency, minorUnits) : written;
-	const complaint = (): Error => {
-		const messages = new Map(shape === true ? [] : shape.map(({ field, message }) => [field, message]));
-		const complain = (field: string, message: string): void => {
-			if (!messages.has(field)) messages.set(field, message);
-		};
-		if (minorUnits(currency) === undefined) complain('currency', CURRENCY_MESSAGE);
-		if (!amount.ok && amount.error !== 'unknown-currency') complain('amount', AMOUNT_MESSAGES[amount.error]);
-		return invalid(Object.fromEntries(messages));
+	const messages = new Map(shape === true ? [] : shape.map(({ field, message }) => [field, message]));
+	const complain = (field: string, message: string): void => {
+		if (!messages.has(field)) messages.set(field, message);
 	};
-	if (shape !== true || !written.ok) throw complaint();
+	if (minorUnits(currency) === undefined) complain('currency', CURRENCY_MESSAGE);
+	if (!amount.ok && amount.error !== 'unknown-currency') complain('amount', AMOUNT_MESSAGES[amount.error]);
+	if (shape !== true || !written.ok) throw invalid(Object.fromEntries(messages));
 
-	const window = params.cancellationWindow === undefined ? undefined : parseDuration(params.cancellationWindow);
-	const { productName, paymentMethod = 'card_ok' } = params;
-	const cancellationWindow = window ?? defaults.cancellationWindow;
+	const given = params.cancellationWindow === undefined ? undefined : parseDuration(params.cancellationWindow);
+	const cancellationWindow = given ?? defaults.cancellationWindow;
+	const { productName, paymentMethod = provider.defaultPaymentMethod } = params;
+	const refusal = amount.ok ? provider.refuses(amount.value) : undefined;
+	if (refusal !== undefined) complain(refusal.field, refusal.message);
+	if (paymentMethod === null) complain('paymentMethod', 'Is missing.');
+	const longest = provider.holdsFor - CAPTURE_MARGIN - defaults.holdLimit;
+	if (cancellationWindow > longest) complain('cancellationWindow', `Must be at most ${formatDuration(longest)}.`);
 	return {
-		idempotency: idempotencyOf(params, written.value, window ?? null),
-		command: amount.ok
-			? ok({ owner, productName, amount: amount.value, paymentMethod, cancellationWindow })
-			: refuse(complaint()),
+		idempotency: idempotencyOf(params, written.value, given ?? null),
+		command:
+			amount.ok && paymentMethod !== null && messages.size === 0
+				? ok({ owner, productName, amount: amount.value, paymentMethod, cancellationWindow })
+				: refuse(invalid(Object.fromEntries(messages))),
 	};
 }
 

@@ -68,7 +68,7 @@ export const CREATE_BODY = {
 		paymentMethod: {
 			type: 'string',
 			description:
-				"The payment provider's own token for the buyer's card. The sandbox knows `card_ok` (unless given), `card_declined` (the authorisation is declined), `card_capture_refused` (authorised, then refused for good), `card_flaky` (times out after doing it, then answers), `card_authentication` (the buyer must act: see `paymentAction`), `card_remembered_error` (the first capture and the first void do nothing, and answer an error under their keys) and `card_short_hold` (the money is held for 20 s).",
+				"The payment provider's own token for the buyer's card; with Stripe it is needed, such as `pm_…`. The sandbox knows `card_ok` (unless given), `card_declined` (the authorisation is declined), `card_capture_refused` (authorised, then refused for good), `card_flaky` (times out after doing it, then answers), `card_authentication` (the buyer must act: see `paymentAction`), `card_remembered_error` (the first capture and the first void do nothing, and answer an error under their keys) and `card_short_hold` (the money is held for 20 s).",
 			minLength: 1,
 			maxLength: 255,
 			pattern: NO_CONTROL_CHARACTERS,

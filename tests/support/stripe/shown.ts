@@ -10,11 +10,12 @@ const nextAction = (account: Account, { id, status, returnUrl }: Intent) => {
 
 export function showCharge(account: Account, intent: Intent, charge: Charge) {
 	const card = { brand: 'visa', capture_before: seconds(charge.captureBefore) };
+	// Stripe books as given back what it held and did not take: all of a void, the rest of a capture of less.
+	const rest = charge.released || charge.captured > 0 ? charge.amount - charge.captured : 0;
+	const back = charge.refunded + rest;
 	return {
 		...{ id: charge.id, object: 'charge', amount: charge.amount, amount_captured: charge.captured },
-		// Stripe books what was held and not taken as given back.
-		amount_refunded: charge.released ? charge.amount : charge.refunded,
-		refunded: charge.released || (charge.captured > 0 && charge.refunded === charge.captured),
+		...{ amount_refunded: back, refunded: back === charge.amount },
 		...{ captured: charge.captured > 0, paid: true, status: 'succeeded', disputed: false },
 		...{ created: seconds(charge.createdAt), currency: intent.currency, livemode: account.livemode },
 		...{ metadata: intent.metadata, payment_intent: intent.id, payment_method: intent.paymentMethod },

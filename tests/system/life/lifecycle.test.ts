@@ -65,6 +65,12 @@ describe('a start', () => {
 		[{ AUTH: 'jwt' }, 'AUTH="jwt" lacks the keys of tokens'],
 		[{ AUTH: 'jwt', AUTH_JWT_SECRET: 'a secret' }, 'AUTH_JWT_SECRET=(hidden) is too short'],
 		[{ HOST: '0.0.0.0' }, 'HOST="0.0.0.0" is not loopback'],
+		[{ PAYMENT_PROVIDER: 'stripe' }, 'PAYMENT_PROVIDER="stripe" lacks its key; accepted: with it STRIPE_API_KEY'],
+		[{ PAYMENT_PROVIDER: 'stripe', STRIPE_API_KEY: 'pk_live_secret' }, 'STRIPE_API_KEY=(hidden) is not understood'],
+		[
+			{ PAYMENT_PROVIDER: 'stripe', STRIPE_API_KEY: 'rk_live_secret', STRIPE_API_BASE: 'http://127.0.0.1:9' },
+			'STRIPE_API_BASE="http://127.0.0.1:9" is set with a live key',
+		],
 		[{ SERVICES: 'orders' }, 'SERVICES="orders" is a part of the services, which needs BROKER_URL and DATABASE_URL'],
 	])(
 		'with a wrong setting ends with one line: %j',

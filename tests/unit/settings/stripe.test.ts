@@ -40,7 +40,7 @@ describe('a key', () => {
 	it.each(['pk_test_51Abc', 'sk_51Abc', 'sk_test_', 'SK_TEST_51Abc', 'sk_test_51 Abc', 'whsec_abc', 'x', ' '])(
 		'%j is none, and is not shown',
 		(key) => {
-			const message = 'is not understood; accepted: a secret or restricted key of Stripe,';
+			const message = 'is not understood; accepted: an API key of Stripe for servers,';
 			expect(refusal({ ...STRIPE, STRIPE_API_KEY: key })).toContain(`STRIPE_API_KEY=(hidden) ${message}`);
 			expect(refusal({ STRIPE_API_KEY: key })).toContain('STRIPE_API_KEY=(hidden)');
 		},
