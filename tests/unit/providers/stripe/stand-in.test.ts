@@ -17,7 +17,8 @@ import { authenticate } from '../../../support/stripe/intents.ts';
 import { StripeStandIn, TEST_KEY } from '../../../support/stripe/stand-in.ts';
 import { until } from '../../../support/until.ts';
 
-const TIMEOUT = 400;
+/** Generous: the machine may be busy, and what is late here is unknown. */
+const TIMEOUT = 2_000;
 
 let standIn: StripeStandIn;
 let provider: StripeProvider;
@@ -170,7 +171,8 @@ describe('the buyer', () => {
 		return payment;
 	};
 	const answers = (payment: Payment, isGood: boolean): void => {
-		for (const intent of standIn.intentsOf(payment.orderId)) authenticate(standIn.account, intent.id, isGood ? 'succeeded' : 'failed');
+		for (const intent of standIn.intentsOf(payment.orderId))
+			authenticate(standIn.account, intent.id, isGood ? 'succeeded' : 'failed');
 	};
 
 	it('confirms', async () => {
