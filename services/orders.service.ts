@@ -117,7 +117,7 @@ export default defineService({
 			async handler(ctx: Context<AmendParams, Meta>): Promise<OrderDto> {
 				const amount = readAmount(ctx.params.amount);
 				return this.change(ctx, (order, moment) =>
-					order.amend(inCurrency(amount, order.record.amount.currency), moment),
+					order.amend(inCurrency(amount, order.record.amount.currency, this.platform.provider.traits), moment),
 				);
 			},
 		},

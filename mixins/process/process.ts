@@ -93,10 +93,10 @@ export async function openProcess(
 	};
 	try {
 		if (settings.metricsPort !== undefined) onProbe(await openProbes(start, metrics, settings.metricsPort));
+		const openProvider = await providerOf(settings);
 		const address = await connect(start);
 		const database = new Database(address, log('database'));
 		made.defer(() => database.close());
-		const provider = await providerOf(settings, database);
 		const clock = new DatabaseClock(database, log('database'));
 		made.defer(() => clock.stop());
 		clock.start();
@@ -120,7 +120,7 @@ export async function openProcess(
 		const platform: Platform = {
 			...{ settings, database, clock, address, readers, health, metrics, log, ...signalling(metrics) },
 			...{ groups: new Groups(topology), entrances: new Set<Entrance>() },
-			provider,
+			provider: openProvider(database),
 			parcels: new StandInParcels(database),
 			get carrier() {
 				if (carrier === undefined) throw new Error('the message broker is there once services are started');

@@ -7,6 +7,7 @@ import {
 	moneyOf,
 	parseDecimal,
 } from '../../domain/money.ts';
+import type { ProviderTraits } from '../../domain/provider.ts';
 import type { Result } from '../../domain/result.ts';
 import { storedUnits } from '../../mixins/validation/index.ts';
 import { invalid } from './errors.ts';
@@ -27,9 +28,14 @@ export function readAmount(written: string | number): Decimal {
 	return amount.value;
 }
 
-/** The amount in the currency of an order that is stored; throws a validation error for more decimals than that has. */
-export function inCurrency(amount: Decimal, currency: string): Money {
+/**
+ * The amount in the currency of an order that is stored. Throws a validation error for more decimals than that has, and
+ * for what the provider cannot take.
+ */
+export function inCurrency(amount: Decimal, currency: string, provider: ProviderTraits): Money {
 	const money: Result<Money, AmountError> = moneyOf(amount, currency, storedUnits);
 	if (!money.ok) throw invalid({ amount: message(money.error) });
+	const refusal = provider.refuses(money.value);
+	if (refusal !== undefined) throw invalid({ amount: refusal.message });
 	return money.value;
 }

@@ -31,7 +31,7 @@ const BEFORE_ALL = '00000000-0000-0000-0000-000000000000';
  * Any other is good.
  */
 export class SandboxProvider implements PaymentProvider {
-	readonly traits: ProviderTraits = {
+	static readonly traits: ProviderTraits = {
 		name: 'sandbox',
 		requestVersion: 1,
 		holdsFor: HOLDS_FOR,
@@ -39,6 +39,7 @@ export class SandboxProvider implements PaymentProvider {
 		defaultPaymentMethod: 'card_ok',
 		refuses: () => undefined,
 	};
+	readonly traits: ProviderTraits = SandboxProvider.traits;
 	readonly #database: Database;
 	readonly #latency: Duration;
 	/** Requests that reach the provider at the same time share a transaction. */

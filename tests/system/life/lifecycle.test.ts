@@ -65,6 +65,7 @@ describe('a start', () => {
 		[{ AUTH: 'jwt' }, 'AUTH="jwt" lacks the keys of tokens'],
 		[{ AUTH: 'jwt', AUTH_JWT_SECRET: 'a secret' }, 'AUTH_JWT_SECRET=(hidden) is too short'],
 		[{ HOST: '0.0.0.0' }, 'HOST="0.0.0.0" is not loopback'],
+		[{ CANCELLATION_WINDOW: '7d' }, 'CANCELLATION_WINDOW=7d and HOLD_LIMIT=2s are too long together'],
 		[{ PAYMENT_PROVIDER: 'stripe' }, 'PAYMENT_PROVIDER="stripe" lacks its key; accepted: with it STRIPE_API_KEY'],
 		[{ PAYMENT_PROVIDER: 'stripe', STRIPE_API_KEY: 'pk_live_secret' }, 'STRIPE_API_KEY=(hidden) is not understood'],
 		[

@@ -88,6 +88,14 @@ describe('an order that Stripe cannot take is refused before there is one', () =
 		expect(standIn.api.requests.size).toBe(0);
 	});
 
+	it('as is an amount that it is lowered to', async () => {
+		const { id } = await place({ currency: 'KWD', amount: '1.250', cancellationWindow: '10m' });
+		await expect(call('orders.amend', { id, amount: '1.234' })).rejects.toMatchObject({
+			...{ code: 422, data: [{ field: 'amount', message: expect.stringContaining('third decimal') }] },
+		});
+		expect(await call('orders.amend', { id, amount: '1.230' })).toMatchObject({ amount: '1.23' });
+	});
+
 	it('but a repetition gets its first answer', async () => {
 		const first = await place({ idempotencyKey: 'k' });
 		expect(await place({ idempotencyKey: 'k' })).toEqual(first);

@@ -8,7 +8,7 @@ import { parseSettings } from '../../../mixins/settings/index.ts';
 type Env = Readonly<Record<string, string>>;
 
 const STRIPE = { PAYMENT_PROVIDER: 'stripe', STRIPE_API_KEY: 'sk_test_51Abc' };
-const open = (env: Env) => providerOf(parseSettings(env), {} as Database);
+const open = async (env: Env) => (await providerOf(parseSettings(env)))({} as Database);
 
 it.each<[Env, string]>([
 	[{}, 'sandbox'],
