@@ -79,7 +79,8 @@ export class Bank implements PaymentProvider {
 			}
 			if (operation === 'capture' && isNew) await this.#refuseCapture(request);
 		}
-		const outcome = await this.#sandbox[operation](request, signal);
+		// The model's provider does not mark what it remembers.
+		const { remembered: _, ...outcome } = await this.#sandbox[operation](request, signal);
 		if (operation === 'authorize' && isNew) this.#expires.set(request.orderId, now() + this.#options.authLife);
 		return outcome;
 	}
