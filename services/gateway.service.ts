@@ -8,6 +8,7 @@ import { refuseOtherSites } from './gateway/admission/origin.ts';
 import { waitOf } from './gateway/http/conditions.ts';
 import { paramsOf } from './gateway/http/params.ts';
 import { ALIASES, isDocument, METHODS, matchRoute, PATHS, splitTarget } from './gateway/http/routes.ts';
+import { news } from './gateway/news.ts';
 import { serving, type WithServer } from './gateway/serving.ts';
 import type { Alias, Request } from './gateway/types.ts';
 import { web } from './gateway/web.ts';
@@ -23,7 +24,8 @@ const methodOf = ({ method = '' }: IncomingMessage): string => (KNOWN.has(method
 /**
  * A part of the places is reserved for requests about existing orders: a cancel that is refused now may come too late.
  */
-const SHARE = (action: string): number => (action === 'orders.create' || action === 'orders.list' ? 0.9 : 1);
+const LATER: ReadonlySet<string> = new Set(['orders.create', 'orders.list', 'webhooks/stripe']);
+const SHARE = (destination: string): number => (LATER.has(destination) ? 0.9 : 1);
 
 /** The actions that clients can reach, with their paths from the table of routes. */
 const ORDERS = {
@@ -64,7 +66,7 @@ const ORDERS = {
 /** HTTP ⇄ actions: the order routes of the contract, the documents, and this process's health and metrics. */
 export default defineService({
 	name: 'gateway',
-	mixins: [serving(), web()],
+	mixins: [news(), serving(), web()],
 	settings: { routes: [ORDERS] },
 	methods: {
 		/** Every request comes here: it is refused, answered here, or passed on to moleculer-web. */
@@ -85,13 +87,16 @@ export default defineService({
 					const ready = phase === 'running' ? await this.platform.health.readiness() : gatewayNotReady(phase);
 					return sendAnswer(res, readinessAnswer(ready));
 				}
-				this.admission.checkHost(req, destination);
+				// Its signature says whose it is, whatever name or page it comes by.
+				const isNews = destination === 'webhooks/stripe';
+				if (!isNews) this.admission.checkHost(req, destination);
 				if (destination === 'metrics') return await this.answerMetrics(req, res);
 				if (phase === 'stopping') throw new ProblemError(unavailable('The service is stopping.'));
 				if (this.load.isFull(SHARE(destination))) {
 					metrics.requestRefused('overload');
 					return sendProblem(res, overloaded(), req.$trace.id, req.$prefix);
 				}
+				if (isNews) return await this.takeNews(req, res);
 				if (isDocument(destination)) {
 					await this.load.while(() => this.admission.admitUnknown(req));
 					return await this.documents.answer(destination, id, req, res);

@@ -5,6 +5,7 @@ import { inbox } from '../mixins/inbox/index.ts';
 import { outbox } from '../mixins/outbox/index.ts';
 import { defineService } from '../mixins/service.ts';
 import { holds } from './settlement/holds.ts';
+import { news } from './settlement/news.ts';
 import { callProvider, termsOf } from './settlement/payment-calls.ts';
 import { reconciling } from './settlement/reconciling.ts';
 import type { Swept } from './settlement/sweeper.ts';
@@ -18,6 +19,7 @@ export default defineService({
 		sweeper(),
 		reconciling(),
 		holds(),
+		news(),
 		// A group of its own, so that a slow provider never delays the end of a window.
 		delay('deadlines', { takes: ['OrderDue', 'HoldExpired'], decide: 'wakeUp', concurrency: 3 }),
 		inbox('settlement', {

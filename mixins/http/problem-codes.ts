@@ -73,7 +73,11 @@ export const PROBLEMS = {
 		'Request timed out',
 		'The request did not arrive in time: 10 s for its header, 15 s for all of it. Send it again.',
 	),
-	'Request.TooLarge': kind(413, 'Body too large', 'The body has more than 16 KiB.'),
+	'Request.TooLarge': kind(
+		413,
+		'Body too large',
+		'The body has more than 16 KiB, or a message from Stripe more than 256 KiB.',
+	),
 	'Request.UnsupportedMediaType': kind(
 		415,
 		'Unsupported media type',
@@ -100,6 +104,16 @@ export const PROBLEMS = {
 		422,
 		'Invalid request',
 		'A field of the body, a query value or the cursor is not valid; `errors` names each of them.',
+	),
+	'Webhooks.SignatureInvalid': kind(
+		400,
+		'Signature not accepted',
+		'The message is not signed by Stripe with a secret of `STRIPE_WEBHOOK_SECRET` within the last five minutes; `detail` says what is missing.',
+	),
+	'Webhooks.WrongMode': kind(
+		400,
+		'Message of the other mode',
+		'Stripe sends test events to a system with a live key, or live events to one with a test key.',
 	),
 };
 

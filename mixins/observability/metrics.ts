@@ -60,6 +60,11 @@ export class Metrics {
 		'What became of calls to the payment provider. A void that is refused stays open and is repeated.',
 		['operation', 'outcome'],
 	);
+	readonly #news = this.#counter(
+		'provider_webhooks_total',
+		'Messages from the payment provider, by what came of them: asked, nothing, known, not ours, refused, failed.',
+		['result'],
+	);
 	readonly #handled = this.#counter(
 		'messages_handled_total',
 		'Messages handled, those that were known already included.',
@@ -135,6 +140,11 @@ export class Metrics {
 	/** An outcome that counted. */
 	paid(operation: PaymentOperation, outcome: CallOutcome['kind']): void {
 		this.#payments.inc({ operation, outcome });
+	}
+
+	/** A message from the provider was answered. */
+	newsTaken(result: string): void {
+		this.#news.inc({ result });
 	}
 
 	swept(found: number): void {

@@ -1,2 +1,3 @@
+export { Forged, NEWS, type NewsReader, newsReaderOf, type ProviderNews } from './news.ts';
 export { StandInParcels } from './parcel-sandbox.ts';
 export { SANDBOX_PAGES, SandboxProvider } from './sandbox/index.ts';

@@ -12,6 +12,7 @@ const TRANSACTIONS = [
 	'settlement.handle',
 	'settlement.outcome',
 	'settlement.sweep',
+	'settlement.news',
 	'shipping.handle',
 	'shipping.outcome',
 	'sandbox.journal',

@@ -43,13 +43,13 @@ export const PATCH_BODY: Kind = {
 export async function readJson(req: IncomingMessage, kind = JSON_BODY): Promise<Body> {
 	if (!hasBody(req)) throw new ProblemError(malformed('The request needs a JSON body.'));
 	requireJson(req, kind);
-	return parseExact(await readBytes(req));
+	return parseExact(await readBytes(req, BODY_LIMIT));
 }
 
 /** The same where a body need not be; undefined without one. */
 export async function readOptionalJson(req: IncomingMessage): Promise<Body | undefined> {
 	if (!hasBody(req)) return undefined;
-	const bytes = await readBytes(req);
+	const bytes = await readBytes(req, BODY_LIMIT);
 	// In chunks only the end tells that there was nothing.
 	if (bytes.length === 0) return undefined;
 	requireJson(req, JSON_BODY);
@@ -80,19 +80,19 @@ function requireJsonType(type: string, kind: Kind): void {
 }
 
 /** Refuses at the first byte too many. What comes after it is discarded, until Node's request time-out. */
-function readBytes(req: IncomingMessage): Promise<Buffer> {
+export function readBytes(req: IncomingMessage, limit: number): Promise<Buffer> {
 	return new Promise((resolve, reject) => {
 		const refuse = () => {
 			req.removeAllListeners('data');
 			req.resume();
-			reject(new ProblemError(tooLarge(BODY_LIMIT)));
+			reject(new ProblemError(tooLarge(limit)));
 		};
-		if (Number(req.headers['content-length'] ?? 0) > BODY_LIMIT) return refuse();
+		if (Number(req.headers['content-length'] ?? 0) > limit) return refuse();
 		const chunks: Buffer[] = [];
 		let length = 0;
 		req.on('data', (chunk: Buffer) => {
 			length += chunk.length;
-			if (length > BODY_LIMIT) refuse();
+			if (length > limit) refuse();
 			else chunks.push(chunk);
 		});
 		req.on('end', () => resolve(chunks.length === 1 && chunks[0] ? chunks[0] : Buffer.concat(chunks, length)));

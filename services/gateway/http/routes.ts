@@ -30,6 +30,7 @@ const OTHERS = [
 	{ method: 'POST', path: `${ITEM}/hold`, destination: 'orders.hold' },
 	{ method: 'POST', path: `${ITEM}/resume`, destination: 'orders.resume' },
 	{ method: 'PATCH', path: ITEM, destination: 'orders.amend' },
+	{ method: 'POST', path: '/webhooks/stripe', destination: 'webhooks/stripe' },
 	{ method: 'GET', path: '/health/live', destination: 'health/live' },
 	{ method: 'GET', path: '/health/ready', destination: 'health/ready' },
 	{ method: 'GET', path: '/metrics', destination: 'metrics' },

@@ -42,6 +42,9 @@ const ALWAYS: readonly ProblemCode[] = [
 /** What every request that changes something can meet. */
 const ON_CHANGE: readonly ProblemCode[] = ['Request.CrossSite', 'Request.TooLarge', 'Request.UnsupportedMediaType'];
 
+/** What is not asked of who signs. */
+const NOT_OF_A_SENDER: ReadonlySet<ProblemCode> = new Set(['Request.Misdirected', 'RateLimit.Exceeded']);
+
 /** What every request that needs a token can meet. */
 const ON_TOKENS = PROBLEM_CODES.filter((code) => code.startsWith('Auth.') && code !== 'Auth.ScopeMissing');
 
@@ -66,6 +69,7 @@ export function openApiDocument({ auth, server = '.' }: DocumentOptions): Json {
 		security: auth ? [{ bearer: [] }] : [],
 		tags: [
 			{ name: 'Orders', description: 'Creating, reading, and the word of the buyer.' },
+			{ name: 'Webhooks', description: 'From the payment provider; signed, and needs no token.' },
 			{ name: 'Health', description: 'For probes; needs no token.' },
 			{ name: 'Metrics', description: 'For Prometheus.' },
 			{ name: 'Documentation', description: 'Needs no token.' },
@@ -82,7 +86,7 @@ export function openApiDocument({ auth, server = '.' }: DocumentOptions): Json {
 }
 
 /** What needs no token. */
-const OPEN: ReadonlySet<Operation['tag']> = new Set(['Health', 'Documentation']);
+const OPEN: ReadonlySet<Operation['tag']> = new Set(['Webhooks', 'Health', 'Documentation']);
 
 interface Surroundings {
 	readonly method: Method;
@@ -96,8 +100,8 @@ function operationOf(operation: Operation, { method, auth, responses }: Surround
 	const isOpen = OPEN.has(tag);
 	const met = [
 		...problems,
-		...ALWAYS,
-		...(method === 'GET' ? [] : ON_CHANGE),
+		...ALWAYS.filter((code) => tag !== 'Webhooks' || !NOT_OF_A_SENDER.has(code)),
+		...(method === 'GET' ? [] : ON_CHANGE.filter((code) => tag !== 'Webhooks' || code === 'Request.TooLarge')),
 		...(auth && !isOpen ? ON_TOKENS : []),
 	].filter((code) => (auth ? code !== 'Request.Misdirected' : !code.startsWith('Auth.')));
 	return {
@@ -209,6 +213,16 @@ const PARAMETERS: Readonly<Record<ParameterName, Json>> = {
 			examples: ['"3q2-7wAAAAAAAAAAAAAAAA"'],
 		},
 	},
+	'Stripe-Signature': {
+		name: 'Stripe-Signature',
+		in: 'header',
+		required: true,
+		description: 'When it was signed, and the signatures: https://docs.stripe.com/webhooks/signature.',
+		schema: {
+			type: 'string',
+			examples: ['t=1769890805,v1=5257a869e7ecebeda32affa62cdca3fa51cad7e77a0e56ff536d0ce8e108d8bd'],
+		},
+	},
 	Prefer: {
 		name: 'Prefer',
 		in: 'header',
@@ -270,7 +284,7 @@ const INTRODUCTION = `A shop's order is paid by a **hold** on the buyer's card. 
 
 **Errors** are problem details (RFC 9457), \`${PROBLEM_TYPE}\`. Programs go by \`code\`; each operation lists those that it can answer with. A request that cannot be read (JSON, a header, an id) is 400; one that can, with a field, query value or cursor that is not valid, is 422, and \`errors\` names each. Fields and query parameters that are not documented are refused; of a field that comes twice in one object the last counts. Any other path is 404 \`Route.NotFound\`, any other method 405 \`Route.MethodNotAllowed\` with \`Allow\`. HEAD is answered wherever GET is.
 
-**Limits**: a body has at most 16 KiB, and so has the header. A client that asks too often gets 429, a service that has too much to do answers 503 at once, with nothing done.
+**Limits**: a body has at most 16 KiB (256 KiB from Stripe), and the header has at most 16 KiB. A client that asks too often gets 429, a service that has too much to do answers 503 at once, with nothing done.
 
 **Tracing**: a request may carry \`traceparent\` (W3C Trace Context); the answer names its trace in \`X-Request-Id\`, a problem in \`traceId\` as well.
 

@@ -70,6 +70,18 @@ export const BODIES = {
 } as const;
 
 export const AMENDMENTS = { lower: { summary: 'Costs less', value: { amount: 12.5 } } } as const;
+export const EVENTS = {
+	authorised: {
+		summary: 'The buyer has acted, and the money is held',
+		value: {
+			id: 'evt_1Rabc',
+			object: 'event',
+			type: 'payment_intent.amount_capturable_updated',
+			livemode: false,
+			data: { object: { id: 'pi_3Rabc', object: 'payment_intent', metadata: { order_id: ORDER.id } } },
+		},
+	},
+} as const;
 
 export const READINESS = {
 	ready: { status: 'ok', failing: [], degraded: [] },

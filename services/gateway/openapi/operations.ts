@@ -5,7 +5,7 @@ import type { ProblemCode } from '../../../mixins/http/index.ts';
 import type { ObjectSchema } from '../../../mixins/validation/index.ts';
 import { HISTORY_QUERY, LIST_PARAMS } from '../../orders/params.ts';
 import type { Destination } from '../http/routes.ts';
-import { AMENDMENTS, BODIES, ORDERS, READINESS } from './examples.ts';
+import { AMENDMENTS, BODIES, EVENTS, ORDERS, READINESS } from './examples.ts';
 import type { RequestName, SCHEMAS } from './schemas.ts';
 
 /** A header field or parameter of `components`. */
@@ -18,7 +18,7 @@ export type HeaderName =
 	| 'Retry-After'
 	| 'WWW-Authenticate'
 	| 'X-Request-Id';
-export type ParameterName = 'Id' | 'Slug' | 'Idempotency-Key' | 'If-None-Match' | 'Prefer';
+export type ParameterName = 'Id' | 'Slug' | 'Idempotency-Key' | 'If-None-Match' | 'Prefer' | 'Stripe-Signature';
 
 export interface Success {
 	readonly status: number;
@@ -43,7 +43,7 @@ export interface Body {
 
 export interface Operation {
 	readonly id: string;
-	readonly tag: 'Orders' | 'Health' | 'Metrics' | 'Documentation';
+	readonly tag: 'Orders' | 'Webhooks' | 'Health' | 'Metrics' | 'Documentation';
 	readonly summary: string;
 	readonly description: string;
 	readonly parameters?: readonly ParameterName[];
@@ -197,6 +197,17 @@ export const OPERATIONS: Readonly<Record<Exclude<Destination, 'reference/script'
 			orderAnswer(200, ORDERS.amended),
 		),
 		body: { schema: 'AmendRequest', examples: AMENDMENTS, mediaTypes: ['application/merge-patch+json'] },
+	},
+	'webhooks/stripe': {
+		id: 'takeStripeEvent',
+		tag: 'Webhooks',
+		summary: 'Hear from Stripe',
+		description:
+			'For Stripe alone, with `PAYMENT_PROVIDER=stripe` and `STRIPE_WEBHOOK_SECRET`; otherwise 404. The body is an event as Stripe sends and signs it, at most 256 KiB. Nothing in it is believed: it only makes it sooner that Stripe is asked. An event may come late, twice, in any order, and for somebody else’s payment.',
+		parameters: ['Stripe-Signature'],
+		body: { schema: 'StripeEvent', examples: EVENTS },
+		successes: [{ status: 204, description: 'It is stored, or means nothing to this system.' }],
+		problems: ['Webhooks.SignatureInvalid', 'Webhooks.WrongMode', 'Route.NotFound'],
 	},
 	'health/live': {
 		id: 'live',

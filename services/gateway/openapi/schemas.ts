@@ -62,6 +62,23 @@ const PROBLEM: Schema = {
 export const REQUESTS = {
 	OrderRequest: CREATE_BODY,
 	AmendRequest: AMEND_BODY,
+	StripeEvent: {
+		type: 'object',
+		description: 'As Stripe sends it: https://docs.stripe.com/api/events/object. More than this is not read.',
+		properties: {
+			id: { type: 'string', pattern: '^evt_[0-9A-Za-z_]+$' },
+			type: { type: 'string' },
+			livemode: { type: 'boolean' },
+			data: {
+				type: 'object',
+				properties: { object: { type: 'object', additionalProperties: true } },
+				required: ['object'],
+				additionalProperties: true,
+			},
+		},
+		required: ['id', 'type', 'livemode', 'data'],
+		additionalProperties: true,
+	},
 } satisfies Readonly<Record<string, Schema>>;
 export type RequestName = keyof typeof REQUESTS;
 

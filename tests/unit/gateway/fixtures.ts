@@ -75,11 +75,11 @@ export const accessOf = (access: Partial<Access> = {}): Access => ({
 /** The platform of a gateway that has no database and is as healthy as `health` says. */
 export function gatewayPlatform(
 	health: () => Promise<Readiness>,
-	{ access, database = NONE }: Pick<Options, 'access' | 'database'> = {},
+	{ access, database = NONE, env }: Pick<Options, 'access' | 'database' | 'env'> = {},
 	parts: Partial<Platform> = {},
 ): Platform {
 	return testPlatform({
-		settings: { ...parseSettings({ PORT: '0' }), access: accessOf(access) },
+		settings: { ...parseSettings({ PORT: '0', ...env }), access: accessOf(access) },
 		health: Object.assign(new Health(), { readiness: health }),
 		database: database as Database,
 		...parts,
@@ -93,6 +93,8 @@ interface Options {
 	/** where limits are kept */
 	readonly database?: Pick<Database, 'query'>;
 	readonly load?: LoadLimits;
+	/** other settings */
+	readonly env?: Readonly<Record<string, string>>;
 	/** after so many ms the broker gives up on an action; 400 unless given */
 	readonly patience?: number;
 }
