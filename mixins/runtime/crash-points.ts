@@ -12,7 +12,6 @@ const TRANSACTIONS = [
 	'settlement.handle',
 	'settlement.outcome',
 	'settlement.sweep',
-	'settlement.news',
 	'shipping.handle',
 	'shipping.outcome',
 	'sandbox.journal',

@@ -61,7 +61,7 @@ export const news = (): Mixin<WithNews> =>
 		},
 		methods: {
 			hear({ id, about, orderId, reference }: OfOrder): Promise<Heard['result']> {
-				return this.outbox.transaction('settlement.news', async (work, tx, tries) => {
+				return this.outbox.transaction('provider.handle', async (work, tx, tries) => {
 					const { orders, busy } = await work.lockSoon([orderId], tries === 1);
 					if (busy.has(orderId)) throw new Busy('Somebody else works on this order.');
 					const order = orders.get(orderId);
