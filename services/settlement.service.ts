@@ -6,7 +6,7 @@ import { outbox } from '../mixins/outbox/index.ts';
 import { defineService } from '../mixins/service.ts';
 import { holds } from './settlement/holds.ts';
 import { news } from './settlement/news.ts';
-import { callProvider, termsOf } from './settlement/payment-calls.ts';
+import { callProvider, nextCall } from './settlement/payment-calls.ts';
 import { reconciling } from './settlement/reconciling.ts';
 import type { Swept } from './settlement/sweeper.ts';
 import { sweeper } from './settlement/sweeping.ts';
@@ -46,7 +46,7 @@ export default defineService({
 		},
 		/** the next call that the order needs, if any */
 		nextPayment(order, _message, moment): PaymentCall | null {
-			return order.beginPayment(moment, termsOf(this.platform));
+			return nextCall(this.platform, order, moment);
 		},
 		/** applies the outcome of a call; the next call of that order uses the same slot */
 		paid(order, { call, outcome }, moment, afterCommit): PaymentCall | null {
@@ -55,7 +55,7 @@ export default defineService({
 				this.logger.error(`the provider refuses to void order ${call.orderId} (${outcome.reason}); it is asked again`);
 			}
 			afterCommit(() => this.platform.metrics.paid(call.operation, outcome.kind));
-			return order.beginPayment(moment, termsOf(this.platform));
+			return nextCall(this.platform, order, moment);
 		},
 	},
 });

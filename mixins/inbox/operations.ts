@@ -1,9 +1,11 @@
 /** Operators' actions for the inbox and its dead letters. */
-import type { Context } from 'moleculer';
+import { type Context, Errors } from 'moleculer';
 import type { Statement } from '../database/index.ts';
 import type { WithRelay } from '../outbox/index.ts';
+import { isoText } from '../runtime/index.ts';
 import { defineMixin, type Mixin } from '../service.ts';
 import { type DeadLetter, deadLettersOf } from './dead-letters.ts';
+import { pauseGroup, resumeGroup } from './pauses.ts';
 
 const INBOX_CONSUMERS: Statement = {
 	name: 'inbox-stats',
@@ -19,9 +21,35 @@ interface Consumer {
 	readonly last: string;
 }
 
-/** The actions `inbox.stats`, `deadletters.list` and `deadletters.replay`. */
-export const inboxOperations = (): Mixin =>
-	defineMixin<object, object, WithRelay>({
+const GROUP = { $$strict: true, group: { type: 'string' } };
+
+interface Meta {
+	readonly caller?: { readonly subject: string };
+}
+
+interface Pause {
+	readonly group: string;
+	readonly pausedAt: string;
+	readonly pausedBy: string;
+}
+
+interface WithKnownGroups {
+	/** throws a validation error */
+	knownGroup: (group: string) => string;
+}
+
+/** The actions `inbox.stats`, `deadletters.list`, `deadletters.replay`, `consumers.pause` and `consumers.resume`. */
+export const inboxOperations = (): Mixin<WithKnownGroups> =>
+	defineMixin<WithKnownGroups, object, WithRelay>({
+		created() {
+			this.knownGroup = (group) => {
+				const known = Object.keys(this.platform.groups.topology.consumers);
+				if (known.includes(group)) return group;
+				throw new Errors.ValidationError('Parameters validation error!', 'VALIDATION_ERROR', [
+					{ field: 'group', type: 'enum', message: `The 'group' field must be one of ${known.join(', ')}.` },
+				]);
+			};
+		},
 		actions: {
 			async 'inbox.stats'(): Promise<{ consumers: Consumer[] }> {
 				const rows = await this.platform.database.query<Omit<Consumer, 'last'> & { last: number }>(INBOX_CONSUMERS);
@@ -42,6 +70,24 @@ export const inboxOperations = (): Mixin =>
 					const replayed = await deadLettersOf(this.platform).replay(params.ids);
 					this.wakeRelay();
 					return { replayed };
+				},
+			},
+			'consumers.pause': {
+				params: GROUP,
+				async handler({ params, meta }: Context<{ group: string }, Meta>): Promise<Pause> {
+					const group = this.knownGroup(params.group);
+					const by = meta.caller?.subject ?? 'a service';
+					const [paused] = await pauseGroup(this.platform.database, group, by);
+					if (paused === undefined) throw new Error('the pause was not stored');
+					return { group, pausedAt: isoText(paused.since), pausedBy: paused.by };
+				},
+			},
+			'consumers.resume': {
+				params: GROUP,
+				async handler({ params }: Context<{ group: string }>): Promise<{ group: string; wasPaused: boolean }> {
+					const group = this.knownGroup(params.group);
+					const { length } = await resumeGroup(this.platform.database, group);
+					return { group, wasPaused: length > 0 };
 				},
 			},
 		},

@@ -18,8 +18,11 @@ export interface Readiness {
 /** A part of the process that reports what is wrong with it; undefined if nothing is. */
 export type Check = () => Promise<string | undefined> | string | undefined;
 
-/** `broker`: parts that stop while the broker is away; the process needs all other parts itself. */
-export type Kind = 'own' | 'broker';
+/**
+ * `broker`: parts that stop while the broker is away; `note`: the process works, but an operator has to know; the process
+ * needs all other parts itself.
+ */
+export type Kind = 'own' | 'broker' | 'note';
 
 /** A loop that has not ended a step for so long is stuck. */
 export const LONGEST_SILENCE: Duration = 20 * SECOND;
@@ -69,7 +72,8 @@ export class Health {
 		const degraded: Finding[] = [];
 		for (const { name, kind, reason } of findings) {
 			if (reason === undefined) continue;
-			(kind === 'broker' && this.#goesOnWithoutBroker ? degraded : failing).push({ name, reason });
+			const goesOn = kind === 'note' || (kind === 'broker' && this.#goesOnWithoutBroker);
+			(goesOn ? degraded : failing).push({ name, reason });
 		}
 		return { ready: failing.length === 0, failing, degraded };
 	}

@@ -1,14 +1,24 @@
-import type { PaymentCall } from '../../domain/commands.ts';
+import type { Moment, PaymentCall } from '../../domain/commands.ts';
+import type { Order } from '../../domain/order.ts';
 import type { CallOutcome, CallTerms } from '../../domain/payment.ts';
 import type { Finding, ProviderOutcome } from '../../domain/provider.ts';
 import { type Calls, NOT_BEGUN, type Perform } from '../../mixins/calls/index.ts';
+import { pausesOf } from '../../mixins/inbox/index.ts';
 import type { Platform } from '../../mixins/platform.ts';
 import { crashPoint } from '../../mixins/runtime/index.ts';
+import { providerGateOf } from './provider-gate.ts';
+
+/** The next call that an order needs, if any; none while the group is paused, or while the provider refuses us. */
+export function nextCall(platform: Platform, order: Order, moment: Moment): PaymentCall | null {
+	if (pausesOf(platform).of('settlement') !== undefined) return null;
+	if (order.needsCall(moment.now) && !providerGateOf(platform).opens()) return null;
+	return order.beginPayment(moment, termsOf(platform));
+}
 
 export type PaymentCalls = Calls<PaymentCall, CallOutcome>;
 
 /** What calls to the provider are made with from now on. */
-export const termsOf = ({ provider, settings }: Platform): CallTerms => ({
+const termsOf = ({ provider, settings }: Platform): CallTerms => ({
 	timeout: settings.providerTimeout,
 	requestVersion: provider.traits.requestVersion,
 });
@@ -20,7 +30,8 @@ export const termsOf = ({ provider, settings }: Platform): CallTerms => ({
  */
 export const callProvider: Perform<PaymentCall, CallOutcome> = async function (call, isInTime, signal) {
 	const { provider } = this.platform;
-	const find = (): Promise<Finding> => provider.find(call.operation, call, signal);
+	const gate = providerGateOf(this.platform);
+	const find = async (): Promise<Finding> => gate.heard(await provider.find(call.operation, call, signal));
 	if (call.asksFirst) {
 		const found = await find();
 		if (isOutcome(found)) return found;
@@ -29,7 +40,7 @@ export const callProvider: Perform<PaymentCall, CallOutcome> = async function (c
 		if (!isInTime()) return { kind: 'unknown', reason: NOT_BEGUN };
 	}
 	crashPoint('before:provider.call');
-	const outcome = await provider[call.operation](call, signal);
+	const outcome = gate.heard(await provider[call.operation](call, signal));
 	crashPoint('after:provider.call');
 	if (outcome.remembered !== true || !isInTime()) return outcome;
 	// It says what was, not what is.

@@ -3,11 +3,12 @@ import type { Order } from '../../domain/order.ts';
 import { type Duration, type Instant, SECOND } from '../../domain/time.ts';
 import { stamp } from '../../mixins/calls/index.ts';
 import { firstLookBefore, IMPATIENT, isNobodysFault, limited, type Transaction } from '../../mixins/database/index.ts';
+import { pausesOf } from '../../mixins/inbox/index.ts';
 import { Outbox, type UnitOfWork } from '../../mixins/outbox/index.ts';
 import type { Platform } from '../../mixins/platform.ts';
 import { bisect, errorMessage, type Log, LowWater, tell } from '../../mixins/runtime/index.ts';
 import { Avoided } from './avoided.ts';
-import { type PaymentCalls, termsOf } from './payment-calls.ts';
+import { nextCall, type PaymentCalls } from './payment-calls.ts';
 
 /** The most orders in one look. */
 const BATCH = 200;
@@ -38,6 +39,7 @@ export class Sweeper {
 	readonly #calls: PaymentCalls;
 	readonly #log: Log;
 	readonly #carrierIsBehind: () => boolean;
+	readonly #pauses: ReturnType<typeof pausesOf>;
 	readonly #lowWater = new LowWater<Instant>(Number.NEGATIVE_INFINITY);
 	readonly #avoided = new Avoided();
 
@@ -48,12 +50,14 @@ export class Sweeper {
 		this.#calls = calls;
 		this.#log = log;
 		this.#carrierIsBehind = carrierIsBehind;
+		this.#pauses = pausesOf(platform);
 	}
 
 	/**
 	 * Looks once, at one batch at most. If the batch cannot be saved, the order that is to blame is found and skipped.
 	 */
 	async sweep(): Promise<Swept> {
+		await this.#pauses.known();
 		const slots = this.#calls.slots.tryAcquire(BATCH);
 		const since = stamp();
 		const done: Done = { found: 0, calls: [] };
@@ -159,8 +163,9 @@ export class Sweeper {
 
 	#step(work: UnitOfWork, order: Order, hasSlot: boolean): PaymentCall | null {
 		const { moment } = work;
-		order.wakeWithoutMessage(moment);
-		if (order.awaitsShipment(moment.now)) order.askForShipment(moment);
-		return hasSlot || !order.needsCall(moment.now) ? order.beginPayment(moment, termsOf(this.#platform)) : null;
+		const isPaused = (group: string): boolean => this.#pauses.of(group) !== undefined;
+		if (!isPaused('deadlines')) order.wakeWithoutMessage(moment);
+		if (order.awaitsShipment(moment.now) && !isPaused('shipping')) order.askForShipment(moment);
+		return hasSlot || !order.needsCall(moment.now) ? nextCall(this.#platform, order, moment) : null;
 	}
 }

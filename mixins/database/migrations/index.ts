@@ -22,6 +22,7 @@ import { migration as deadLetters } from './0012-dead-letters.ts';
 import { migration as payments } from './0013-payments.ts';
 import { migration as sandboxCards } from './0014-sandbox-cards.ts';
 import { migration as reconciliation } from './0018-reconciliation.ts';
+import { migration as pausedConsumers } from './0019-paused-consumers.ts';
 import type { Migration } from './migration.ts';
 
 export const MIGRATIONS: readonly Migration[] = [
@@ -40,6 +41,7 @@ export const MIGRATIONS: readonly Migration[] = [
 	payments,
 	sandboxCards,
 	reconciliation,
+	pausedConsumers,
 ];
 
 export interface MigrationStatus {
