@@ -17,7 +17,7 @@ export const RIGHTS: Readonly<Record<string, readonly string[]>> = {
 	carrier_messages: ALL,
 	dead_letters: ['SELECT', 'INSERT', 'DELETE'],
 	rate_limits: ALL,
-	paused_consumers: ['SELECT', 'INSERT', 'UPDATE', 'DELETE'],
+	paused_consumers: ALL,
 	reconciliation: ['SELECT', 'UPDATE'],
 	sandbox_operations: ['SELECT', 'INSERT'],
 	sandbox_memory: ['SELECT', 'INSERT', 'UPDATE'],

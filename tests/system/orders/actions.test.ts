@@ -29,6 +29,8 @@ it('are those of the contract alone', () => {
 			.filter((name) => !INTERNAL.includes(name))
 			.sort(),
 	).toEqual([
+		'consumers.pause',
+		'consumers.resume',
 		'deadletters.list',
 		'deadletters.replay',
 		'inbox.stats',
