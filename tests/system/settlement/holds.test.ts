@@ -67,3 +67,33 @@ it('an order whose hold ends within an hour cannot be paused, and one that ends 
 	expect(Date.parse(heldUntil ?? '')).toBe(Date.parse(captureBefore ?? '') - 3_600_000);
 	await eventually(async () => expect(await get(later)).toMatchObject({ status: 'OnHold', heldUntil }));
 });
+
+it('card_short_hold: it is counted, cannot be paused, and ends without capture and parcel', async () => {
+	const id = await held({ paymentMethod: 'card_short_hold', cancellationWindow: '3s' });
+	expect(await endingSoon()).toBe(1);
+	await expect(call('orders.hold', { id })).rejects.toMatchObject({ code: 409, type: 'Orders.WindowClosed' });
+	// As if the 20 s had passed.
+	await database.query(`UPDATE sandbox_operations SET created_at = created_at - interval '20 s'`);
+	await until(async () => (await get(id)).status === 'PaymentFailed');
+	expect(await get(id)).toMatchObject({ paymentStatus: 'Failed', shippedAt: null, failureReason: expect.any(String) });
+	expect(await endingSoon()).toBe(0);
+	const done = await database.query<{ operation: string; outcome: string }>(
+		'SELECT operation, outcome FROM sandbox_operations WHERE order_id = $1',
+		[id],
+	);
+	expect(done.filter(({ outcome }) => outcome === 'succeeded').map(({ operation }) => operation)).toEqual([
+		'authorize',
+	]);
+	expect(await database.query('SELECT order_id FROM sandbox_parcels')).toEqual([]);
+});
+
+it('card_short_hold: an order that was paused before its money was held is cancelled once the hold is known', async () => {
+	await application.stop();
+	application = await startTestApplication(database, { CANCELLATION_WINDOW: '10m', SANDBOX_LATENCY: '1s' });
+	const { id } = await call<OrderDto>('orders.create', {
+		...{ productName: 'Tea', amount: '19.90', paymentMethod: 'card_short_hold' },
+	});
+	expect(await call('orders.hold', { id })).toMatchObject({ status: 'OnHold', paymentStatus: 'Requested' });
+	await until(async () => (await get(id)).status === 'Cancelled');
+	expect(await get(id)).toMatchObject({ paymentStatus: 'Voided', shippedAt: null });
+});

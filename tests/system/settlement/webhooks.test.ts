@@ -163,6 +163,16 @@ describe('an order whose money is held', () => {
 		expect(standIn.book().get(id)).toMatchObject({ captured: 0 });
 	});
 
+	it('fails also while it is paused', async () => {
+		const { id } = await place();
+		await comesTo(id, { paymentStatus: 'Authorized' });
+		await call('orders.hold', { id });
+		standIn.advance(8 * DAY);
+		expect(await post(eventOf('charge.expired', { id }))).toBe(204);
+		await comesTo(id, { status: 'PaymentFailed', paymentStatus: 'Failed', heldUntil: null });
+		expect(standIn.book().get(id)).toMatchObject({ captured: 0 });
+	});
+
 	it('fails at due where nobody said so, and is never captured or shipped', async () => {
 		const { id } = await place({ cancellationWindow: '3s' });
 		await comesTo(id, { paymentStatus: 'Authorized' });
