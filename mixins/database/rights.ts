@@ -18,7 +18,7 @@ export const RIGHTS: Readonly<Record<string, readonly string[]>> = {
 	dead_letters: ['SELECT', 'INSERT', 'DELETE'],
 	rate_limits: ALL,
 	paused_consumers: ALL,
-	reconciliation: ['SELECT', 'UPDATE'],
+	reconciliation: ['SELECT', 'INSERT', 'UPDATE'],
 	sandbox_operations: ['SELECT', 'INSERT'],
 	sandbox_memory: ['SELECT', 'INSERT', 'UPDATE'],
 	sandbox_parcels: ['SELECT', 'INSERT'],

@@ -31,7 +31,8 @@ const termsOf = ({ provider, settings }: Platform): CallTerms => ({
 export const callProvider: Perform<PaymentCall, CallOutcome> = async function (call, isInTime, signal) {
 	const { provider } = this.platform;
 	const gate = providerGateOf(this.platform);
-	const find = async (): Promise<Finding> => gate.heard(await provider.find(call.operation, call, signal));
+	const find = async (reference = call.reference): Promise<Finding> =>
+		gate.heard(await provider.find(call.operation, { ...call, reference }, signal));
 	if (call.asksFirst) {
 		const found = await find();
 		if (isOutcome(found)) return found;
@@ -43,8 +44,9 @@ export const callProvider: Perform<PaymentCall, CallOutcome> = async function (c
 	const outcome = gate.heard(await provider[call.operation](call, signal));
 	crashPoint('after:provider.call');
 	if (outcome.remembered !== true || !isInTime()) return outcome;
-	// It says what was, not what is.
-	const found = await find();
+	// It says what was, not what is. The payment that it names may be older than the key, as far as we know.
+	const named = call.operation === 'authorize' && 'reference' in outcome ? outcome.reference : null;
+	const found = await find(named ?? call.reference);
 	if (isOutcome(found)) return found;
 	const isError = outcome.kind === 'unknown' || outcome.kind === 'refused';
 	if (isError && found.kind === 'notDone' && call.operation !== 'authorize') return notDone();

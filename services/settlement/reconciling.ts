@@ -73,8 +73,9 @@ export const reconciling = (): Mixin<WithReconciling> =>
 
 const TURN = {
 	name: 'reconcile-turn',
-	text: `UPDATE reconciliation SET began_at = clock_timestamp()
-		WHERE began_at < clock_timestamp() - $1::float8 * interval '1 millisecond' RETURNING began_at`,
+	text: `INSERT INTO reconciliation AS t (began_at) VALUES (clock_timestamp())
+		ON CONFLICT (only_one) DO UPDATE SET began_at = excluded.began_at
+		WHERE t.began_at < excluded.began_at - $1::float8 * interval '1 millisecond' RETURNING began_at`,
 	values: [EVERY],
 };
 
