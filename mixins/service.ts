@@ -39,6 +39,8 @@ type Action = Omit<ActionSchema, 'params' | 'handler'> & {
 	handler?(ctx: never): unknown;
 };
 type Handler = (ctx: never) => unknown;
+/** Gets what an action has answered, and returns what is answered instead. */
+type AfterAction = (ctx: never, result: never) => unknown;
 
 /** What a schema may hold. */
 interface Parts<S, M> {
@@ -47,6 +49,7 @@ interface Parts<S, M> {
 	readonly actions?: Readonly<Record<string, Action | Handler | false>>;
 	readonly events?: Readonly<Record<string, Handler | { readonly params?: object; handler: Handler }>>;
 	readonly methods?: M;
+	readonly hooks?: { readonly after?: Readonly<Record<string, AfterAction>> };
 	readonly created?: Hook;
 	readonly started?: AsyncHook;
 	readonly stopped?: AsyncHook;

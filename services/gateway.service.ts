@@ -9,6 +9,7 @@ import { waitOf } from './gateway/http/conditions.ts';
 import { paramsOf } from './gateway/http/params.ts';
 import { ALIASES, isDocument, METHODS, matchRoute, PATHS, splitTarget } from './gateway/http/routes.ts';
 import { news } from './gateway/news.ts';
+import { sandboxPages } from './gateway/sandbox-pages.ts';
 import { serving, type WithServer } from './gateway/serving.ts';
 import type { Alias, Request } from './gateway/types.ts';
 import { web } from './gateway/web.ts';
@@ -51,6 +52,7 @@ const ORDERS = {
 	): Promise<void> {
 		// Rate limits are in the database. If it is slow, the requests that wait for it count as work too.
 		ctx.meta.caller = await this.load.while(() => this.admission.admit(req));
+		if (alias.action !== 'orders.create') ctx.meta.gatewayUrl = this.admission.urlOf(req);
 		const { id } = (req.$params as unknown as { params: { id: string } }).params;
 		const params = await paramsOf(alias.action, req, id, req.$target.query);
 		req.$params = params;
@@ -66,7 +68,7 @@ const ORDERS = {
 /** HTTP ⇄ actions: the order routes of the contract, the documents, and this process's health and metrics. */
 export default defineService({
 	name: 'gateway',
-	mixins: [news(), serving(), web()],
+	mixins: [news(), sandboxPages(), serving(), web()],
 	settings: { routes: [ORDERS] },
 	methods: {
 		/** Every request comes here: it is refused, answered here, or passed on to moleculer-web. */
@@ -100,6 +102,9 @@ export default defineService({
 				if (isDocument(destination)) {
 					await this.load.while(() => this.admission.admitUnknown(req));
 					return await this.documents.answer(destination, id, req, res);
+				}
+				if (destination === 'sandbox/page' || destination === 'sandbox/answer') {
+					return await this.answerSandbox(id, req, res);
 				}
 				refuseOtherSites(req);
 				if (destination === 'orders.get') req.$wait = waitOf(req.headers.prefer);

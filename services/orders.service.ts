@@ -23,6 +23,7 @@ import {
 	LIST_PARAMS,
 	type ListParams,
 } from './orders/params.ts';
+import { paymentLinks } from './orders/payment-links.ts';
 import { type EventDto, type Page, reading } from './orders/reading.ts';
 
 type IdContext = Context<{ id: string }, Meta>;
@@ -33,7 +34,7 @@ type IdContext = Context<{ id: string }, Meta>;
  */
 export default defineService({
 	name: 'orders',
-	mixins: [placing(), longPolls(), changing(), reading(), outbox()],
+	mixins: [paymentLinks(), placing(), longPolls(), changing(), reading(), outbox()],
 	actions: {
 		create: {
 			// Checked in the handler: a request that is refused today may repeat one that was accepted earlier.

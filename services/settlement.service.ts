@@ -8,6 +8,7 @@ import { holds } from './settlement/holds.ts';
 import { news } from './settlement/news.ts';
 import { callProvider, nextCall } from './settlement/payment-calls.ts';
 import { reconciling } from './settlement/reconciling.ts';
+import { sandboxPages } from './settlement/sandbox-pages.ts';
 import type { Swept } from './settlement/sweeper.ts';
 import { sweeper } from './settlement/sweeping.ts';
 import { LINGER } from './topology.ts';
@@ -19,6 +20,7 @@ export default defineService({
 		sweeper(),
 		reconciling(),
 		holds(),
+		sandboxPages(),
 		news(),
 		// A group of its own, so that a slow provider never delays the end of a window.
 		delay('deadlines', { takes: ['OrderDue', 'HoldExpired'], decide: 'wakeUp', concurrency: 3 }),

@@ -1,4 +1,4 @@
-export { listen } from './listen.ts';
+export { listen, urlOf } from './listen.ts';
 export {
 	type Fault,
 	internal,

@@ -2,6 +2,10 @@ import { once } from 'node:events';
 import type { Server } from 'node:http';
 import type { ListenOptions } from 'node:net';
 
+/** Where a server listens, as a URL without a path. */
+export const urlOf = (host: string, port: number): string =>
+	`http://${host.includes(':') ? `[${host}]` : host}:${port}`;
+
 /** Resolves once the server listens; rejects with one line that begins with `failure`. */
 export async function listen(server: Server, options: ListenOptions, failure: string): Promise<void> {
 	try {

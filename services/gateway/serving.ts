@@ -2,6 +2,7 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import type { ServiceBroker } from 'moleculer';
+import { urlOf } from '../../mixins/http/index.ts';
 import type { Entrance } from '../../mixins/platform.ts';
 import { defineMixin, type Mixin } from '../../mixins/service.ts';
 import { WAITS_OVER } from '../orders/long-poll.ts';
@@ -98,7 +99,7 @@ export const serving = (): Mixin<WithServer, { dispatch(req: Request, res: Serve
 				open: (opened, signal) => listenWhenReady(this, { opened, look, log: logger, signal }),
 				leave: () => server.leave(),
 				get url() {
-					return server.listening ? urlOf(http.host, server.address()) : undefined;
+					return server.listening ? urlOf(http.host, server.address().port) : undefined;
 				},
 			};
 			platform.entrances.add(this.entrance);
@@ -128,7 +129,3 @@ export const serving = (): Mixin<WithServer, { dispatch(req: Request, res: Serve
 
 const serves = (broker: ServiceBroker, action: string): boolean =>
 	broker.registry.getActionEndpoints(action)?.hasAvailable() === true;
-
-function urlOf(host: string, { port }: AddressInfo): string {
-	return `http://${host.includes(':') ? `[${host}]` : host}:${port}`;
-}

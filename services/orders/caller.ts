@@ -12,6 +12,8 @@ export interface Caller {
 export interface Meta {
 	caller?: Caller;
 	traceparent?: string;
+	/** where the caller sees the gateway: scheme, host, and the path below which it is */
+	gatewayUrl?: string | undefined;
 	/** by which the gateway ends a wait before its time */
 	waitTicket?: string;
 	/** the database's clock, in milliseconds, at which the answer was true */

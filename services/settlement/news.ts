@@ -25,7 +25,8 @@ const NEWS_PARAMS: ObjectSchema = {
 	additionalProperties: false,
 };
 
-interface WithNews {
+export interface Hearing {
+	/** Has the provider asked, if the message is about a payment that could have changed. */
 	hear(message: OfOrder): Promise<Heard['result']>;
 }
 
@@ -44,8 +45,8 @@ const CONSUMER = 'provider';
  * the message gives and could have changed, the wake-up `PaymentDue` has the provider asked. That, and the message's id in
  * the inbox, are one transaction. So it does no harm if a message comes twice, late, early, or for somebody else's order.
  */
-export const news = (): Mixin<WithNews> =>
-	defineMixin<WithNews, object, WithOutbox>({
+export const news = (): Mixin<Hearing> =>
+	defineMixin<Hearing, object, WithOutbox>({
 		actions: {
 			news: {
 				visibility: 'public',

@@ -184,7 +184,7 @@ export class Book {
 			return this.notes.some(({ endedAs }) => endedAs === 'failed') ? NOT_CONFIRMED : DECLINED;
 		if (outcome === 'refused') return this.#wasGone(entry) ? GONE : refused(operation);
 		if (operation === 'authorize') {
-			return { kind: 'succeeded', reference: this.#reference, captureBefore: this.#holdsUntil };
+			return { kind: 'succeeded', reference: this.reference, captureBefore: this.#holdsUntil };
 		}
 		return { kind: 'succeeded', reference: operation === 'refund' ? `refund_${idempotencyKey}` : null };
 	}
@@ -197,7 +197,8 @@ export class Book {
 		return NOTHING_HELD.has(state);
 	}
 
-	get #reference(): string {
+	/** the provider's name for the authorisation */
+	get reference(): string {
 		return `auth_${this.orderId}`;
 	}
 
@@ -205,7 +206,7 @@ export class Book {
 		const url = `${SANDBOX_PAGES}${note?.page}`;
 		return {
 			kind: 'actionRequired',
-			reference: this.#reference,
+			reference: this.reference,
 			action: { type: 'redirect', url, clientSecret: null },
 		};
 	}
@@ -215,7 +216,7 @@ export class Book {
 		const asked = this.#authorization;
 		if (asked === undefined) return undefined;
 		return {
-			...{ orderId: this.orderId, reference: this.#reference, createdAt: asked.at ?? this.#now },
+			...{ orderId: this.orderId, reference: this.reference, createdAt: asked.at ?? this.#now },
 			currency: asked.currency,
 			held: this.#state === 'held' ? this.#sum('authorize') : 0n,
 			captured: this.#sum('capture'),

@@ -72,21 +72,32 @@ async function openBooks(tx: Transaction, asked: readonly Asked[]): Promise<Book
 	return books;
 }
 
+/** What came of a buyer's answer. */
+export interface Answered {
+	readonly orderId: string;
+	/** of the authorisation */
+	readonly reference: string;
+	/** false if it was not waited for any more */
+	readonly counts: boolean;
+}
+
 /** The buyer's answer on a page, which counts if it is still waited for: from then on the money is held, or declined. */
 export async function answerPage(
 	tx: Transaction,
 	page: string,
 	answer: 'succeeded' | 'failed',
-): Promise<{ readonly orderId: string; readonly counts: boolean } | undefined> {
+): Promise<Answered | undefined> {
 	const asked = await readPage(tx, page);
 	if (asked === undefined) return undefined;
 	const { orderId } = asked;
 	await lock(tx, [orderId]);
-	const waiting = (await readBooks(tx, [orderId])).of(orderId).notes.find((note) => note.page === page);
-	if (waiting?.endedAs !== null) return { orderId, counts: false };
+	const book = (await readBooks(tx, [orderId])).of(orderId);
+	const waiting = book.notes.find((note) => note.page === page);
+	const { reference } = book;
+	if (waiting?.endedAs !== null) return { orderId, reference, counts: false };
 	const { idempotencyKey, operation, amount, currency } = waiting;
 	const outcome = answer === 'failed' ? 'declined' : 'succeeded';
 	await write(tx, [{ kind: 'done', idempotencyKey, orderId, operation, amount, currency, outcome, at: null }]);
 	storeEnds(tx, [Object.assign(waiting, { endedAs: answer })]);
-	return { orderId, counts: true };
+	return { orderId, reference, counts: true };
 }

@@ -12,7 +12,7 @@ import type { Duration, Instant } from '../../../domain/time.ts';
 import type { Database } from '../../database/index.ts';
 import { abortable, Batcher } from '../../runtime/index.ts';
 import { HOLDS_FOR, type Note } from './book.ts';
-import { type Answer, type Asked, answerPage, perform } from './journal.ts';
+import { type Answer, type Answered, type Asked, answerPage, perform } from './journal.ts';
 import { ordersBetween, readBooks, readPage } from './tables.ts';
 
 /** How many payments are read at once for `list`. */
@@ -99,10 +99,7 @@ export class SandboxProvider implements PaymentProvider {
 	 * The buyer's answer on a page. It does not count if the authorisation has ended: answered already, or cancelled.
 	 * undefined if there is no such page.
 	 */
-	answer(
-		page: string,
-		outcome: 'succeeded' | 'failed',
-	): Promise<{ readonly orderId: string; readonly counts: boolean } | undefined> {
+	answer(page: string, outcome: 'succeeded' | 'failed'): Promise<Answered | undefined> {
 		return this.#database.transaction('sandbox.journal', (tx) => answerPage(tx, page, outcome));
 	}
 

@@ -57,6 +57,11 @@ export class Admission {
 		return this.#addresses.prefixOf(req);
 	}
 
+	/** Where the client sees the gateway; undefined if the request names no host. */
+	urlOf(req: IncomingMessage): string | undefined {
+		return this.#addresses.urlOf(req);
+	}
+
 	/** The caller of a request. Throws a problem if the caller is not let in or comes too often. */
 	async admit(req: IncomingMessage): Promise<Caller> {
 		if (this.#tokens === undefined) {

@@ -4,6 +4,7 @@ import { BlockList, isIP } from 'node:net';
 import parseForwarded from 'forwarded-parse';
 import ipaddr from 'ipaddr.js';
 import type { Subnet } from '../../../mixins/settings/index.ts';
+import { TARGET } from './host.ts';
 
 /**
  * Finds the client of a request: the address of the connection or, as long as that is a trusted proxy, the address that
@@ -29,6 +30,22 @@ export class ClientAddresses {
 		const prefix = headers['x-forwarded-prefix'];
 		if (!this.#believes || typeof prefix !== 'string' || !PREFIX.test(prefix)) return '';
 		return this.#trusts(plainAddress(socket.remoteAddress ?? '') ?? '') ? prefix.replace(/\/$/, '') : '';
+	}
+
+	/**
+	 * The URL by which the client sees the gateway, without a slash at the end: by what a trusted proxy says of the client's
+	 * request (`Forwarded`, or `X-Forwarded-Proto` and `-Host`), else by the request itself. undefined if no host is named.
+	 * Whoever sends a wrong one misleads only itself.
+	 */
+	urlOf(req: IncomingMessage): string | undefined {
+		const { headers, socket } = req;
+		const isTold = this.#believes && this.#trusts(plainAddress(socket.remoteAddress ?? '') ?? '');
+		const [first] = isTold && headers.forwarded !== undefined ? elementsOf(headers.forwarded) : [];
+		const told = (name: string): string | undefined =>
+			isTold ? [headers[name] ?? []].flat().join(',').split(',').at(0)?.trim() || undefined : undefined;
+		const scheme = (first?.proto ?? told('x-forwarded-proto'))?.toLowerCase() === 'https' ? 'https' : 'http';
+		const host = first?.host ?? told('x-forwarded-host') ?? TARGET.exec(req.url ?? '')?.[1] ?? headers.host ?? '';
+		return HOST.test(host) ? `${scheme}://${host}${this.prefixOf(req)}` : undefined;
 	}
 
 	#clientOf({ headers }: IncomingMessage, peer: string): string {
@@ -61,10 +78,17 @@ export class ClientAddresses {
 /** An absolute path, and nothing that could be another host's: `//host` has an empty first segment. */
 const PREFIX = /^(?:\/[\w.~-]+)+\/?$/;
 
-/** The `for` of each element, from left to right; an element without one is `unknown`. Empty if it is malformed. */
-function hopsOf(forwarded: string): readonly string[] {
+/** A name or an address, in brackets if there are colons in it, and perhaps a port. */
+const HOST = /^(?:[\w.-]+|\[[0-9a-f:.]+\])(?::\d{1,5})?$/i;
+
+/** The `for` of each element, from left to right; an element without one is `unknown`. */
+const hopsOf = (forwarded: string): readonly string[] =>
+	elementsOf(forwarded).map((element) => element.for ?? 'unknown');
+
+/** Empty if it is malformed. */
+function elementsOf(forwarded: string): ReturnType<typeof parseForwarded> {
 	try {
-		return parseForwarded(forwarded).map((element) => element.for ?? 'unknown');
+		return parseForwarded(forwarded);
 	} catch {
 		return [];
 	}

@@ -4,7 +4,7 @@ import { ProblemError, problem } from '../../../mixins/http/index.ts';
 import { isLoopback } from '../../../mixins/settings/index.ts';
 
 /** The host of an absolute-form target, which counts before the header's (RFC 9112, section 3.2.2). */
-const TARGET = /^https?:\/\/([^/?#]*)/i;
+export const TARGET = /^https?:\/\/([^/?#]*)/i;
 
 /** Names that nobody can register (RFC 6761, 6762, 8375, and ICANN's for private use), and Kubernetes' own. */
 const PRIVATE = /\.(?:localhost|local|internal|test|svc|home\.arpa)$/;

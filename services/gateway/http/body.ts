@@ -56,6 +56,17 @@ export async function readOptionalJson(req: IncomingMessage): Promise<Body | und
 	return parseExact(bytes);
 }
 
+/** A form as browsers send it, or a JSON object; the fields as they stand there. */
+export async function readForm(req: IncomingMessage): Promise<object> {
+	if (!FORM.test(req.headers['content-type'] ?? '')) {
+		const { value } = await readJson(req);
+		return typeof value === 'object' && value !== null ? value : {};
+	}
+	return Object.fromEntries(new URLSearchParams((await readBytes(req, BODY_LIMIT)).toString()));
+}
+
+const FORM = /^[\t ]*application\/x-www-form-urlencoded[\t ]*(?:;|$)/i;
+
 function requireJson(req: IncomingMessage, kind: Kind): void {
 	const encoding = req.headers['content-encoding'];
 	if (encoding !== undefined && encoding.toLowerCase() !== 'identity') {

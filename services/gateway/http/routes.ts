@@ -3,6 +3,7 @@
  * by exact string: case counts, and one slash at the end is forgiven.
  */
 import { malformed, methodNotAllowed, ProblemError, routeNotFound } from '../../../mixins/http/index.ts';
+import { SANDBOX_PAGES } from '../../../mixins/providers/index.ts';
 
 /** The gateway's own documents, each at its path. */
 export const DOCUMENTS = {
@@ -19,6 +20,7 @@ export const isDocument = (destination: Destination): destination is DocumentNam
 	Object.hasOwn(DOCUMENTS, destination);
 
 const ITEM = '/orders/{id}';
+const PAGE = `${SANDBOX_PAGES}{page}`;
 const PROBLEMS = DOCUMENTS.problem.replace('{slug}', '');
 
 const OTHERS = [
@@ -31,6 +33,8 @@ const OTHERS = [
 	{ method: 'POST', path: `${ITEM}/resume`, destination: 'orders.resume' },
 	{ method: 'PATCH', path: ITEM, destination: 'orders.amend' },
 	{ method: 'POST', path: '/webhooks/stripe', destination: 'webhooks/stripe' },
+	{ method: 'GET', path: PAGE, destination: 'sandbox/page' },
+	{ method: 'POST', path: PAGE, destination: 'sandbox/answer' },
 	{ method: 'GET', path: '/health/live', destination: 'health/live' },
 	{ method: 'GET', path: '/health/ready', destination: 'health/ready' },
 	{ method: 'GET', path: '/metrics', destination: 'metrics' },
@@ -47,7 +51,7 @@ const isMethod = (method: string): method is Method => METHODS.some((known) => k
 
 export interface Route {
 	readonly method: Method;
-	/** with `{id}` where an order's id stands, `{slug}` where a problem's name does */
+	/** with `{id}` where an order's id stands, `{slug}` where a problem's name does, `{page}` where a page's does */
 	readonly path: string;
 	readonly destination: Destination;
 }
@@ -92,7 +96,7 @@ export interface Target {
 
 export interface Match {
 	readonly destination: Destination;
-	/** The `{id}` or `{slug}` of the path, not yet checked; empty where the route has none. */
+	/** The `{id}`, `{slug}` or `{page}` of the path, not yet checked; empty where the route has none. */
 	readonly id: string;
 }
 
@@ -145,6 +149,8 @@ export function matchRoute(method: string, path: string): Match {
 	if (path.startsWith(PROBLEMS) && path.length > PROBLEMS.length) {
 		return { destination: destinationOf({ GET: 'problem' }, method), id: path.slice(PROBLEMS.length) };
 	}
+	const page = path.startsWith(SANDBOX_PAGES) ? path.slice(SANDBOX_PAGES.length) : '';
+	if (page !== '') return { destination: destinationOf(FIXED.get(PAGE) ?? {}, method), id: page };
 	throw new ProblemError(routeNotFound());
 }
 

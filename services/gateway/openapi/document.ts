@@ -70,6 +70,7 @@ export function openApiDocument({ auth, server = '.' }: DocumentOptions): Json {
 		tags: [
 			{ name: 'Orders', description: 'Creating, reading, and the word of the buyer.' },
 			{ name: 'Webhooks', description: 'From the payment provider; signed, and needs no token.' },
+			{ name: 'Sandbox', description: 'Stands for the page of a bank; needs no token.' },
 			{ name: 'Health', description: 'For probes; needs no token.' },
 			{ name: 'Metrics', description: 'For Prometheus.' },
 			{ name: 'Documentation', description: 'Needs no token.' },
@@ -86,7 +87,7 @@ export function openApiDocument({ auth, server = '.' }: DocumentOptions): Json {
 }
 
 /** What needs no token. */
-const OPEN: ReadonlySet<Operation['tag']> = new Set(['Webhooks', 'Health', 'Documentation']);
+const OPEN: ReadonlySet<Operation['tag']> = new Set(['Webhooks', 'Sandbox', 'Health', 'Documentation']);
 
 interface Surroundings {
 	readonly method: Method;
@@ -202,6 +203,13 @@ const PARAMETERS: Readonly<Record<ParameterName, Json>> = {
 		description:
 			'A name of your own for this request; it belongs to you for as long as `RETENTION`, 7 days unless configured.',
 		schema: IDEMPOTENCY_KEY,
+	},
+	Page: {
+		name: 'page',
+		in: 'path',
+		required: true,
+		description: 'The name of the page, which is a secret of the buyer.',
+		schema: { type: 'string', format: 'uuid' },
 	},
 	'If-None-Match': {
 		name: 'If-None-Match',

@@ -15,6 +15,7 @@ import {
 	send,
 } from '../../../mixins/http/index.ts';
 import { Asset } from '../http/asset.ts';
+import { escaped, htmlPage } from '../http/html.ts';
 import { DOCUMENTS, type DocumentName, wayUp } from '../http/routes.ts';
 import { type DocumentOptions, openApiDocument } from './document.ts';
 
@@ -124,7 +125,7 @@ async function referencePage(up: string): Promise<string> {
 	const { version }: { version: string } = JSON.parse(await readFile(join(SCALAR, 'package.json'), 'utf8'));
 	const script = `${up}${DOCUMENTS['reference/script'].slice(1)}?v=${version}.${PRELUDE_VERSION}`;
 	const configuration = escaped(JSON.stringify(CONFIGURATION));
-	return page(
+	return htmlPage(
 		'Protected Payment API',
 		`<script id="api-reference" data-url="${up}${DOCUMENTS.openapi.slice(1)}" data-configuration="${configuration}"></script>
 <script src="${script}"></script>`,
@@ -134,7 +135,7 @@ async function referencePage(up: string): Promise<string> {
 /** The table's row, in words. */
 function problemPage(code: ProblemCode, up: string): string {
 	const { status, title, meaning } = PROBLEMS[code];
-	return page(
+	return htmlPage(
 		escaped(title),
 		`<h1>${escaped(title)}</h1>
 <p><code>${escaped(code)}</code>, HTTP status ${status}</p>
@@ -142,20 +143,3 @@ function problemPage(code: ProblemCode, up: string): string {
 <p><a href="${up}${REFERENCE}">All operations and their problems</a></p>`,
 	);
 }
-
-const page = (title: string, body: string): string => `<!doctype html>
-<html lang="en">
-<head>
-<meta charset="utf-8">
-<meta name="viewport" content="width=device-width, initial-scale=1">
-<title>${title}</title>
-<link rel="icon" href="data:,">
-</head>
-<body>
-${body}
-</body>
-</html>
-`;
-
-const escaped = (text: string): string =>
-	text.replaceAll('&', '&amp;').replaceAll('"', '&quot;').replaceAll('<', '&lt;');

@@ -70,6 +70,10 @@ export const BODIES = {
 } as const;
 
 export const AMENDMENTS = { lower: { summary: 'Costs less', value: { amount: 12.5 } } } as const;
+export const ANSWERS = {
+	yes: { summary: 'The buyer confirms the payment', value: { outcome: 'succeeded' } },
+	no: { summary: 'The buyer refuses it', value: { outcome: 'failed' } },
+} as const;
 export const EVENTS = {
 	authorised: {
 		summary: 'The buyer has acted, and the money is held',

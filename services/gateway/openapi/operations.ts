@@ -5,7 +5,7 @@ import type { ProblemCode } from '../../../mixins/http/index.ts';
 import type { ObjectSchema } from '../../../mixins/validation/index.ts';
 import { HISTORY_QUERY, LIST_PARAMS } from '../../orders/params.ts';
 import type { Destination } from '../http/routes.ts';
-import { AMENDMENTS, BODIES, EVENTS, ORDERS, READINESS } from './examples.ts';
+import { AMENDMENTS, ANSWERS, BODIES, EVENTS, ORDERS, READINESS } from './examples.ts';
 import type { RequestName, SCHEMAS } from './schemas.ts';
 
 /** A header field or parameter of `components`. */
@@ -18,7 +18,14 @@ export type HeaderName =
 	| 'Retry-After'
 	| 'WWW-Authenticate'
 	| 'X-Request-Id';
-export type ParameterName = 'Id' | 'Slug' | 'Idempotency-Key' | 'If-None-Match' | 'Prefer' | 'Stripe-Signature';
+export type ParameterName =
+	| 'Id'
+	| 'Slug'
+	| 'Page'
+	| 'Idempotency-Key'
+	| 'If-None-Match'
+	| 'Prefer'
+	| 'Stripe-Signature';
 
 export interface Success {
 	readonly status: number;
@@ -43,7 +50,7 @@ export interface Body {
 
 export interface Operation {
 	readonly id: string;
-	readonly tag: 'Orders' | 'Webhooks' | 'Health' | 'Metrics' | 'Documentation';
+	readonly tag: 'Orders' | 'Webhooks' | 'Sandbox' | 'Health' | 'Metrics' | 'Documentation';
 	readonly summary: string;
 	readonly description: string;
 	readonly parameters?: readonly ParameterName[];
@@ -208,6 +215,26 @@ export const OPERATIONS: Readonly<Record<Exclude<Destination, 'reference/script'
 		body: { schema: 'StripeEvent', examples: EVENTS },
 		successes: [{ status: 204, description: 'It is stored, or means nothing to this system.' }],
 		problems: ['Webhooks.SignatureInvalid', 'Webhooks.WrongMode', 'Route.NotFound'],
+	},
+	'sandbox/page': {
+		id: 'sandboxPage',
+		tag: 'Sandbox',
+		summary: 'The page where the sandbox asks the buyer',
+		description:
+			'With `PAYMENT_PROVIDER=sandbox`; otherwise 404. It stands for the page of a bank, and the `paymentAction.url` of an order that is paid with `card_authentication` leads to it. After the end it says how it ended.',
+		parameters: ['Page'],
+		successes: [{ status: 200, description: 'The page.', schema: 'Text', mediaType: 'text/html' }],
+		problems: ['Route.NotFound'],
+	},
+	'sandbox/answer': {
+		id: 'answerSandbox',
+		tag: 'Sandbox',
+		summary: 'Answer as the buyer',
+		description: 'What the form of the page sends. `succeeded`: the money is held. `failed`: the payment is declined.',
+		parameters: ['Page'],
+		body: { schema: 'SandboxAnswer', examples: ANSWERS, mediaTypes: ['application/x-www-form-urlencoded'] },
+		successes: [{ status: 303, description: 'It counts; the page says so.', headers: ['Location'] }],
+		problems: ['Route.NotFound', 'Orders.InvalidState', 'Validation.Failed'],
 	},
 	'health/live': {
 		id: 'live',

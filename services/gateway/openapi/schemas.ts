@@ -4,6 +4,7 @@ import { PROBLEMS } from '../../../mixins/http/index.ts';
 import type { Schema } from '../../../mixins/validation/index.ts';
 import { EVENT_SCHEMA, ORDER_SCHEMA } from '../../orders/order-schema.ts';
 import { AMEND_BODY, CREATE_BODY } from '../../orders/params.ts';
+import { SANDBOX_ANSWER } from '../../settlement/sandbox-params.ts';
 
 export const ref = (name: keyof typeof SCHEMAS): Schema => ({ $ref: `#/components/schemas/${name}` });
 
@@ -62,6 +63,7 @@ const PROBLEM: Schema = {
 export const REQUESTS = {
 	OrderRequest: CREATE_BODY,
 	AmendRequest: AMEND_BODY,
+	SandboxAnswer: SANDBOX_ANSWER,
 	StripeEvent: {
 		type: 'object',
 		description: 'As Stripe sends it: https://docs.stripe.com/api/events/object. More than this is not read.',

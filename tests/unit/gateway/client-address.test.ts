@@ -128,3 +128,39 @@ it('whatever Node takes for an address has an owner', () => {
 		{ numRuns: 2_000 },
 	);
 });
+
+describe('the URL of the gateway as the client sees it', () => {
+	const seen = (headers: Record<string, string>, { peer = '10.0.0.1', url = '/orders' } = {}): string | undefined =>
+		addresses('10.0.0.0/8').urlOf(Object.assign(request(peer, headers), { url }));
+
+	it.each<[string, Record<string, string>, string | undefined]>([
+		['its own host', { host: 'shop.test:5300' }, 'http://shop.test:5300'],
+		['an address', { host: '[fd00::1]:80' }, 'http://[fd00::1]:80'],
+		['no host', {}, undefined],
+		['a host that is none', { host: 'a/b' }, undefined],
+		['a proxy', { host: 'inside', 'x-forwarded-proto': 'https' }, 'https://inside'],
+		[
+			'proxies',
+			{ host: 'inside', 'x-forwarded-proto': 'https, http', 'x-forwarded-host': 'shop.test, inside' },
+			'https://shop.test',
+		],
+		[
+			'the standard header',
+			{ host: 'inside', forwarded: 'proto=https;host="shop.test:8443", for=10.0.0.2' },
+			'https://shop.test:8443',
+		],
+		['a prefix', { host: 'shop.test', 'x-forwarded-prefix': '/api/' }, 'http://shop.test/api'],
+		['another scheme', { host: 'shop.test', 'x-forwarded-proto': 'javascript' }, 'http://shop.test'],
+	])('%s', (_, headers, expected) => {
+		expect(seen(headers)).toBe(expected);
+	});
+
+	it('is not taken from a stranger', () => {
+		const headers = { host: 'shop.test', 'x-forwarded-proto': 'https', 'x-forwarded-host': 'evil.test' };
+		expect(seen({ ...headers, forwarded: 'host=evil.test' }, { peer: '192.0.2.1' })).toBe('http://shop.test');
+	});
+
+	it('is that of an absolute-form target before the header', () => {
+		expect(seen({ host: 'other.test' }, { url: 'http://shop.test/orders' })).toBe('http://shop.test');
+	});
+});
