@@ -10,7 +10,8 @@ import { chooseSocketDir, PORT, send, serverOf } from '../../mixins/database/emb
 import { until } from './until.ts';
 
 export const ROOT = resolve(import.meta.dirname, '../..');
-const KEPT_LINES = 400;
+/** So many of the last lines of each process are kept. */
+export const KEPT_LINES = 2_000;
 const LISTENS = /listens on (http:\/\/\S+?);/;
 const PROBES = /^Health and metrics at (http:\/\/\S+)$/;
 const STARTED = /^Protected Payment (?:listens|runs) /;
