@@ -31,7 +31,7 @@ export interface CreateBody {
 
 /** One request and what came of it. Times are milliseconds since 1970 by this machine's clock. */
 export interface Answer {
-	readonly action: 'create' | Command;
+	readonly action: 'create' | 'amend' | Command;
 	/** the Idempotency-Key of a create */
 	readonly key: string | null;
 	readonly orderId: string | null;
@@ -92,6 +92,12 @@ export class Client {
 		return this.#record(action, `/orders/${orderId}/${action}`, { key: null, orderId, body: null });
 	}
 
+	/** The same amount is fine too: an attempt before may have lowered it. */
+	amend(orderId: string, amount: number): Promise<Answer> {
+		const asked = { key: null, orderId, body: { amount } };
+		return this.#insist(() => this.#record('amend', `/orders/${orderId}`, asked, 'PATCH'));
+	}
+
 	get(orderId: string): Promise<OrderView> {
 		return this.#read<OrderView>(`/orders/${orderId}`);
 	}
@@ -132,9 +138,10 @@ export class Client {
 	async #record(
 		action: Answer['action'],
 		path: string,
-		{ key, orderId, body }: { key: string | null; orderId: string | null; body: CreateBody | null },
+		{ key, orderId, body }: { key: string | null; orderId: string | null; body: object | null },
+		method = 'POST',
 	): Promise<Answer> {
-		const { sentAt, at, status, text, replayed, error } = await this.#send('POST', path, key, body);
+		const { sentAt, at, status, text, replayed, error } = await this.#send(method, path, key, body);
 		const good = status >= 200 && status < 300;
 		const order: OrderView | null = good ? JSON.parse(text) : null;
 		const code: string | null = good || status === 0 ? error : codeOf(text);
@@ -146,7 +153,7 @@ export class Client {
 		return answer;
 	}
 
-	async #send(method: string, path: string, key: string | null = null, body: CreateBody | null = null): Promise<Raw> {
+	async #send(method: string, path: string, key: string | null = null, body: object | null = null): Promise<Raw> {
 		const sentAt = Date.now();
 		const url = this.#url();
 		if (url === undefined) return { sentAt, at: sentAt, status: 0, text: '', replayed: false, error: 'nobody listens' };

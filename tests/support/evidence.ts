@@ -17,10 +17,12 @@ export interface HistoryEvent {
 	readonly data: Readonly<Record<string, string | number | null>>;
 }
 
-/** A row of `sandbox_operations`. */
+/** What the provider did: a row of `sandbox_operations`, or what another provider says of itself. */
 export interface Operation {
 	readonly orderId: string;
 	readonly operation: string;
+	/** in minor units */
+	readonly amount: number;
 	readonly outcome: string;
 	readonly createdAt: number;
 }
@@ -100,7 +102,7 @@ export async function gather(tables: Tables, answers: readonly Answer[]): Promis
 			FROM order_events ORDER BY order_id, sequence`,
 		),
 		operations: await tables.sql<Operation>(
-			`SELECT order_id AS "orderId", operation, outcome, ${millis('created_at')} AS "createdAt"
+			`SELECT order_id AS "orderId", operation, amount::float8 AS amount, outcome, ${millis('created_at')} AS "createdAt"
 			FROM sandbox_operations ORDER BY created_at`,
 		),
 		parcels: await tables.sql<Parcel>(

@@ -1,12 +1,12 @@
 /**
- * The history checker: decides the contract's invariants I1 to I8 from outside, by what clients were answered and what
+ * The history checker: decides the contract's invariants I1 to I9 from outside, by what clients were answered and what
  * the provider's journal, the parcels, the history, the inbox and the outbox say. It needs the recorded answers and a
  * connection to the database (`gather` in evidence.ts), however many processes and whatever brokers took part.
  */
 import type { Evidence } from './evidence.ts';
 import { oneKeyOneOrder } from './rules/keys.ts';
 import { armedOnce, effectsAreRecorded, oneWalk, recordedOnce } from './rules/messages.ts';
-import { captureFirst, moneyMovesOnce, nothingIsLost, shipsOnce, yesMeansYes } from './rules/money.ts';
+import { amountsAgree, captureFirst, moneyMovesOnce, nothingIsLost, shipsOnce, yesMeansYes } from './rules/money.ts';
 import { INVARIANTS, type Invariant, type Judging, type Rule } from './rules/rule.ts';
 import { refusedMeansBought, windowAsSeen, windowIsExact } from './rules/window.ts';
 import { chosen, type Line, linesOf, type Story, storiesOf, tell } from './story.ts';
@@ -27,7 +27,7 @@ export interface Violation {
 
 const RULES: readonly Rule[] = [
 	...[moneyMovesOnce, windowIsExact, windowAsSeen, refusedMeansBought, yesMeansYes, nothingIsLost],
-	...[oneWalk, recordedOnce, effectsAreRecorded, armedOnce, captureFirst, shipsOnce],
+	...[oneWalk, recordedOnce, effectsAreRecorded, armedOnce, captureFirst, shipsOnce, amountsAgree],
 ];
 
 const STRICT: Judging = { finished: true, complete: true, skew: 0 };

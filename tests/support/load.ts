@@ -1,6 +1,6 @@
 /** Buyers who place orders, change their minds and insist on an answer, for as long as a test wants them. */
 import { setTimeout as pause } from 'node:timers/promises';
-import type { Client, CreateBody } from './client.ts';
+import type { Client, CreateBody, OrderView } from './client.ts';
 import { between, pick, type Random } from './random.ts';
 
 export interface LoadOptions {
@@ -10,48 +10,67 @@ export interface LoadOptions {
 	readonly most?: number;
 	/** the longest window in ms; the shortest is a second */
 	readonly longestWindow?: number;
+	/** what the buyers pay with; the sandbox's cards unless given */
+	readonly cards?: readonly [string, ...string[]];
+	/** an amount, and its currency unless that is the default */
+	readonly price?: (random: Random) => Pick<CreateBody, 'amount' | 'currency'>;
+	/** no more orders than this */
+	readonly total?: number;
 }
 
 const TICK = 50;
-const CARDS = ['card_ok', 'card_ok', 'card_ok', 'card_flaky', 'card_declined', 'card_capture_refused'] as const;
+const CARDS: readonly [string, ...string[]] = [
+	...(['card_ok', 'card_ok', 'card_ok', 'card_flaky', 'card_declined', 'card_capture_refused'] as const),
+];
+const inCents = (random: Random): Pick<CreateBody, 'amount'> => ({ amount: between(random, 1, 1_000_000) / 100 });
 const SAME_REQUEST_TWICE = 0.1;
 
 /** What a buyer does with an order; `wait` passes time from the order's creation on. */
-type Plan = (client: Client, id: string, wait: (from: number, to: number) => Promise<void>) => Promise<unknown>;
+type Plan = (client: Client, order: OrderView, wait: (from: number, to: number) => Promise<void>) => Promise<unknown>;
+
+/** Half of the amount, in the decimals that it has. */
+function half({ amount }: OrderView): number {
+	const unit = 10 ** (String(amount).split('.')[1] ?? '').length;
+	return Math.ceil((amount * unit) / 2) / unit;
+}
 
 /** As parts of the window: 1 is the due moment. */
 const PLANS: readonly [Plan, ...Plan[]] = [
 	async () => {},
 	async () => {},
 	async () => {},
-	async (client, id, wait) => {
+	async (client, { id }, wait) => {
 		await wait(0, 0.2); // into the authorisation
 		return client.command('cancel', id);
 	},
-	async (client, id, wait) => {
+	async (client, { id }, wait) => {
 		await wait(0, 1.1);
 		return client.command('cancel', id);
 	},
-	async (client, id, wait) => {
+	async (client, { id }, wait) => {
 		await wait(0.9, 1.1);
 		await client.command('cancel', id);
 		return client.command('cancel', id);
 	},
-	async (client, id, wait) => {
+	async (client, { id }, wait) => {
 		await wait(0, 1.05);
 		return client.command('hold', id); // and left to the hold limit
 	},
-	async (client, id, wait) => {
+	async (client, { id }, wait) => {
 		await wait(0, 0.9);
 		await client.command('hold', id);
 		await wait(0, 0.8);
 		return client.command('resume', id);
 	},
-	async (client, id, wait) => {
+	async (client, { id }, wait) => {
 		await wait(0, 1);
 		await client.command('hold', id);
 		await wait(0, 0.5);
 		return client.command('cancel', id);
+	},
+	async (client, order, wait) => {
+		await wait(0, 1.1);
+		return client.amend(order.id, half(order));
 	},
 ];
 
@@ -87,10 +106,10 @@ export class Load {
 	}
 
 	async #tick(): Promise<void> {
-		const { perSecond, most = 300 } = this.#options;
+		const { perSecond, most = 300, total = Number.POSITIVE_INFINITY } = this.#options;
 		for (let owed = 0; !this.#stopping && !this.#client.hasGivenUp; owed += (perSecond * TICK) / 1_000) {
 			for (; owed >= 1; owed -= 1) {
-				if (this.#active < most) this.#begin();
+				if (this.#active < most && this.#count < total) this.#begin();
 			}
 			await pause(TICK);
 		}
@@ -107,23 +126,23 @@ export class Load {
 	}
 
 	async #story(): Promise<void> {
-		const { random, longestWindow = 2_000 } = this.#options;
+		const { random, longestWindow = 2_000, cards = CARDS, price = inCents } = this.#options;
 		const client = this.#client;
 		this.#count += 1;
 		const key = `${this.#run}-${this.#count}`;
 		const window = between(random, 1_000, longestWindow + 1);
 		const body: CreateBody = {
 			productName: key,
-			amount: between(random, 1, 1_000_000) / 100,
+			...price(random),
 			cancellationWindow: `${window}ms`,
-			paymentMethod: pick(random, CARDS),
+			paymentMethod: pick(random, cards),
 		};
 		const plan = pick(random, PLANS);
 		const twice = random() < SAME_REQUEST_TWICE;
 		const [answer] = await Promise.all([client.create(body, key), ...(twice ? [client.create(body, key)] : [])]);
-		if (answer?.status !== 201 || answer.orderId === null)
+		if (answer?.status !== 201 || answer.order === null)
 			throw new Error(`a good order was answered ${answer?.status} ${answer?.code}`);
 		const wait = (from: number, to: number): Promise<void> => pause((from + random() * (to - from)) * window);
-		await plan(client, answer.orderId, wait);
+		await plan(client, answer.order, wait);
 	}
 }

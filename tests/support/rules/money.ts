@@ -1,5 +1,5 @@
-/** I1, I3, I4, I6, I8: what became of the money and the parcel. */
-import { FINAL } from '../evidence.ts';
+/** I1, I3, I4, I6, I8, I9: what became of the money and the parcel. */
+import { FINAL, type Operation } from '../evidence.ts';
 import { accepted, done } from '../story.ts';
 import { complain, type Rule } from './rule.ts';
 
@@ -35,9 +35,9 @@ export const yesMeansYes: Rule = (story, { finished }) => {
 };
 
 const PAYMENT_AT_END: Readonly<Record<string, readonly string[]>> = {
-	Shipped: ['Captured'],
+	Shipped: ['Captured', 'PartiallyRefunded', 'Refunded'],
 	Cancelled: ['Voided', 'Declined'],
-	PaymentFailed: ['Declined', 'Failed'],
+	PaymentFailed: ['Declined', 'Failed', 'Voided'],
 };
 
 /** I4: what was answered 201 exists and has ended, and its money agrees with its end. */
@@ -51,7 +51,7 @@ export const nothingIsLost: Rule = (story, { finished }) => {
 	if (!FINAL.has(status)) {
 		return complain('I4', ['event', 'journal'], finished && `still ${status} (payment ${paymentStatus})`);
 	}
-	const held = done(story, 'authorize').length - done(story, 'capture', 'void').length;
+	const held = done(story, 'authorize').length - done(story, 'capture', 'void', 'lapse').length;
 	const captured = done(story, 'capture').length;
 	return complain(
 		'I4',
@@ -81,3 +81,32 @@ export const shipsOnce: Rule = ({ parcels }) =>
 		['parcel', 'event OrderShipped', 'handled shipping'],
 		parcels.length > 1 && `${parcels.length} parcels`,
 	);
+
+const sum = (operations: readonly Operation[]): number => operations.reduce((total, { amount }) => total + amount, 0);
+
+/** I9: what was last agreed is taken, no more than was held; never more is given back than was taken. */
+export const amountsAgree: Rule = (story) => {
+	const agreements = story.history.filter(({ type }) => type === 'OrderPending' || type === 'OrderAmended');
+	const agreed = agreements.at(-1)?.data.amountMinor;
+	const captured = sum(done(story, 'capture'));
+	const held = sum(done(story, 'authorize'));
+	const refunded = sum(done(story, 'refund')) - sum(done(story, 'refund failed'));
+	const isOther = captured > 0 && agreed !== undefined && captured !== Number(agreed);
+	return [
+		...complain(
+			'I9',
+			['event OrderPending', 'event OrderAmended', 'journal capture'],
+			isOther && `${captured} was taken, and ${agreed} was agreed`,
+		),
+		...complain(
+			'I9',
+			['journal authorize', 'journal capture'],
+			captured > held && `${captured} was taken, and ${held} was held`,
+		),
+		...complain(
+			'I9',
+			['journal capture', 'journal refund'],
+			refunded > captured && `${refunded} was given back, and ${captured} was taken`,
+		),
+	];
+};

@@ -1,6 +1,6 @@
 import type { Choice, Story } from '../story.ts';
 
-export const INVARIANTS = ['I1', 'I2', 'I3', 'I4', 'I5', 'I6', 'I7', 'I8'] as const;
+export const INVARIANTS = ['I1', 'I2', 'I3', 'I4', 'I5', 'I6', 'I7', 'I8', 'I9'] as const;
 
 export type Invariant = (typeof INVARIANTS)[number];
 

@@ -18,14 +18,25 @@ export const COMES_IN: Readonly<Record<string, readonly string[]>> = {
 	OrderCancelled: ['CancelRequested'],
 	OrderConfirmed: ['Pending'],
 	OrderShipped: ['Confirmed'],
+	OrderAmended: ['Pending', 'OnHold'],
+	PaymentActionRequired: ['Pending', 'OnHold', 'Confirmed', 'CancelRequested'],
 	PaymentAuthorized: ['Pending', 'OnHold', 'Confirmed', 'CancelRequested'],
 	PaymentDeclined: ['Pending', 'OnHold', 'Confirmed', 'CancelRequested'],
 	PaymentCaptured: ['Confirmed'],
-	PaymentVoided: ['CancelRequested'],
-	PaymentFailed: ['Confirmed'],
+	// A buyer who never answered the bank, on an order that was confirmed already.
+	PaymentVoided: ['CancelRequested', 'Confirmed'],
+	// Before due where the bank lets the money go.
+	PaymentFailed: ['Pending', 'OnHold', 'Confirmed'],
+	PaymentResolved: ['Pending', 'OnHold', 'CancelRequested', 'Confirmed'],
+	RefundRequested: ['Shipped'],
+	RefundSucceeded: ['Shipped'],
+	RefundFailed: ['Shipped'],
 };
 
 /** The events after which an order that was not to be cancelled has failed. */
 export const FAILS: ReadonlySet<string> = new Set(['PaymentDeclined', 'PaymentFailed']);
 
-export const MAY_REPEAT: ReadonlySet<string> = new Set(['OrderHeld', 'OrderResumed']);
+export const MAY_REPEAT: ReadonlySet<string> = new Set([
+	...['OrderHeld', 'OrderResumed', 'OrderAmended', 'PaymentResolved'],
+	...['RefundRequested', 'RefundSucceeded', 'RefundFailed'],
+]);

@@ -43,6 +43,12 @@ export const windowIsExact: Rule = (story) => {
 	];
 };
 
+/** Cancels that the system asks for: at the hold limit, and at due where the buyer never answered the bank. */
+const NOT_BY_BUYER: ReadonlySet<unknown> = new Set(['hold limit', 'authentication']);
+
+/** True if the order ended because the buyer never answered the bank: a cancel after due agrees with that. */
+const wasGivenUp = ({ history }: Story): boolean => history.some(({ data }) => data.requestedBy === 'authentication');
+
 function complaintsOf({ state, due, limit, event: { type, occurredAt, data } }: Span): Complaint[] {
 	const late = occurredAt - due;
 	const shown: readonly Choice[] = [...DUE, `event ${type}`];
@@ -50,9 +56,10 @@ function complaintsOf({ state, due, limit, event: { type, occurredAt, data } }: 
 	const pastLimit = pauses && occurredAt >= limit && 'a pause or its end was accepted at or after the hold limit';
 	const atLimit = complain('I2', ['event OrderHeld', `event ${type}`], pastLimit);
 	if (type === 'OrderConfirmed') return complain('I2', shown, late < 0 && `confirmed ${-late} ms before due`);
-	if (state !== 'Pending' || late < 0 || data.requestedBy === 'hold limit') return atLimit;
+	if (state !== 'Pending' || late < 0 || NOT_BY_BUYER.has(data.requestedBy)) return atLimit;
 	if (type === 'OrderCancelRequested') return complain('I2', shown, `a cancel was accepted ${late} ms after due`);
-	return [...atLimit, ...complain('I2', shown, type === 'OrderHeld' && `a pause was accepted ${late} ms after due`)];
+	const what = (type === 'OrderHeld' && 'a pause') || (type === 'OrderAmended' && 'a lower amount');
+	return [...atLimit, ...complain('I2', shown, what && `${what} was accepted ${late} ms after due`)];
 }
 
 /**
@@ -62,9 +69,11 @@ function complaintsOf({ state, due, limit, event: { type, occurredAt, data } }: 
 export const windowAsSeen: Rule = (story, { skew }) => {
 	const due = lastDue(story);
 	if (Number.isNaN(due) || story.history.some(({ type }) => type === 'OrderHeld')) return [];
-	return (['cancel', 'hold'] as const).flatMap((action) => {
+	const isGivenUp = wasGivenUp(story);
+	return (['cancel', 'hold', 'amend'] as const).flatMap((action) => {
 		const asked = story.answers.filter((answer) => answer.action === action);
-		const tooLate = asked.every(({ sentAt }) => sentAt >= due + skew) ? asked.filter(accepted) : [];
+		const isLate = !isGivenUp && asked.every(({ sentAt }) => sentAt >= due + skew);
+		const tooLate = isLate ? asked.filter(accepted) : [];
 		const tooEarly = asked.filter(({ code, at }) => code === 'Orders.WindowClosed' && at < due - skew);
 		return complain(
 			'I2',
@@ -78,6 +87,7 @@ export const windowAsSeen: Rule = (story, { skew }) => {
 /** I2, the other side: a buyer who was told that the window is over has bought. */
 export const refusedMeansBought: Rule = (story) => {
 	const told = story.answers.some(({ action, code }) => action === 'cancel' && code === 'Orders.WindowClosed');
-	const what = told && story.order?.status === 'Cancelled' && 'a cancel was refused, and the order is cancelled';
+	const isCancelled = story.order?.status === 'Cancelled' && !wasGivenUp(story);
+	const what = told && isCancelled && 'a cancel was refused, and the order is cancelled';
 	return complain('I2', [...DUE, 'answer cancel', 'event OrderCancelRequested', 'event OrderConfirmed'], what);
 };

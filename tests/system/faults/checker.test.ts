@@ -92,6 +92,10 @@ const PLANTED: readonly [invariant: Invariant, order: keyof typeof ids, what: st
 		'2 parcels',
 		`INSERT INTO sandbox_parcels (idempotency_key, order_id, parcel) VALUES ('x', $1, 'x')`,
 	],
+	[
+		...(['I9', 'shipped', '99 was taken, and 100 was agreed'] as const),
+		`UPDATE sandbox_operations SET amount = amount - 1 WHERE operation = 'capture' AND order_id = $1`,
+	],
 ];
 
 it.each(PLANTED)('sees %s broken by the %s order: %s', async (invariant, order, what, sql) => {

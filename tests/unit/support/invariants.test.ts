@@ -25,12 +25,12 @@ const created = answer('create', 201, CREATED, { key: 'key-1', body: '{"first":t
 function history(...events: [type: string, at: number, data?: HistoryEvent['data']][]): HistoryEvent[] {
 	return events.map(([type, occurredAt, data = {}], index) => ({
 		...{ orderId: ID, sequence: index + 1, id: `event-${index + 1}`, type, occurredAt },
-		data: type === 'OrderPending' ? { pendingUntil: iso(DUE), ...data } : data,
+		data: type === 'OrderPending' ? { pendingUntil: iso(DUE), amountMinor: '1000', ...data } : data,
 	}));
 }
 
-const operation = (name: string, createdAt: number, outcome = 'succeeded'): Operation => ({
-	...{ orderId: ID, operation: name, outcome, createdAt },
+const operation = (name: string, createdAt: number, outcome = 'succeeded', amount = 1_000): Operation => ({
+	...{ orderId: ID, operation: name, amount, outcome, createdAt },
 });
 
 const wakeUp = (id: string, type = 'OrderDue', dueAt = DUE): ArmedWakeUp => ({ orderId: ID, id, type, dueAt });
@@ -130,10 +130,40 @@ const troubled: Evidence = {
 	keys: [{ key: 'key-1', orderId: ID }],
 };
 
+/** Shipped, and the buyer has lowered the amount before due. */
+const amended = (to: number): Evidence => ({
+	...{ ...shipped, handled: [], armed: [] },
+	history: history(
+		['OrderPending', CREATED],
+		['OrderAmended', CREATED + 10, { amountMinor: String(to), previousMinor: '1000' }],
+		['PaymentAuthorized', CREATED + 20],
+		['OrderConfirmed', DUE, { wokenBy: 'sweeper' }],
+		['PaymentCaptured', DUE + 20],
+		['OrderShipped', DUE + 40],
+	),
+	operations: [operation('authorize', CREATED + 10), operation('capture', DUE + 10, 'succeeded', to)],
+});
+
+/** The buyer never answered the bank, and asks to cancel after that. */
+const givenUp: Evidence = {
+	...cancelled,
+	answers: [created, answer('cancel', 409, DUE + 1, { code: 'Orders.WindowClosed' }), answer('cancel', 202, DUE + 900)],
+	history: history(
+		['OrderPending', CREATED],
+		['PaymentActionRequired', CREATED + 20],
+		['OrderCancelRequested', DUE + 500, { requestedBy: 'authentication' }],
+		['PaymentVoided', DUE + 520],
+		['OrderCancelled', DUE + 520],
+	),
+	operations: [operation('cancel', DUE + 510, 'succeeded', 0)],
+};
+
 describe('the invariants', () => {
 	it('hold for what is right', () => {
 		expect(violations(shipped)).toEqual([]);
 		expect(violations(cancelled)).toEqual([]);
+		expect(violations(amended(900))).toEqual([]);
+		expect(violations(givenUp)).toEqual([]);
 		const refused = answer('cancel', 409, DUE, { code: 'Orders.WindowClosed' });
 		expect(violations({ ...shipped, answers: [created, refused] })).toEqual([]);
 	});
@@ -263,6 +293,17 @@ describe('the invariants', () => {
 		['I7', 'answered with 2 orders', { ...shipped, answers: [created, { ...created, orderId: 'other' }] }],
 		['I7', '2 different bodies', { ...shipped, answers: [created, { ...created, body: '{}' }] }],
 		['I7', 'stored with another order', { ...shipped, keys: [{ key: 'key-1', orderId: 'other' }] }],
+		['I9', '1000 was taken, and 900 was agreed', { ...amended(900), operations: shipped.operations }],
+		[
+			'I9',
+			'1000 was taken, and 999 was held',
+			{ ...shipped, operations: [operation('authorize', CREATED, 'succeeded', 999), operation('capture', DUE + 10)] },
+		],
+		[
+			'I9',
+			'1001 was given back, and 1000 was taken',
+			{ ...shipped, operations: [...shipped.operations, operation('refund', DUE + 99, 'succeeded', 1_001)] },
+		],
 		['I8', '2 parcels', { ...shipped, parcels: [...shipped.parcels, { orderId: ID, createdAt: DUE + 60 }] }],
 	];
 
