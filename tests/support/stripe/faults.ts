@@ -24,6 +24,8 @@ export type Fault = (typeof FAULTS)[number];
 const FOR_POST: ReadonlySet<Fault> = new Set<Fault>([
 	...(['late', 'slow', 'error before', 'error after', 'error and later', 'lapse', 'unseen lapse'] as const),
 ]);
+/** What hits all requests for a while comes no more often than this, in milliseconds: it would never end. */
+const APART: Partial<Record<Fault, number>> = { revoked: 20_000, burst: 4_000 };
 const FOR_CREATE: ReadonlySet<Fault> = new Set<Fault>(['lapse', 'unseen lapse']);
 
 export interface RandomFaults {
@@ -39,6 +41,7 @@ export class Faults {
 	/** the caller's time-out in milliseconds */
 	readonly patience: number;
 	readonly #ordered: { readonly on: EndpointName; readonly fault: Fault }[] = [];
+	readonly #last = new Map<Fault, number>();
 	#random: RandomFaults | undefined;
 
 	constructor(patience: number) {
@@ -74,6 +77,16 @@ export class Faults {
 		const [first, ...rest] = kinds.filter(
 			(kind) => (isPost || !FOR_POST.has(kind)) && (endpoint === 'create' || !FOR_CREATE.has(kind)),
 		);
-		return first === undefined ? undefined : pick(random, [first, ...rest]);
+		const fault = first && pick(random, [first, ...rest]);
+		return fault === undefined || this.#isTooSoon(fault) ? undefined : fault;
+	}
+
+	#isTooSoon(fault: Fault): boolean {
+		const apart = APART[fault];
+		if (apart === undefined) return false;
+		const now = performance.now();
+		if (now < (this.#last.get(fault) ?? Number.NEGATIVE_INFINITY) + apart) return true;
+		this.#last.set(fault, now);
+		return false;
 	}
 }

@@ -54,11 +54,8 @@ export function createIntent(account: Account, params: Params) {
 	const card = CARDS.get(paymentMethod);
 	if (card === undefined) throw missing('PaymentMethod', paymentMethod, 'payment_method');
 	const id = account.id('pi');
-	const intent: Intent = {
-		...{ id, clientSecret: `${id}_secret_${account.id('s').slice(2)}`, amount, currency, metadata, description },
-		...{ allowedTypes, paymentMethod, card, returnUrl, createdAt: account.now(), status: 'requires_payment_method' },
-		...{ canceledAt: null, cancellationReason: null, lastError: null, charge: null },
-	};
+	const given = { amount, currency, metadata, description, allowedTypes, paymentMethod, card, returnUrl };
+	const intent = newIntent(account, id, given);
 	account.intents.set(id, intent);
 	account.tell('payment_intent.created', showIntent(account, intent));
 	if (card.declines !== undefined) throw decline(account, intent, ...card.declines);
@@ -68,6 +65,24 @@ export function createIntent(account: Account, params: Params) {
 		account.tell('payment_intent.requires_action', showIntent(account, intent));
 	} else hold(account, intent);
 	return showIntent(account, intent, expand);
+}
+
+/** One that waits for its money, without an order; nobody is told. */
+export function foreignIntent(account: Account): string {
+	const id = account.id('pi');
+	account.intents.set(id, newIntent(account, id, { amount: 1_000, currency: 'usd', paymentMethod: 'pm_card_visa' }));
+	return id;
+}
+
+type Given = Pick<Intent, 'amount' | 'currency' | 'paymentMethod'> & Partial<Intent>;
+
+function newIntent(account: Account, id: string, given: Given): Intent {
+	return {
+		...{ id, clientSecret: `${id}_secret_${account.id('s').slice(2)}`, metadata: {}, description: null, card: {} },
+		...{ allowedTypes: ['card'], returnUrl: null, createdAt: account.now(), status: 'requires_payment_method' },
+		...{ canceledAt: null, cancellationReason: null, lastError: null, charge: null },
+		...given,
+	};
 }
 
 function hold(account: Account, intent: Intent): void {

@@ -13,11 +13,13 @@ import { control } from './control.ts';
 import { send } from './delivery.ts';
 import { Faults } from './faults.ts';
 import { Gate } from './gate.ts';
-import { age } from './intents.ts';
+import { age, foreignIntent } from './intents.ts';
 import { answer, MISHAPS } from './mishaps.ts';
 import { settleRefund } from './refunds.ts';
 
 export const TEST_KEY = 'sk_test_standin0123456789';
+
+const ENDED: ReadonlySet<Intent['status']> = new Set(['canceled', 'succeeded']);
 
 export interface StandInOptions extends AccountOptions {
 	readonly keys?: readonly string[];
@@ -38,6 +40,10 @@ export class StripeStandIn {
 	readonly #server: Server;
 	readonly #timers = new Set<NodeJS.Timeout>();
 	#closed = false;
+	#foreign: string | undefined;
+	#underWay = 0;
+	/** accepts, reads, and answers nobody */
+	isSilent = false;
 
 	private constructor({ keys = [TEST_KEY], patience = 1_000, random = Math.random, ...account }: StandInOptions) {
 		this.account = new Account(account);
@@ -69,6 +75,11 @@ export class StripeStandIn {
 		return `http://127.0.0.1:${(this.#server.address() as AddressInfo).port}`;
 	}
 
+	/** Requests that wait for their answer, and whose caller is still there. */
+	get underWay(): number {
+		return this.#underWay;
+	}
+
 	/** By order id. */
 	book(): Map<string, BookEntry> {
 		for (const intent of this.account.intents.values()) age(this.account, intent);
@@ -77,6 +88,18 @@ export class StripeStandIn {
 
 	intentsOf(orderId: string): Intent[] {
 		return [...this.account.intents.values()].filter(({ metadata }) => metadata.order_id === orderId);
+	}
+
+	/** Intents of orders that wait for something, and could still hold money. */
+	waiting(): string[] {
+		const ours = [...this.account.intents.values()].filter(({ metadata }) => metadata.order_id !== undefined);
+		return ours.filter(({ status }) => !ENDED.has(status)).map(({ id }) => id);
+	}
+
+	/** The id of a payment of the same merchant that no order of ours has, such as another shop's. */
+	foreignIntent(): string {
+		this.#foreign ??= foreignIntent(this.account);
+		return this.#foreign;
 	}
 
 	/** Stripe's clock goes on at once, and what ends by then ends. */
@@ -108,10 +131,14 @@ export class StripeStandIn {
 	}
 
 	async #serve(req: IncomingMessage, res: ServerResponse): Promise<void> {
+		this.#underWay += 1;
+		res.once('close', () => {
+			this.#underWay -= 1;
+		});
 		res.on('error', () => {}); // the caller may be gone
 		const { method = '', url = '', headers } = req;
 		const body = await text(req).catch(() => undefined);
-		if (body === undefined) return;
+		if (body === undefined || this.isSilent) return;
 		if (control(this, method, url, body, res)) return;
 		const [key] = [headers['idempotency-key']].flat();
 		const call = this.api.read({ method, url, body, key, authorization: headers.authorization });
