@@ -6,7 +6,7 @@ import { outbox } from '../mixins/outbox/index.ts';
 import { defineService } from '../mixins/service.ts';
 import { holds } from './settlement/holds.ts';
 import { news } from './settlement/news.ts';
-import { callProvider, nextCall } from './settlement/payment-calls.ts';
+import { callProvider, mostCalls, nextCall } from './settlement/payment-calls.ts';
 import { reconciling } from './settlement/reconciling.ts';
 import { sandboxPages } from './settlement/sandbox-pages.ts';
 import type { Swept } from './settlement/sweeper.ts';
@@ -30,7 +30,7 @@ export default defineService({
 			calls: 'payments',
 			linger: LINGER,
 		}),
-		calls('payments', { perform: callProvider, settle: 'paid' }),
+		calls('payments', { perform: callProvider, settle: 'paid', most: mostCalls }),
 		outbox(),
 	],
 	actions: {

@@ -2,6 +2,7 @@ import type { Service } from 'moleculer';
 import type { Moment } from '../../domain/commands.ts';
 import type { Order } from '../../domain/order.ts';
 import type { WithOutbox } from '../outbox/index.ts';
+import type { Platform } from '../platform.ts';
 import { defineMixin, type Mixin, type WithPlatform } from '../service.ts';
 import { Calls, type Done, STOP_PATIENCE } from './calls.ts';
 import { storing } from './outcomes.ts';
@@ -39,6 +40,8 @@ export interface CallsMixinOptions<S extends string, C, O> {
 	readonly perform: Perform<C, O>;
 	/** the method that applies the outcome of a call */
 	readonly settle: S;
+	/** the most calls at once in one process, if they are fewer than 500 */
+	readonly most?: (platform: Platform) => number;
 }
 
 /**
@@ -48,14 +51,14 @@ export interface CallsMixinOptions<S extends string, C, O> {
  */
 export const calls = <const N extends string, const S extends string, C extends OfOrder, O>(
 	name: N,
-	{ perform, settle }: CallsMixinOptions<S, C, O>,
+	{ perform, settle, most = () => SLOTS }: CallsMixinOptions<S, C, O>,
 ): Mixin<Record<N, Calls<C, O | Unknown>>, Record<S, Settle<C, O>>> =>
 	defineMixin<Record<string, unknown>, Record<S, Settle<C, O>>, WithOutbox>({
 		created() {
 			const { logger: log, outbox } = this;
 			if (outbox === undefined) throw new Error(`${this.name}: outbox() has to stand behind calls() among the mixins`);
 			const made = new Calls<C, O | Unknown>({
-				slots: SLOTS,
+				slots: Math.min(SLOTS, most(this.platform)),
 				timeout: this.platform.settings.providerTimeout,
 				perform: (...call) => perform.apply(this, call),
 				unknown: (reason) => ({ kind: 'unknown', reason }),

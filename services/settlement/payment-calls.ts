@@ -2,6 +2,7 @@ import type { Moment, PaymentCall } from '../../domain/commands.ts';
 import type { Order } from '../../domain/order.ts';
 import type { CallOutcome, CallTerms } from '../../domain/payment.ts';
 import type { Finding, ProviderOutcome } from '../../domain/provider.ts';
+import { SECOND } from '../../domain/time.ts';
 import { type Calls, NOT_BEGUN, type Perform } from '../../mixins/calls/index.ts';
 import { pausesOf } from '../../mixins/inbox/index.ts';
 import type { Platform } from '../../mixins/platform.ts';
@@ -22,6 +23,13 @@ const termsOf = ({ provider, settings }: Platform): CallTerms => ({
 	timeout: settings.providerTimeout,
 	requestVersion: provider.traits.requestVersion,
 });
+
+/**
+ * How many calls are made at once: those that a provider takes in half of a call's time, at least one. More would wait for
+ * their turn until no time is left for the call itself.
+ */
+export const mostCalls = ({ provider, settings }: Platform): number =>
+	Math.max(1, Math.floor((provider.traits.callsPerSecond * settings.providerTimeout) / (2 * SECOND)));
 
 /**
  * Asks the payment provider for one operation on the money of an order. If it may have been asked before, it is asked

@@ -15,18 +15,19 @@ import type { StripeSettings } from '../../settings/index.ts';
 import { refusalOf } from './amounts.ts';
 import { type Endpoint, StripeClient } from './client.ts';
 import { outcomeOfError } from './errors.ts';
-import { findingOf, orderOf, paymentOf } from './intents.ts';
+import { findingOf, paymentOf } from './intents.ts';
+import { pages } from './pages.ts';
 import { findingOfRefund } from './refunds.ts';
 import { type Requests, requestsOf } from './requests.ts';
+import { Search } from './search.ts';
 import { traitsOf } from './traits.ts';
 
 type Answer<T> = T & { readonly lastResponse: Stripe.Response<object>['lastResponse'] };
 
-/** How far Stripe's clock and the database's may be apart. */
-const SKEW: Duration = 5 * SECOND;
 /** How long a key may have been in use for a repetition under it to be answered with what there is. */
 const KEY_LASTS: Duration = 22 * HOUR;
-const MOST_PAGES = 4;
+/** The most refunds of one payment that are looked through. */
+const MOST_REFUNDS = 100;
 
 /**
  * Stripe, by PaymentIntents whose money is taken later. Without a key it says what it is like, and calls throw. Errors of
@@ -35,14 +36,15 @@ const MOST_PAGES = 4;
 export class StripeProvider implements PaymentProvider {
 	readonly traits: ProviderTraits;
 	readonly #client: StripeClient | undefined;
-	readonly #timeout: Duration;
+	readonly #lookUp: Search | undefined;
 	readonly #isLive: boolean | undefined;
 
 	constructor({ apiKey, apiBase, callsPerSecond, isLive }: StripeSettings, timeout: Duration) {
 		this.traits = traitsOf(callsPerSecond);
-		this.#timeout = timeout;
 		this.#isLive = isLive;
-		if (apiKey !== undefined) this.#client = new StripeClient({ apiKey, apiBase, timeout, callsPerSecond });
+		if (apiKey === undefined) return;
+		this.#client = new StripeClient({ apiKey, apiBase, timeout, callsPerSecond });
+		this.#lookUp = new Search(this.#client, timeout);
 	}
 
 	authorize(request: PaymentRequest, signal: AbortSignal): Promise<ProviderOutcome> {
@@ -81,7 +83,7 @@ export class StripeProvider implements PaymentProvider {
 		return this.#ask(undefined, signal, request, async (client) => {
 			if (operation === 'refund') return findRefund(client, request, signal);
 			const { reference } = request;
-			if (reference === null) return this.#search(client, operation, request, signal);
+			if (reference === null) return this.#search(operation, request, signal);
 			const intent = await client.call('retrieve', signal, ({ paymentIntents }) =>
 				paymentIntents.retrieve(reference, { expand: ['latest_charge'] }),
 			);
@@ -146,55 +148,15 @@ export class StripeProvider implements PaymentProvider {
 	}
 
 	/**
-	 * The payment of an authorisation whose answer never came, among those made when it was asked for first, and then among
-	 * those made later. If they are too many to be looked through, a key that still lasts needs no more: to repeat the call
-	 * is answered with the payment that there is.
+	 * A payment whose answer never came. If those of its time are too many to be looked through, a key that still lasts needs
+	 * no more: a repetition of the call is answered with the payment that there is.
 	 */
-	async #search(
-		client: StripeClient,
-		operation: PaymentOperation,
-		request: PaymentRequest,
-		signal: AbortSignal,
-	): Promise<Finding> {
-		const { keyUsedAt, orderId } = request;
-		const seconds = (at: Instant): number => Math.floor(at / SECOND);
-		const [from, to] = [seconds(keyUsedAt - SKEW), seconds(keyUsedAt + this.#timeout + SKEW)];
-		let isWhole = true;
-		for (const created of [
-			{ gte: from, lte: to },
-			{ gt: to, lte: seconds(keyUsedAt + 24 * HOUR) },
-		]) {
-			let read = 0;
-			for await (const page of pages(client, created, signal)) {
-				const intent = page.find((one) => orderOf(one) === orderId);
-				if (intent !== undefined) return findingOf(operation, intent, request);
-				read += 1;
-				if (read < MOST_PAGES) continue;
-				isWhole &&= page.length < PAGE;
-				break;
-			}
-		}
-		if (isWhole || Date.now() - keyUsedAt < KEY_LASTS) return { kind: 'notFound' };
+	async #search(operation: PaymentOperation, request: PaymentRequest, signal: AbortSignal): Promise<Finding> {
+		this.#open();
+		const found = (await this.#lookUp?.find(request, signal)) ?? 'none';
+		if (typeof found === 'object') return findingOf(operation, found, request);
+		if (found === 'none' || Date.now() - request.keyUsedAt < KEY_LASTS) return { kind: 'notFound' };
 		return { kind: 'unknown', reason: 'Stripe has too many payments of that time to look through.' };
-	}
-}
-
-const PAGE = 100;
-
-/** Payments of a time, newest first. A list that has been begun is read before another one begins. */
-async function* pages(
-	client: StripeClient,
-	created: Stripe.RangeQueryParam,
-	signal: AbortSignal,
-): AsyncGenerator<readonly Stripe.PaymentIntent[]> {
-	let after: { starting_after?: string } = {};
-	for (let page = 0; ; page += 1) {
-		const params = { created, limit: PAGE, expand: ['data.latest_charge'], ...after };
-		const { data, has_more } = await client.call('list', signal, (stripe) => stripe.paymentIntents.list(params), page);
-		yield data;
-		const last = data.at(-1);
-		if (!has_more || last === undefined) return;
-		after = { starting_after: last.id };
 	}
 }
 
@@ -206,7 +168,7 @@ async function findRefund(client: StripeClient, request: PaymentRequest, signal:
 		const refund = await client.call('find refund', signal, ({ refunds }) => refunds.retrieve(reference));
 		return { ...findingOfRefund(refund), ...trailOf(refund) };
 	}
-	const params = { payment_intent: intentOf(request), limit: PAGE };
+	const params = { payment_intent: intentOf(request), limit: MOST_REFUNDS };
 	const { data, has_more } = await client.call('find refund', signal, ({ refunds }) => refunds.list(params));
 	const refund = data.find(({ metadata }) => metadata?.refund_id === asked.id);
 	if (refund !== undefined) return findingOfRefund(refund);

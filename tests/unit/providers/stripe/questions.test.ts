@@ -2,6 +2,7 @@
 import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
 import type { Finding, PaymentOperation, ProviderPayment } from '../../../../domain/provider.ts';
 import { HOUR } from '../../../../domain/time.ts';
+import { until } from '../../../support/until.ts';
 import { charge, intent, ORDER, request, ScriptedStripe } from './scripted-stripe.ts';
 
 let stripe: ScriptedStripe;
@@ -115,13 +116,40 @@ describe('an authorisation whose answer never came', () => {
 		expect(await find()).toEqual({ kind: 'notFound' });
 	});
 
+	it('is looked for together with others: each page is read once', async () => {
+		const orders = Array.from({ length: 200 }, (_, n) => `other-${n * 2}`);
+		lists(others(300, used + 290, 1));
+		const provider = stripe.provider();
+		const found = await Promise.all(
+			orders.map((orderId, n) =>
+				provider.find('authorize', request({ orderId, keyUsedAt: (used + 290 - n * 2) * 1_000 }), signal),
+			),
+		);
+		expect(found.map(({ kind }) => kind)).toEqual(orders.map((_, n) => (n < 150 ? 'succeeded' : 'notFound')));
+		expect(stripe.asked.length).toBeLessThan(10);
+	});
+
+	it('is looked for until the last who asks has gone', async () => {
+		stripe.script = () => undefined;
+		const provider = stripe.provider({ timeout: 60_000 });
+		const asking = [new AbortController(), new AbortController()];
+		const finds = asking.map((abort) => provider.find('authorize', asked, abort.signal));
+		await until(() => stripe.asked.length === 1);
+		asking[0]?.abort();
+		await expect(finds[0]).rejects.toThrow(/abort/);
+		expect(stripe.cut).toBe(0);
+		asking[1]?.abort();
+		await expect(finds[1]).rejects.toThrow(/abort/);
+		await until(() => stripe.cut === 1);
+	});
+
 	it('among too many is repeated while its key lasts, and is a matter for a person after that', async () => {
 		const now = Date.now();
 		const provider = stripe.provider();
 		const find = (keyUsedAt: number) => provider.find('authorize', request({ keyUsedAt }), signal);
 		lists(others(1_000, Math.floor(now / 1_000)));
 		expect(await find(now)).toEqual({ kind: 'notFound' });
-		expect(stripe.asked).toHaveLength(5);
+		expect(stripe.asked).toHaveLength(7);
 		const long = now - 23 * HOUR;
 		lists(others(1_000, Math.floor(long / 1_000)));
 		expect(await find(long)).toMatchObject({ kind: 'unknown' });
