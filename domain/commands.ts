@@ -1,5 +1,5 @@
 /** What an order is given to decide with, and the calls that it asks for. */
-import type { PaymentOperation, PaymentRequest } from './provider.ts';
+import type { PaymentRequest, ProviderOperation } from './provider.ts';
 import type { Instant } from './time.ts';
 
 /** The database's clock as read under the order's lock, and new message ids. */
@@ -11,7 +11,7 @@ export interface Moment {
 
 /** A call to the payment provider whose intent is about to be stored. */
 export interface PaymentCall extends PaymentRequest {
-	readonly operation: PaymentOperation;
+	readonly operation: ProviderOperation;
 	readonly attempt: number;
 	/** when the intent was made */
 	readonly intendedAt: Instant;

@@ -3,6 +3,7 @@ import { IllegalTransition } from './errors.ts';
 import type { EventData, EventType, Raised, WakeUpType } from './events.ts';
 import type { OrderRecord } from './order-record.ts';
 import { AUTHORIZES, type Payment } from './payment.ts';
+import type { Refund } from './refund.ts';
 import type { Shipment } from './shipment.ts';
 import { firstLook } from './sweeping.ts';
 import type { Instant } from './time.ts';
@@ -13,11 +14,13 @@ export class Draft {
 	record: OrderRecord;
 	payment: Payment;
 	shipment: Shipment | null;
+	refunds: readonly Refund[];
 
-	constructor(record: OrderRecord, payment: Payment, shipment: Shipment | null) {
+	constructor(record: OrderRecord, payment: Payment, shipment: Shipment | null, refunds: readonly Refund[]) {
 		this.record = record;
 		this.payment = payment;
 		this.shipment = shipment;
+		this.refunds = refunds;
 	}
 
 	/** What must be stored with the order, in order. */
@@ -31,7 +34,7 @@ export class Draft {
 
 	/** The sweeper's next look follows from the state as it is now. */
 	lookAgain(now: Instant, change: Partial<OrderRecord> = {}): void {
-		const sweepAt = firstLook(this.record, this.payment, this.shipment, now);
+		const sweepAt = firstLook(this.record, this.payment, this.shipment, now, this.refunds);
 		this.change({ ...change, sweepAt, sweeps: 0 });
 	}
 

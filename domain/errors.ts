@@ -1,5 +1,10 @@
 /** Why a command is refused; each is a code that clients see. */
-export type RefusalCode = 'Orders.NotFound' | 'Orders.WindowClosed' | 'Orders.InvalidState' | 'Validation.Failed';
+export type RefusalCode =
+	| 'Orders.NotFound'
+	| 'Orders.WindowClosed'
+	| 'Orders.InvalidState'
+	| 'Refunds.TooMuch'
+	| 'Validation.Failed';
 
 /** An expected refusal: a code for programs, a sentence for people. */
 export interface Refusal {
@@ -10,6 +15,8 @@ export interface Refusal {
 export const windowClosed = (message: string): Refusal => ({ code: 'Orders.WindowClosed', message });
 
 export const invalidState = (message: string): Refusal => ({ code: 'Orders.InvalidState', message });
+
+export const tooMuch = (message: string): Refusal => ({ code: 'Refunds.TooMuch', message });
 
 /** The amount that was asked for is not one that the order can have. */
 export const invalidAmount = (message: string): Refusal => ({ code: 'Validation.Failed', message });

@@ -15,18 +15,28 @@ import {
 	type Payment,
 } from './payment.ts';
 import type { PaymentOperation } from './provider.ts';
+import type { Refund } from './refund.ts';
+import { askForRefunds, requestRefund } from './refunding.ts';
 import { ok, type Result, refuse } from './result.ts';
 import { failedAttempt, type HandOverOutcome, nextAttempt, type Shipment } from './shipment.ts';
 import { laterLook, lookInstead } from './sweeping.ts';
 import { type Duration, type Instant, toIso } from './time.ts';
 import { refusesAmend, refusesCancel, refusesHold, refusesResume, resumedUntil } from './window.ts';
 
-/** An order with its payment and shipment: everything that one order's row lock protects. */
+const NO_REFUNDS: readonly Refund[] = [];
+
+/** An order with its payment, shipment and refunds: everything that one order's row lock protects. */
 export class Order {
 	readonly #draft: Draft;
 
-	constructor(record: OrderRecord, payment: Payment, shipment: Shipment | null = null) {
-		this.#draft = new Draft(record, payment, shipment);
+	/** `refunds`: all of a shipped order's; before that there are none. */
+	constructor(
+		record: OrderRecord,
+		payment: Payment,
+		shipment: Shipment | null = null,
+		refunds: readonly Refund[] = NO_REFUNDS,
+	) {
+		this.#draft = new Draft(record, payment, shipment, refunds);
 	}
 
 	get record(): OrderRecord {
@@ -39,6 +49,10 @@ export class Order {
 
 	get shipment(): Shipment | null {
 		return this.#draft.shipment;
+	}
+
+	get refunds(): readonly Refund[] {
+		return this.#draft.refunds;
 	}
 
 	/** What has been raised and must be stored with the order, in order. */
@@ -112,6 +126,11 @@ export class Order {
 		return ok(undefined);
 	}
 
+	/** Shipped: money is given back, all that is left unless `amount` says how much. */
+	refund(amount: Money | null, reason: string | null, moment: Moment): Result<Refund, Refusal> {
+		return requestRefund(this.#draft, amount, reason, moment);
+	}
+
 	/**
 	 * The wake-up `OrderDue` armed for `at` has come: Pending → Confirmed. One that comes early is armed again; one
 	 * whose moment is no longer the order's has no effect.
@@ -147,6 +166,11 @@ export class Order {
 		this.#draft.arm('PaymentDue', moment.now, moment);
 	}
 
+	/** The same for refunds: also those that have succeeded, which a provider may take back. Returns whether any is asked for. */
+	askForRefunds(moment: Moment): boolean {
+		return askForRefunds(this.#draft, moment);
+	}
+
 	/** The provider operation that the order's state asks for, whether or not it may begin yet. */
 	get nextOperation(): PaymentOperation | null {
 		return operationFor(this.record.status, this.payment);
@@ -158,8 +182,8 @@ export class Order {
 	}
 
 	/**
-	 * Starts, or repeats, the provider operation that the order's state asks for, and returns the call to make
-	 * once this has been committed; null if there is none to make.
+	 * Starts, or repeats, the provider operation that the order's state or one of its refunds asks for, and returns the call
+	 * to make once this has been committed; null if there is none to make.
 	 */
 	beginPayment(moment: Moment, terms: CallTerms): PaymentCall | null {
 		return beginPayment(this.#draft, moment, terms);
@@ -210,7 +234,7 @@ export class Order {
 	 */
 	found(now: Instant): boolean {
 		if (this.record.sweepAt === null) return false;
-		const look = lookInstead(this.record, this.payment, this.shipment, now);
+		const look = lookInstead(this.record, this.payment, this.shipment, now, this.refunds);
 		if (look !== null) {
 			this.#draft.change({ sweepAt: look });
 			return false;

@@ -17,6 +17,7 @@ import {
 	voidUnasked,
 } from './payment.ts';
 import type { PaymentOperation } from './provider.ts';
+import { applyRefundOutcome, beginRefund, needsRefundCall } from './refunding.ts';
 import { GRACE } from './sweeping.ts';
 import { type Instant, toIso } from './time.ts';
 
@@ -27,13 +28,16 @@ const keyOf = (orderId: string, operation: PaymentOperation, number: number): st
 	`${orderId}:${operation}${number === 1 ? '' : `:${number}`}`;
 
 /** True if a call would be made now, so that a call slot is needed. */
-export function needsCall({ record, payment }: Draft, now: Instant): boolean {
+export function needsCall(draft: Draft, now: Instant): boolean {
+	const { record, payment } = draft;
+	if (record.status === 'Shipped') return needsRefundCall(draft, now);
 	const operation = operationFor(record.status, payment);
 	return operation !== null && (payment.open?.operation !== operation || mayRepeat(payment, now));
 }
 
 /** See `Order.beginPayment`. */
 export function beginPayment(draft: Draft, moment: Moment, terms: CallTerms): PaymentCall | null {
+	if (draft.record.status === 'Shipped') return beginRefund(draft, moment, terms);
 	if (draft.payment.open === null && draft.record.status === 'CancelRequested') cancelWithoutCall(draft, moment);
 	const operation = operationFor(draft.record.status, draft.payment);
 	if (operation === null || !needsCall(draft, moment.now)) return null;
@@ -78,6 +82,7 @@ function asking(
 
 /** See `Order.applyPaymentOutcome`. */
 export function applyOutcome(draft: Draft, call: MadeCall, outcome: CallOutcome, moment: Moment): boolean {
+	if (call.operation === 'refund') return applyRefundOutcome(draft, call.refund?.id, call.attempt, outcome, moment);
 	const before = draft.payment;
 	draft.payment = settle(before, call.operation, call.attempt, outcome, moment.now);
 	if (draft.payment === before) return false;
@@ -110,7 +115,7 @@ export function applyOutcome(draft: Draft, call: MadeCall, outcome: CallOutcome,
 }
 
 /** The call whose outcome has come. */
-export type MadeCall = Pick<PaymentCall, 'operation' | 'attempt' | 'intendedAt'>;
+export type MadeCall = Pick<PaymentCall, 'operation' | 'attempt' | 'intendedAt'> & Partial<Pick<PaymentCall, 'refund'>>;
 
 function authorized(draft: Draft, before: Payment, moment: Moment): void {
 	const { captureBefore } = draft.payment;

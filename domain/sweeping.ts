@@ -1,5 +1,6 @@
 import type { OrderRecord } from './order-record.ts';
 import type { Payment } from './payment.ts';
+import { mayBeginRefund, type Refund, refundLook } from './refund.ts';
 import type { Shipment } from './shipment.ts';
 import { backOff, type Duration, type Instant, MINUTE, SECOND } from './time.ts';
 
@@ -8,12 +9,13 @@ export const GRACE: Duration = 3 * SECOND;
 
 const LONGEST_LOOK: Duration = MINUTE;
 
-/** When the sweeper looks at an order whose state has just changed; null once it has ended. */
+/** When the sweeper looks at an order whose state has just changed; null once it has ended and no refund is awaited. */
 export function firstLook(
 	order: Pick<OrderRecord, 'status' | 'pendingUntil' | 'holdExpiresAt'>,
 	payment: Payment,
 	shipment: Shipment | null,
 	now: Instant,
+	refunds: readonly Refund[] = [],
 ): Instant | null {
 	switch (order.status) {
 		case 'Pending':
@@ -25,10 +27,15 @@ export function firstLook(
 		case 'Confirmed':
 			if (payment.status === 'Captured') return (shipment?.attemptUntil ?? now) + GRACE;
 			return payment.status === 'Authorized' && payment.open === null ? now + GRACE : paymentLook(payment, now);
+		case 'Shipped':
+			return refunds.reduce<Instant | null>((first, refund) => earlier(first, refundLook(refund, now, GRACE)), null);
 		default:
 			return null;
 	}
 }
+
+const earlier = (one: Instant | null, other: Instant | null): Instant | null =>
+	one === null || other === null ? (one ?? other) : Math.min(one, other);
 
 /** An authorised payment waits for the order; a call under way has until its end; what is not decided is asked for again. */
 function paymentLook({ open, status }: Payment, now: Instant): Instant {
@@ -43,11 +50,12 @@ export function lookInstead(
 	payment: Payment,
 	shipment: Shipment | null,
 	now: Instant,
+	refunds: readonly Refund[] = [],
 ): Instant | null {
 	const { status, confirmedAt, sweeps } = order;
 	const isNew = status === 'Confirmed' && sweeps === 0 && payment.open === null && shipment === null;
 	let look: Instant | null = null;
-	if (isUnderWay(order, payment, shipment, now)) look = firstLook(order, payment, shipment, now);
+	if (isUnderWay(order, payment, shipment, now, refunds)) look = firstLook(order, payment, shipment, now, refunds);
 	else if (isNew && confirmedAt !== null) look = confirmedAt + GRACE;
 	return look !== null && look > now ? look : null;
 }
@@ -66,13 +74,15 @@ export function laterLook(
 	return awaited !== null && awaited + GRACE > now ? Math.min(later, awaited + GRACE) : later;
 }
 
-/** True while a call for the order is still within its time limit. */
+/** True while a call for the order is still within its time limit; of several refunds, all of them. */
 function isUnderWay(
 	order: Pick<OrderRecord, 'status'>,
 	payment: Payment,
 	shipment: Shipment | null,
 	now: Instant,
+	refunds: readonly Refund[],
 ): boolean {
+	if (order.status === 'Shipped') return !refunds.some((refund) => mayBeginRefund(refund, now));
 	if (payment.open !== null) return now < payment.open.attemptUntil;
 	return (
 		order.status === 'Confirmed' && payment.status === 'Captured' && shipment !== null && now < shipment.attemptUntil

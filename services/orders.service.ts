@@ -22,19 +22,24 @@ import {
 	ID_PARAMS,
 	LIST_PARAMS,
 	type ListParams,
+	REFUND_PARAMS,
+	type RefundParams,
 } from './orders/params.ts';
 import { paymentLinks } from './orders/payment-links.ts';
 import { type EventDto, type Page, reading } from './orders/reading.ts';
+import type { RefundDto } from './orders/refund-dto.ts';
+import { refunding } from './orders/refunding.ts';
 
 type IdContext = Context<{ id: string }, Meta>;
 
 /**
- * Creates and reads orders, and carries out the buyer's commands: cancel, hold, resume, amend. Who calls, and what is known of
+ * Creates and reads orders, and carries out the buyer's commands: cancel, hold, resume, amend; and an
+ * operator's: refund. Who calls, and what is known of
  * the answer: `Meta`.
  */
 export default defineService({
 	name: 'orders',
-	mixins: [paymentLinks(), placing(), longPolls(), changing(), reading(), outbox()],
+	mixins: [paymentLinks(), placing(), longPolls(), refunding(), changing(), reading(), outbox()],
 	actions: {
 		create: {
 			// Checked in the handler: a request that is refused today may repeat one that was accepted earlier.
@@ -120,6 +125,21 @@ export default defineService({
 				return this.change(ctx, (order, moment) =>
 					order.amend(inCurrency(amount, order.record.amount.currency, this.platform.provider.traits), moment),
 				);
+			},
+		},
+		refund: {
+			params: REFUND_PARAMS,
+			handler(ctx: Context<RefundParams, Meta>): Promise<RefundDto> {
+				return this.giveBack(ctx);
+			},
+		},
+		refunds: {
+			params: ID_PARAMS,
+			retryPolicy: READ_POLICY,
+			async handler({ params, meta }: IdContext): Promise<{ readonly data: readonly RefundDto[] }> {
+				const { currency, now } = await this.readOrder(callerOf(meta), params.id);
+				meta.now = Number(now);
+				return { data: await this.readRefunds(params.id, currency) };
 			},
 		},
 	},

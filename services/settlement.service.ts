@@ -13,7 +13,7 @@ import type { Swept } from './settlement/sweeper.ts';
 import { sweeper } from './settlement/sweeping.ts';
 import { LINGER } from './topology.ts';
 
-/** Authorises, confirms when due, captures or voids; sweeps up orders whose wake-up was lost. */
+/** Authorises, confirms when due, captures or voids, gives back; sweeps up orders whose wake-up was lost. */
 export default defineService({
 	name: 'settlement',
 	mixins: [
@@ -25,7 +25,7 @@ export default defineService({
 		// A group of its own, so that a slow provider never delays the end of a window.
 		delay('deadlines', { takes: ['OrderDue', 'HoldExpired'], decide: 'wakeUp', concurrency: 3 }),
 		inbox('settlement', {
-			takes: ['OrderPending', 'OrderConfirmed', 'OrderCancelRequested', 'PaymentDue'],
+			takes: ['OrderPending', 'OrderConfirmed', 'OrderCancelRequested', 'RefundRequested', 'PaymentDue'],
 			decide: 'nextPayment',
 			calls: 'payments',
 			linger: LINGER,

@@ -8,7 +8,7 @@ import type { Topology } from '../mixins/brokers/index.ts';
  */
 export const CONSUMERS = {
 	deadlines: ['OrderDue', 'HoldExpired'],
-	settlement: ['OrderPending', 'OrderConfirmed', 'OrderCancelRequested', 'PaymentDue'],
+	settlement: ['OrderPending', 'OrderConfirmed', 'OrderCancelRequested', 'RefundRequested', 'PaymentDue'],
 	shipping: ['PaymentCaptured', 'ShipmentDue'],
 } as const satisfies Record<string, readonly MessageType[]>;
 

@@ -41,7 +41,7 @@ type KindOf<Value> = Value extends bigint
 /** A statement for these rows; what else is in them is left out. */
 type Writing<C> = (rows: readonly { readonly [Name in keyof C]: Cell }[]) => Statement;
 
-const sqlName = (name: string): string => name.replace(/[A-Z]/g, (letter) => `_${letter.toLowerCase()}`);
+export const sqlName = (name: string): string => name.replace(/[A-Z]/g, (letter) => `_${letter.toLowerCase()}`);
 
 /** What to select from the table with this alias: the names of the program, moments in milliseconds. */
 export const selected = (columns: Columns, from: string): string =>

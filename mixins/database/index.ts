@@ -26,6 +26,7 @@ export {
 } from './orders-store.ts';
 export { meterConnections } from './pool-metrics.ts';
 export { DatabaseReadiness, type Reader } from './readiness.ts';
+export { type ChangedRefunds, readRefunds, storeRefunds } from './refunds-store.ts';
 export { SchemaGate } from './schema-gate.ts';
 export { holding, MIGRATING } from './session.ts';
 export type { Statement } from './statement.ts';

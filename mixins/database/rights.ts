@@ -10,6 +10,7 @@ export const RIGHTS: Readonly<Record<string, readonly string[]>> = {
 	orders: ['SELECT', 'INSERT', 'UPDATE'],
 	payments: ['SELECT', 'INSERT', 'UPDATE'],
 	shipments: ['SELECT', 'INSERT', 'UPDATE'],
+	refunds: ['SELECT', 'INSERT', 'UPDATE'],
 	order_events: ['SELECT', 'INSERT'],
 	outbox_messages: ALL,
 	inbox_messages: ['SELECT', 'INSERT', 'DELETE'],

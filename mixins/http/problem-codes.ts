@@ -25,7 +25,7 @@ export const PROBLEMS = {
 	'Idempotency.KeyReused': kind(
 		422,
 		'Idempotency key used for another request',
-		'This `Idempotency-Key` belongs to a request with another body. Use a new key.',
+		'This `Idempotency-Key` belongs to a request with another body, or for another order. Use a new key.',
 	),
 	'Orders.InvalidState': kind(
 		409,
@@ -42,6 +42,11 @@ export const PROBLEMS = {
 		429,
 		'Too many requests',
 		'There were more requests with this token or from this address than allowed. Send the request again after `Retry-After` seconds.',
+	),
+	'Refunds.TooMuch': kind(
+		409,
+		'More than is left',
+		'The refunds of an order that have not failed are never more than was captured, and this one would make them so. `GET /orders/{id}/refunds` lists them.',
 	),
 	'Request.CrossSite': kind(
 		403,

@@ -2,7 +2,7 @@
 import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from 'prom-client';
 import type { Raised } from '../../domain/events.ts';
 import type { CallOutcome } from '../../domain/payment.ts';
-import type { PaymentOperation } from '../../domain/provider.ts';
+import type { ProviderOperation } from '../../domain/provider.ts';
 import { type Duration, SECOND } from '../../domain/time.ts';
 import type { Answer } from '../http/index.ts';
 import { errorMessage, type Log, WaitLog, withDeadline } from '../runtime/index.ts';
@@ -138,7 +138,7 @@ export class Metrics {
 	}
 
 	/** An outcome that counted. */
-	paid(operation: PaymentOperation, outcome: CallOutcome['kind']): void {
+	paid(operation: ProviderOperation, outcome: CallOutcome['kind']): void {
 		this.#payments.inc({ operation, outcome });
 	}
 

@@ -16,13 +16,14 @@ export class Outbox {
 		this.#onStored = onStored;
 	}
 
-	/** One transaction, in which `change` locks orders, changes and saves them. */
-	transaction<T>(name: TransactionName, change: Change<T>): Promise<T> {
+	/** One transaction, in which `change` locks orders, changes and saves them. `unique`: as in `Database.transaction`. */
+	transaction<T>(name: TransactionName, change: Change<T>, unique?: string): Promise<T> {
 		let tries = 0;
-		return this.#database.transaction(name, (tx) => {
+		const work = (tx: Transaction): Promise<T> => {
 			tries += 1;
 			return change(new UnitOfWork(tx, this.#onStored), tx, tries);
-		});
+		};
+		return this.#database.transaction(name, work, unique);
 	}
 }
 

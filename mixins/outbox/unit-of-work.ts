@@ -4,9 +4,11 @@ import { Order } from '../../domain/order.ts';
 import type { OrderRecord } from '../../domain/order-record.ts';
 import type { Payment } from '../../domain/payment.ts';
 import { newPayment } from '../../domain/payment.ts';
+import type { Refund } from '../../domain/refund.ts';
 import type { Shipment } from '../../domain/shipment.ts';
 import type { Instant } from '../../domain/time.ts';
 import {
+	type ChangedRefunds,
 	CLOCK,
 	type ClockAndPayments,
 	existingOrders,
@@ -17,7 +19,9 @@ import {
 	lockOverdueOrders,
 	type Overdue,
 	readClockAndPayments,
+	readRefunds,
 	type StoredOrder,
+	storeRefunds,
 	storeShipments,
 	type Transaction,
 	updateOrders,
@@ -34,6 +38,7 @@ interface Loaded {
 	/** a payment has a row from its first change on */
 	readonly hasPayment: boolean;
 	readonly shipment: Shipment | null;
+	readonly refunds: readonly Refund[];
 }
 
 /** Orders that were locked, and the ids of those that another transaction has locked. */
@@ -44,12 +49,14 @@ export interface Free {
 
 const NONE: ReadonlySet<string> = new Set();
 
+const NOTHING_GIVEN: ReadonlyMap<string, readonly Refund[]> = new Map();
+
 /** Called after a commit that left something to send, with what was raised. */
 export type OnStored = (raised: readonly Raised[]) => void;
 
 /**
- * The orders that one transaction has locked, and the saving of all that changed: states, payments, shipments, events
- * and outbox rows, each with one statement. Saving is the only way to an outbox row, so none can be forgotten.
+ * The orders that one transaction has locked, and the saving of all that changed: states, payments, shipments,
+ * refunds, events and outbox rows, each with one statement. Saving is the only way to an outbox row, so none can be forgotten.
  */
 export class UnitOfWork {
 	readonly #tx: Transaction;
@@ -95,7 +102,7 @@ export class UnitOfWork {
 			lockFreeOrders(this.#tx, wanted),
 			readClockAndPayments(this.#tx, wanted),
 		]);
-		const orders = this.#load(stored, rest);
+		const orders = await this.#load(stored, rest);
 		const missing = wanted.filter((id) => !orders.has(id));
 		return { orders, busy: missing.length > 0 ? await existingOrders(this.#tx, missing) : NONE };
 	}
@@ -120,6 +127,7 @@ export class UnitOfWork {
 			payment: order.payment,
 			hasPayment: false,
 			shipment: null,
+			refunds: [],
 		});
 	}
 
@@ -127,7 +135,7 @@ export class UnitOfWork {
 	reset(id: string): Order | undefined {
 		const loaded = this.#loaded.get(id);
 		if (loaded?.record === undefined) return undefined;
-		const order = new Order(loaded.record, loaded.payment, loaded.shipment);
+		const order = new Order(loaded.record, loaded.payment, loaded.shipment, loaded.refunds);
 		this.#loaded.set(id, { ...loaded, order });
 		return order;
 	}
@@ -145,6 +153,7 @@ export class UnitOfWork {
 		const paid = all.filter(({ order, payment }) => order.payment !== payment);
 		const [begun, paying] = [paid.filter(({ hasPayment }) => !hasPayment), paid.filter(({ hasPayment }) => hasPayment)];
 		const shipments = all.filter(({ order, shipment }) => order.shipment !== shipment);
+		const refunds = all.map(changedRefunds).filter((one) => one.refunds.length > 0);
 		const raised = all.flatMap(({ order }) => order.raised);
 		const tx = this.#tx;
 		const stored = (loaded: readonly Loaded[]): Order[] => loaded.map(({ order }) => order);
@@ -153,6 +162,7 @@ export class UnitOfWork {
 		if (begun.length > 0) tx.write(insertPayments(stored(begun)));
 		if (paying.length > 0) tx.write(updatePayments(stored(paying)));
 		if (shipments.length > 0) tx.write(storeShipments(stored(shipments)));
+		if (refunds.length > 0) tx.write(storeRefunds(refunds));
 		if (raised.length > 0) this.#storeMessages(raised);
 	}
 
@@ -165,18 +175,32 @@ export class UnitOfWork {
 		this.#tx.write(insertOutbox(raised));
 	}
 
-	#load(locked: readonly StoredOrder[], { now, payments }: ClockAndPayments): ReadonlyMap<string, Order> {
+	async #load(
+		locked: readonly StoredOrder[],
+		{ now, payments }: ClockAndPayments,
+	): Promise<ReadonlyMap<string, Order>> {
 		this.#now = now;
+		// Before it has shipped, an order has no refunds.
+		const shipped = locked.filter(({ record }) => record.status === 'Shipped').map(({ record }) => record.id);
+		const given = shipped.length > 0 ? await readRefunds(this.#tx, shipped) : NOTHING_GIVEN;
 		const orders = new Map<string, Order>();
 		for (const { record, traceparent } of locked) {
 			this.trace(record.id, traceparent);
 			const stored = payments.get(record.id);
 			const payment = stored?.payment ?? newPayment();
 			const shipment = stored?.shipment ?? null;
-			const order = new Order(record, payment, shipment);
-			this.#loaded.set(record.id, { order, record, payment, hasPayment: stored !== undefined, shipment });
+			const refunds = given.get(record.id) ?? [];
+			const order = new Order(record, payment, shipment, refunds);
+			this.#loaded.set(record.id, { order, record, payment, hasPayment: stored !== undefined, shipment, refunds });
 			orders.set(record.id, order);
 		}
 		return orders;
 	}
+}
+
+/** The refunds of an order that are new or have changed. */
+function changedRefunds({ order, refunds }: Loaded): ChangedRefunds {
+	if (order.refunds === refunds) return { order, refunds: [] };
+	const known = new Set(refunds);
+	return { order, refunds: order.refunds.filter((refund) => !known.has(refund)) };
 }

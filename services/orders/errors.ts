@@ -1,10 +1,20 @@
 import { Errors } from 'moleculer';
 import type { Refusal } from '../../domain/errors.ts';
+import { ADMIN_SCOPE } from './caller.ts';
 import type { Placed } from './placing.ts';
 
 const { MoleculerClientError } = Errors;
 
 export const notFound = (): Error => new MoleculerClientError('There is no such order.', 404, 'Orders.NotFound');
+
+export const adminsOnly = (): Error =>
+	new MoleculerClientError(`This needs the scope ${ADMIN_SCOPE}.`, 403, 'Auth.ScopeMissing');
+
+export const keyReused = (): Error =>
+	new MoleculerClientError('This Idempotency-Key was used for another request.', 422, 'Idempotency.KeyReused');
+
+export const inProgress = (): Error =>
+	new MoleculerClientError('A request with this Idempotency-Key is still running.', 409, 'Idempotency.InProgress');
 
 /** A validation error that names each wrong field. */
 export const invalid = (messages: Readonly<Record<string, string>>): Error =>
@@ -24,16 +34,8 @@ export function placingError(placed: Exclude<Placed<unknown>, { readonly answer:
 		case 'failed':
 			return placed.error;
 		case 'key-reused':
-			return new MoleculerClientError(
-				'This Idempotency-Key was used for another request.',
-				422,
-				'Idempotency.KeyReused',
-			);
+			return keyReused();
 		case 'in-progress':
-			return new MoleculerClientError(
-				'A request with this Idempotency-Key is still running.',
-				409,
-				'Idempotency.InProgress',
-			);
+			return inProgress();
 	}
 }

@@ -13,8 +13,8 @@ import { formatDuration, parseDuration, type Settings } from '../../mixins/setti
 import { compile, LIST_DATE, minorUnits } from '../../mixins/validation/index.ts';
 import { AMOUNT_MESSAGES } from './amounts.ts';
 import { invalid } from './errors.ts';
+import type { IdempotencyKey } from './keys.ts';
 import { CREATE_PARAMS, type CreateParams } from './params.ts';
-import type { IdempotencyKey } from './placing.ts';
 
 export interface NewOrder {
 	/** null without an `Idempotency-Key` */

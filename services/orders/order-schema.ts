@@ -2,9 +2,11 @@
 import { EVENT_TYPES } from '../../domain/events.ts';
 import { ORDER_STATUSES } from '../../domain/order-record.ts';
 import { PAYMENT_STATUSES } from '../../domain/payment.ts';
+import { REFUND_STATUSES } from '../../domain/refund.ts';
 import type { Schema } from '../../mixins/validation/index.ts';
 import type { OrderDto } from './order-dto.ts';
 import { SMALLEST_AMOUNT } from './params.ts';
+import type { RefundDto } from './refund-dto.ts';
 
 const time = (description: string): Schema => ({
 	type: 'string',
@@ -65,6 +67,30 @@ export const ORDER_SCHEMA: Schema = {
 	description: 'A purchase whose payment is protected. What has not happened is `null`.',
 	properties: ORDER_PROPERTIES,
 	required: Object.keys(ORDER_PROPERTIES),
+};
+
+const REFUND_PROPERTIES: Readonly<Record<keyof RefundDto, Schema>> = {
+	id: { type: 'string', format: 'uuid', description: 'UUID v7.' },
+	orderId: { type: 'string', format: 'uuid', description: 'The order whose money is given back.' },
+	amount: ORDER_PROPERTIES.amount,
+	currency: ORDER_PROPERTIES.currency,
+	status: {
+		type: 'string',
+		description:
+			'`Unknown` while the outcome of a call to the payment provider is not known. One that has succeeded may still fail, where the provider takes it back.',
+		enum: REFUND_STATUSES,
+	},
+	reason: { type: ['string', 'null'], description: 'In the words of whoever asked for it.' },
+	createdAt: time('When it was asked for.'),
+	settledAt: later('When it succeeded or failed.'),
+	failureReason: { type: ['string', 'null'], description: 'Why it failed.' },
+};
+
+export const REFUND_SCHEMA: Schema = {
+	type: 'object',
+	description: 'Money of an order that is given back after it was captured.',
+	properties: REFUND_PROPERTIES,
+	required: Object.keys(REFUND_PROPERTIES),
 };
 
 const EVENT_PROPERTIES: Readonly<Record<string, Schema>> = {

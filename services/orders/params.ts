@@ -144,6 +144,48 @@ export const AMEND_PARAMS = {
 	required: ['id', 'amount'],
 } as const satisfies ObjectSchema;
 
+/** The body of `POST /orders/{id}/refunds`. */
+export const REFUND_BODY = {
+	type: 'object',
+	properties: {
+		amount: {
+			...CREATE_BODY.properties.amount,
+			description:
+				"How much is given back, in major units of the order's currency; all that is left unless given. Decimals are counted as they are written, as in a new order's amount.",
+			examples: [5],
+		},
+		reason: {
+			type: 'string',
+			description: 'Why, in your words; 1 to 255 characters after trimming. It is kept in the history.',
+			'x-trim': true,
+			minLength: 1,
+			maxLength: 255,
+			pattern: NO_CONTROL_CHARACTERS,
+			format: 'plain-text',
+			examples: ['arrived broken'],
+		},
+	},
+	additionalProperties: false,
+} as const satisfies ObjectSchema;
+
+export interface RefundParams {
+	id: string;
+	/** as in `CreateParams` */
+	amount?: string | number;
+	reason?: string;
+	idempotencyKey?: string;
+}
+
+export const REFUND_PARAMS = {
+	...ID_PARAMS,
+	properties: {
+		...ID_PARAMS.properties,
+		amount: CREATE_PARAMS.properties.amount,
+		reason: REFUND_BODY.properties.reason,
+		idempotencyKey: IDEMPOTENCY_KEY,
+	},
+} as const satisfies ObjectSchema;
+
 /** The longest wait, in seconds. */
 export const LONGEST_WAIT = 30;
 

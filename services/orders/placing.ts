@@ -1,29 +1,11 @@
-import { setTimeout as pause } from 'node:timers/promises';
 import { Order } from '../../domain/order.ts';
 import type { PlaceOrder } from '../../domain/order-record.ts';
 import type { Result } from '../../domain/result.ts';
-import { type Duration, type Instant, SECOND } from '../../domain/time.ts';
 import { CallTooLate } from '../../mixins/cluster/index.ts';
-import {
-	type Database,
-	instants,
-	isTransient,
-	joinedTexts,
-	NOW,
-	plainArray,
-	type Statement,
-	splitTexts,
-	type Transaction,
-	textArray,
-} from '../../mixins/database/index.ts';
+import { type Database, isTransient, type Transaction } from '../../mixins/database/index.ts';
 import { type OnStored, UnitOfWork } from '../../mixins/outbox/index.ts';
 import { Batcher, bisect } from '../../mixins/runtime/index.ts';
-
-export interface IdempotencyKey {
-	readonly key: string;
-	/** a fingerprint of the request's body */
-	readonly fingerprint: string;
-}
+import { type IdempotencyKey, KEY_STORED_SINCE, type StoredKey, storeKeys, takeKeys, whileInProgress } from './keys.ts';
 
 export interface PlaceRequest<A> {
 	/** the caller that the key belongs to */
@@ -50,11 +32,6 @@ export type Placed<A> =
 
 /** How many groups (transactions) are written at once; more would only wait for the disk. */
 const GROUP = { size: 200, inFlight: 4, worthwhile: 32 };
-/** Violated if a key was stored after the snapshot that looked for it; the repeated transaction finds it. */
-const KEY_STORED_SINCE = 'idempotency_keys_pkey';
-/** How long a request waits for another with the same key. */
-const LONGEST_WAIT: Duration = 5 * SECOND;
-const WAIT_STEP: Duration = 25;
 
 /**
  * Places orders. Requests that arrive together share one transaction, so that they wait for the disk once (group
@@ -71,12 +48,7 @@ export class Intake<A> {
 	async place(request: PlaceRequest<A>): Promise<Placed<A>> {
 		const { command, idempotency } = request;
 		if (!command.ok && idempotency === null) return { kind: 'failed', error: command.error };
-		const end = performance.now() + LONGEST_WAIT;
-		for (;;) {
-			const placed = await this.#batcher.add(request);
-			if (placed.kind !== 'in-progress' || performance.now() >= end) return placed;
-			await pause(WAIT_STEP);
-		}
+		return whileInProgress(() => this.#batcher.add(request));
 	}
 
 	/** Resolves once every request that was taken has its answer. */
@@ -150,75 +122,4 @@ async function store<A>(
 	work.save();
 	if (keys.length > 0) tx.write(storeKeys(keys));
 	return placed;
-}
-
-interface StoredKey extends IdempotencyKey {
-	readonly caller: string;
-	readonly orderId: string;
-	readonly answer: string;
-	readonly createdAt: number;
-}
-
-const nameOf = ({ caller, idempotency }: PlaceRequest<unknown>): string => `${caller}\n${idempotency?.key}`;
-
-interface HeldKey {
-	readonly taken: boolean;
-	/** null for a key that is new */
-	readonly fingerprint: string | null;
-	readonly answer: string | null;
-}
-
-interface TakenKeys<A> {
-	readonly held: ReadonlyMap<PlaceRequest<A>, HeldKey>;
-	/** the database's clock; undefined if no request has a key */
-	readonly now: Instant | undefined;
-}
-
-/**
- * Locks the keys until the commit, and reads the answers that are kept for them; returns the requests that got their
- * lock. Of two with the same key, only the first gets it. An answer that another transaction stored between this
- * statement's snapshot and the lock is not seen: then the key cannot be stored, and the whole transaction is repeated.
- */
-async function takeKeys<A>(tx: Transaction, group: readonly PlaceRequest<A>[]): Promise<TakenKeys<A>> {
-	const first = new Map<string, PlaceRequest<A>>();
-	for (const request of group) {
-		if (request.idempotency !== null && !first.has(nameOf(request))) first.set(nameOf(request), request);
-	}
-	if (first.size === 0) return { held: new Map(), now: undefined };
-	const requests = [...first.values()];
-	const rows = await tx.query<HeldKey & { now: Instant }>({
-		name: 'take-keys',
-		text: `SELECT ${NOW} AS now, pg_try_advisory_xact_lock(hashtextextended(k.caller || E'\\n' || k.key, 5300)) AS taken,
-				i.fingerprint, i.answer
-			FROM unnest($1::text[], $2::text[]) WITH ORDINALITY AS k (caller, key, place)
-			LEFT JOIN LATERAL (SELECT * FROM idempotency_keys t WHERE t.key = k.key AND t.caller = k.caller LIMIT 1) AS i ON true
-			ORDER BY k.place`,
-		values: [
-			textArray(requests.map(({ caller }) => caller)),
-			textArray(requests.map(({ idempotency }) => idempotency?.key ?? null)),
-		],
-	});
-	const held = requests.flatMap((request, place): [PlaceRequest<A>, HeldKey][] => {
-		const row = rows[place];
-		return row?.taken === true ? [[request, row]] : [];
-	});
-	return { held: new Map(held), now: rows[0]?.now };
-}
-
-function storeKeys(keys: readonly StoredKey[]): Statement {
-	return {
-		name: 'store-keys',
-		text: `INSERT INTO idempotency_keys (caller, key, fingerprint, order_id, answer, created_at)
-			SELECT caller, key, fingerprint, order_id, answer, to_timestamp(created_at)
-			FROM unnest($1::text[], $2::text[], $3::text[], $4::uuid[], ${splitTexts('$5')}, $6::float8[])
-				AS k (caller, key, fingerprint, order_id, answer, created_at)`,
-		values: [
-			textArray(keys.map(({ caller }) => caller)),
-			textArray(keys.map(({ key }) => key)),
-			textArray(keys.map(({ fingerprint }) => fingerprint)),
-			plainArray(keys.map(({ orderId }) => orderId)),
-			joinedTexts(keys.map(({ answer }) => answer)),
-			instants(keys.map(({ createdAt }) => createdAt)),
-		],
-	};
 }

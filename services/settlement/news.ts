@@ -71,7 +71,8 @@ export const news = (): Mixin<Hearing> =>
 					// That an authorised payment was authorised is no news.
 					const mayAsk = about === 'hold' || (about === 'authorization' && before.status === 'ActionRequired');
 					if (mayAsk) order.askProvider(work.moment);
-					if (order.payment === before) return 'nothing';
+					const asksRefunds = about === 'refund' && order.askForRefunds(work.moment);
+					if (order.payment === before && !asksRefunds) return 'nothing';
 					const fresh = await insertInbox(tx, CONSUMER, [{ id: v5(id, v5.URL), key: orderId }]);
 					if (fresh.size === 0) return 'known';
 					work.save();

@@ -57,11 +57,14 @@ export const callProvider: Perform<PaymentCall, CallOutcome> = async function (c
 	const found = await find(named ?? call.reference);
 	if (isOutcome(found)) return found;
 	const isError = outcome.kind === 'unknown' || outcome.kind === 'refused';
-	if (isError && found.kind === 'notDone' && call.operation !== 'authorize') return notDone();
+	if (isError && found.kind === 'notDone' && hasNextKey(call)) return notDone();
 	return outcome.kind === 'succeeded'
 		? { kind: 'unknown', reason: 'the provider does not show what it said' }
 		: outcome;
 };
+
+/** A second authorise or refund could move money a second time. */
+const hasNextKey = ({ operation }: PaymentCall): boolean => operation === 'capture' || operation === 'void';
 
 const isOutcome = (found: Finding): found is ProviderOutcome => found.kind !== 'notDone' && found.kind !== 'notFound';
 
@@ -75,8 +78,9 @@ function withoutCall(call: PaymentCall, found: Finding, tellPerson: (line: strin
 	if (call.mayConclude) return { kind: 'declined', reason: 'provider error' };
 	if (call.mayCall === 'next key' && found.kind === 'notDone') return notDone();
 	if (!call.keyAged) return { kind: 'unknown', reason: 'the provider shows nothing yet' };
+	const what = call.refund === null ? `a ${call.operation}` : `refund ${call.refund.id}`;
 	tellPerson(
-		`order ${call.orderId}: the provider knows nothing of a ${call.operation} asked for long ago; a person must decide: call payments.resolve`,
+		`order ${call.orderId}: the provider knows nothing of ${what} asked for long ago; a person must decide: call payments.resolve`,
 	);
 	return { kind: 'unknown', reason: 'not found at the provider under a key that has aged' };
 }

@@ -21,6 +21,7 @@ import { migration as place } from './0011-place.ts';
 import { migration as deadLetters } from './0012-dead-letters.ts';
 import { migration as payments } from './0013-payments.ts';
 import { migration as sandboxCards } from './0014-sandbox-cards.ts';
+import { migration as refunds } from './0015-refunds.ts';
 import { migration as reconciliation } from './0018-reconciliation.ts';
 import { migration as pausedConsumers } from './0019-paused-consumers.ts';
 import type { Migration } from './migration.ts';
@@ -40,6 +41,7 @@ export const MIGRATIONS: readonly Migration[] = [
 	deadLetters,
 	payments,
 	sandboxCards,
+	refunds,
 	reconciliation,
 	pausedConsumers,
 ];

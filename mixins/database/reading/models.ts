@@ -13,6 +13,7 @@ import { CONNECT, type DatabaseClient } from '../client.ts';
 import { Clients } from '../clients.ts';
 import type { Columns, Kind } from '../columns.ts';
 import { EVENT, ORDER, SHOWN_ORDER, SHOWN_PAYMENT, type ShownOrder, type ShownPayment } from '../orders-columns.ts';
+import { SHOWN_REFUND, type RefundRow as StoredRefund } from '../refunds-store.ts';
 import { checkReader, readerModule } from './client.ts';
 
 /** Values as Sequelize has them: moments are dates, and bigints are text. */
@@ -32,6 +33,9 @@ export interface OrderRow extends Read<ShownOrder> {
 	now: Date;
 }
 
+/** A refund as it is read for people. */
+export type RefundRow = Read<Pick<StoredRefund, keyof typeof SHOWN_REFUND>>;
+
 /** An event as it is read for people. */
 export interface EventRow {
 	orderId: string;
@@ -46,6 +50,7 @@ export interface Models {
 	readonly sequelize: Sequelize;
 	readonly orders: ModelStatic<Model<OrderRow>>;
 	readonly events: ModelStatic<Model<EventRow>>;
+	readonly refunds: ModelStatic<Model<RefundRow>>;
 	/** ends what is under way, whether it gets an answer or not */
 	cutOff(): void;
 	close(): Promise<void>;
@@ -103,6 +108,7 @@ export function defineModels(address: DatabaseAddress): Models {
 		{ override: true },
 	);
 	const events = sequelize.define<Model<EventRow>>('order_events', modelled(EVENT, 'orderId', 'sequence'));
+	const refunds = sequelize.define<Model<RefundRow>>('refunds', modelled(SHOWN_REFUND, 'id'));
 	const cutOff = (): void => clients.cutOff();
-	return { sequelize, orders, events, cutOff, close: () => clients.atEnd(sequelize.close()) };
+	return { sequelize, orders, events, refunds, cutOff, close: () => clients.atEnd(sequelize.close()) };
 }

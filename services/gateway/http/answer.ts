@@ -5,12 +5,16 @@ import type { OrderAction } from './routes.ts';
 const { rawJSON } = JSON as typeof JSON & { rawJSON(text: string): unknown };
 
 /** The status of a success other than 200, unless the action says otherwise with `$statusCode`. */
-export const SUCCESS: Readonly<Partial<Record<OrderAction, number>>> = { 'orders.create': 201, 'orders.cancel': 202 };
+export const SUCCESS: Readonly<Partial<Record<OrderAction, number>>> = {
+	'orders.create': 201,
+	'orders.cancel': 202,
+	'orders.refund': 201,
+};
 
-/** An action's result as JSON text: the amounts of orders are numbers with exactly the digits of their strings. */
+/** An action's result as JSON text: the amounts of orders and refunds are numbers with exactly the digits of their strings. */
 export function encodeResult(action: string, result: unknown): string {
 	if (action === 'orders.history') return JSON.stringify(result);
-	if (action !== 'orders.list') return JSON.stringify(exact(result));
+	if (action !== 'orders.list' && action !== 'orders.refunds') return JSON.stringify(exact(result));
 	const page = result as { readonly data: readonly unknown[] };
 	return JSON.stringify({ ...page, data: page.data.map(exact) });
 }

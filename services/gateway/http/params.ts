@@ -6,7 +6,14 @@ import type { IncomingMessage } from 'node:http';
 import { type Fault, invalid, malformed, ProblemError, pointerTo } from '../../../mixins/http/index.ts';
 import { isUuid } from '../../../mixins/runtime/index.ts';
 import { type Check, compile, type ObjectSchema, type Schema } from '../../../mixins/validation/index.ts';
-import { AMEND_BODY, CREATE_BODY, HISTORY_QUERY, IDEMPOTENCY_KEY, LIST_PARAMS } from '../../orders/params.ts';
+import {
+	AMEND_BODY,
+	CREATE_BODY,
+	HISTORY_QUERY,
+	IDEMPOTENCY_KEY,
+	LIST_PARAMS,
+	REFUND_BODY,
+} from '../../orders/params.ts';
 import type { Params, Request } from '../types.ts';
 import { PATCH_BODY, readJson, readOptionalJson } from './body.ts';
 import { entityTags } from './conditions.ts';
@@ -24,6 +31,7 @@ const HISTORY = queryOf(HISTORY_QUERY);
 const isKey = compile(IDEMPOTENCY_KEY);
 const checkBody = compile(CREATE_BODY);
 const checkAmend = compile(AMEND_BODY);
+const checkRefund = compile(REFUND_BODY);
 
 /** Throws 400 and 422 for what must not reach the action; `id` and `query` are as they came. */
 export async function paramsOf(action: OrderAction, req: Request, id: string, query: string): Promise<Params> {
@@ -43,6 +51,9 @@ export async function paramsOf(action: OrderAction, req: Request, id: string, qu
 		case 'orders.amend':
 			readQuery(query, NOTHING);
 			return { ...(await amendParams(req)), id: uuid(id) };
+		case 'orders.refund':
+			readQuery(query, NOTHING);
+			return { ...(await refundParams(req)), id: uuid(id) };
 		default: {
 			readQuery(query, NOTHING);
 			const body = await readOptionalJson(req);
@@ -73,6 +84,20 @@ async function amendParams(req: IncomingMessage): Promise<Params> {
 	const faults = faultsOf(record(value), checkAmend);
 	if (faults.length > 0) throw new ProblemError(invalid(faults));
 	return { amount };
+}
+
+/** The body's own object, where there is one, with the amount as its exact text and the key from its header. */
+async function refundParams(req: IncomingMessage): Promise<Params> {
+	const key = idempotencyKey(req);
+	const { value, amount } = (await readOptionalJson(req)) ?? { value: {} };
+	const params = record(value);
+	const faults = faultsOf(params, checkRefund);
+	if (faults.length > 0) throw new ProblemError(invalid(faults));
+	return {
+		...params,
+		...(amount === undefined ? {} : { amount }),
+		...(key === undefined ? {} : { idempotencyKey: key }),
+	};
 }
 
 /** All faults that the schema finds in a body. */

@@ -31,6 +31,8 @@ const OTHERS = [
 	{ method: 'POST', path: `${ITEM}/cancel`, destination: 'orders.cancel' },
 	{ method: 'POST', path: `${ITEM}/hold`, destination: 'orders.hold' },
 	{ method: 'POST', path: `${ITEM}/resume`, destination: 'orders.resume' },
+	{ method: 'POST', path: `${ITEM}/refunds`, destination: 'orders.refund' },
+	{ method: 'GET', path: `${ITEM}/refunds`, destination: 'orders.refunds' },
 	{ method: 'PATCH', path: ITEM, destination: 'orders.amend' },
 	{ method: 'POST', path: '/webhooks/stripe', destination: 'webhooks/stripe' },
 	{ method: 'GET', path: PAGE, destination: 'sandbox/page' },

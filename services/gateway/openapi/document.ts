@@ -8,14 +8,8 @@ import type { ObjectSchema, Schema } from '../../../mixins/validation/index.ts';
 import { ID_PARAMS, IDEMPOTENCY_KEY, LONGEST_WAIT } from '../../orders/params.ts';
 import { type Method, ROUTES } from '../http/routes.ts';
 import { problemExample } from './examples.ts';
-import {
-	type Body,
-	type HeaderName,
-	OPERATIONS,
-	type Operation,
-	type ParameterName,
-	type Success,
-} from './operations.ts';
+import type { Body, HeaderName, Operation, ParameterName, Success } from './operation.ts';
+import { OPERATIONS } from './operations.ts';
 import { REQUESTS, ref, SCHEMAS } from './schemas.ts';
 
 export interface DocumentOptions {
@@ -123,8 +117,8 @@ function operationOf(operation: Operation, { method, auth, responses }: Surround
 	};
 }
 
-const bodyOf = ({ schema, examples, mediaTypes = [] }: Body): Json => ({
-	required: true,
+const bodyOf = ({ schema, examples, mediaTypes = [], required = true }: Body): Json => ({
+	required,
 	content: Object.fromEntries(
 		['application/json', ...mediaTypes].map((type) => [
 			type,

@@ -2,6 +2,7 @@
 
 import { PROBLEMS, type ProblemCode, problemType } from '../../../mixins/http/index.ts';
 import type { OrderDto } from '../../orders/order-dto.ts';
+import type { RefundDto } from '../../orders/refund-dto.ts';
 
 type Example = Omit<OrderDto, 'amount' | 'refundedAmount'> & {
 	readonly amount: number;
@@ -28,6 +29,23 @@ const ORDER: Example = {
 	failedAt: null,
 	failureReason: null,
 };
+
+const REFUND: Omit<RefundDto, 'amount'> & { readonly amount: number } = {
+	id: '01a20610-2b1f-7000-8000-0a4d1c9d2e10',
+	orderId: ORDER.id,
+	amount: 5,
+	currency: 'USD',
+	status: 'Requested',
+	reason: 'arrived broken',
+	createdAt: '2026-02-01T01:21:00.127Z',
+	settledAt: null,
+	failureReason: null,
+};
+
+export const REFUNDS = {
+	requested: REFUND,
+	list: { data: [{ ...REFUND, status: 'Succeeded', settledAt: '2026-02-01T01:21:00.652Z' }] },
+} as const;
 
 export const ORDERS = {
 	created: { ...ORDER, paymentStatus: 'Requested', captureBefore: null },
@@ -85,6 +103,11 @@ export const EVENTS = {
 			data: { object: { id: 'pi_3Rabc', object: 'payment_intent', metadata: { order_id: ORDER.id } } },
 		},
 	},
+} as const;
+
+export const REFUND_BODIES = {
+	part: { summary: 'A part of it', value: { amount: 5, reason: 'arrived broken' } },
+	all: { summary: 'All that is left', value: {} },
 } as const;
 
 export const READINESS = {

@@ -1,67 +1,10 @@
 /** What the documentation says about each route, in addition to the schemas. */
 
 import { MOST_PAUSES } from '../../../domain/window.ts';
-import type { ProblemCode } from '../../../mixins/http/index.ts';
-import type { ObjectSchema } from '../../../mixins/validation/index.ts';
 import { HISTORY_QUERY, LIST_PARAMS } from '../../orders/params.ts';
 import type { Destination } from '../http/routes.ts';
-import { AMENDMENTS, ANSWERS, BODIES, EVENTS, ORDERS, READINESS } from './examples.ts';
-import type { RequestName, SCHEMAS } from './schemas.ts';
-
-/** A header field or parameter of `components`. */
-export type HeaderName =
-	| 'Date'
-	| 'ETag'
-	| 'Idempotent-Replayed'
-	| 'Location'
-	| 'Preference-Applied'
-	| 'Retry-After'
-	| 'WWW-Authenticate'
-	| 'X-Request-Id';
-export type ParameterName =
-	| 'Id'
-	| 'Slug'
-	| 'Page'
-	| 'Idempotency-Key'
-	| 'If-None-Match'
-	| 'Prefer'
-	| 'Stripe-Signature';
-
-export interface Success {
-	readonly status: number;
-	readonly description: string;
-	readonly headers?: readonly HeaderName[];
-	/** the answer's schema and example; none where there is no body */
-	readonly schema?: keyof typeof SCHEMAS;
-	readonly example?: unknown;
-	/** operations that go on from here, with the value of the parameter that they take it as */
-	readonly links?: Readonly<Record<string, { operationId: string; parameters: Readonly<Record<string, string>> }>>;
-	/** other than JSON */
-	readonly mediaType?: string;
-}
-
-export interface Body {
-	readonly schema: RequestName;
-	/** by name */
-	readonly examples: Readonly<Record<string, unknown>>;
-	/** beside JSON */
-	readonly mediaTypes?: readonly string[];
-}
-
-export interface Operation {
-	readonly id: string;
-	readonly tag: 'Orders' | 'Webhooks' | 'Sandbox' | 'Health' | 'Metrics' | 'Documentation';
-	readonly summary: string;
-	readonly description: string;
-	readonly parameters?: readonly ParameterName[];
-	/** whose query it takes */
-	readonly query?: ObjectSchema;
-	/** without one the operation takes none */
-	readonly body?: Body;
-	readonly successes: readonly Success[];
-	/** beside those that any request can meet */
-	readonly problems?: readonly ProblemCode[];
-}
+import { AMENDMENTS, ANSWERS, BODIES, EVENTS, ORDERS, READINESS, REFUND_BODIES, REFUNDS } from './examples.ts';
+import type { HeaderName, Operation, Success } from './operation.ts';
 
 const byId = (operationId: string) => ({ operationId, parameters: { id: '$response.body#/id' } });
 const CURSOR = '$response.body#/nextCursor';
@@ -235,6 +178,45 @@ export const OPERATIONS: Readonly<Record<Exclude<Destination, 'reference/script'
 		body: { schema: 'SandboxAnswer', examples: ANSWERS, mediaTypes: ['application/x-www-form-urlencoded'] },
 		successes: [{ status: 303, description: 'It counts; the page says so.', headers: ['Location'] }],
 		problems: ['Route.NotFound', 'Orders.InvalidState', 'Validation.Failed'],
+	},
+	'orders.refund': {
+		id: 'refundOrder',
+		tag: 'Orders',
+		summary: 'Give money back',
+		description:
+			'Of a shipped order, for whoever has the scope `orders:admin`: a part, or all that is left. What the provider makes of it shows in `GET /orders/{id}/refunds`, in the history, and in `paymentStatus` and `refundedAmount` of the order. With an `Idempotency-Key` the request may be sent any number of times: it makes one refund, and every answer is the first one.',
+		parameters: ['Id', 'Idempotency-Key'],
+		body: { schema: 'RefundRequest', examples: REFUND_BODIES, required: false },
+		successes: [
+			{
+				status: 201,
+				description: 'The refund.',
+				headers: ['Date', 'Idempotent-Replayed'],
+				schema: 'Refund',
+				example: REFUNDS.requested,
+			},
+		],
+		problems: [
+			...(['Orders.NotFound', 'Orders.InvalidState', 'Refunds.TooMuch', 'Auth.ScopeMissing'] as const),
+			...(['Validation.Failed', 'Idempotency.KeyReused', 'Idempotency.InProgress'] as const),
+		],
+	},
+	'orders.refunds': {
+		id: 'listRefunds',
+		tag: 'Orders',
+		summary: 'Read the refunds of an order',
+		description: 'All of them, the oldest first.',
+		parameters: ['Id'],
+		successes: [
+			{
+				status: 200,
+				description: 'The refunds.',
+				headers: ['Date'],
+				schema: 'RefundList',
+				example: REFUNDS.list,
+			},
+		],
+		problems: ['Orders.NotFound', 'Validation.Failed'],
 	},
 	'health/live': {
 		id: 'live',

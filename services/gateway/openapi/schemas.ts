@@ -2,8 +2,8 @@
 
 import { PROBLEMS } from '../../../mixins/http/index.ts';
 import type { Schema } from '../../../mixins/validation/index.ts';
-import { EVENT_SCHEMA, ORDER_SCHEMA } from '../../orders/order-schema.ts';
-import { AMEND_BODY, CREATE_BODY } from '../../orders/params.ts';
+import { EVENT_SCHEMA, ORDER_SCHEMA, REFUND_SCHEMA } from '../../orders/order-schema.ts';
+import { AMEND_BODY, CREATE_BODY, REFUND_BODY } from '../../orders/params.ts';
 import { SANDBOX_ANSWER } from '../../settlement/sandbox-params.ts';
 
 export const ref = (name: keyof typeof SCHEMAS): Schema => ({ $ref: `#/components/schemas/${name}` });
@@ -81,6 +81,7 @@ export const REQUESTS = {
 		required: ['id', 'type', 'livemode', 'data'],
 		additionalProperties: true,
 	},
+	RefundRequest: REFUND_BODY,
 } satisfies Readonly<Record<string, Schema>>;
 export type RequestName = keyof typeof REQUESTS;
 
@@ -89,6 +90,12 @@ export const SCHEMAS = {
 	OrderPage: pageOf('Order'),
 	Event: EVENT_SCHEMA,
 	History: pageOf('Event'),
+	Refund: REFUND_SCHEMA,
+	RefundList: {
+		type: 'object',
+		properties: { data: listOf({ $ref: '#/components/schemas/Refund' }) },
+		required: ['data'],
+	},
 	Alive: { type: 'object', properties: { status: { type: 'string', const: 'ok' } }, required: ['status'] },
 	Readiness: {
 		type: 'object',

@@ -25,7 +25,9 @@ it('are those of the contract alone, and what the gateway needs beside them', ()
 		'deadletters.list',
 		'deadletters.replay',
 		'inbox.stats',
-		...['amend', 'cancel', 'create', 'get', 'history', 'hold', 'list', 'resume'].map((name) => `orders.${name}`),
+		...['amend', 'cancel', 'create', 'get', 'history', 'hold', 'list', 'refund', 'refunds', 'resume'].map(
+			(name) => `orders.${name}`,
+		),
 		'outbox.replay',
 		'outbox.stats',
 		'settlement.news',

@@ -82,6 +82,7 @@ const ROUTES = [
 	['POST', '/{id}/resume', ['hold']],
 	['POST', '/{id}/cancel', []],
 	['PATCH', '/{id}', []],
+	['GET', '/{id}/refunds', []],
 ] as const;
 
 type Statuses = readonly [
@@ -93,11 +94,12 @@ type Statuses = readonly [
 	resume: number,
 	cancel: number,
 	amend: number,
+	refunds: number,
 ];
 
-const NOBODY: Statuses = [401, 401, 401, 401, 401, 401, 401, 401];
-const STRANGER: Statuses = [201, 200, 404, 404, 404, 404, 404, 404];
-const OWNER: Statuses = [201, 200, 200, 200, 200, 200, 202, 200];
+const NOBODY: Statuses = [401, 401, 401, 401, 401, 401, 401, 401, 401];
+const STRANGER: Statuses = [201, 200, 404, 404, 404, 404, 404, 404, 404];
+const OWNER: Statuses = [201, 200, 200, 200, 200, 200, 202, 200, 200];
 
 /** Each kind of caller against each route, on an order of alice's. */
 const CALLERS: readonly (readonly [string, () => Promise<string> | string | undefined, Statuses, string?])[] = [
@@ -263,7 +265,7 @@ describe('without the gateway', () => {
 		['as a user', { user: { subject: 'alice', scopes: ['orders:admin'] } }],
 	])('every action of orders refuses a call with %s', async (_name, meta) => {
 		const { id } = await orderOf(await alice());
-		expect(actions().length).toBeGreaterThanOrEqual(8);
+		expect(actions().length).toBeGreaterThanOrEqual(10);
 		for (const action of actions()) {
 			const call = application.broker.call(action, params[action] ?? { id }, { meta });
 			await expect(call).rejects.toMatchObject({ code: 401, type: 'Auth.CallerMissing' });
@@ -280,6 +282,25 @@ describe('without the gateway', () => {
 			await application.broker.call(action, { id }, { meta: operator });
 		}
 	});
+
+	it('money is given back by whoever has the scope, and by nobody else', async () => {
+		const { id } = await orderOf(await alice(), { ...BOOK, cancellationWindow: '1s' });
+		const by = (subject: string, scopes: string[] = []) => ({ meta: { caller: { subject, scopes } } });
+		const refund = (options: object) => application.broker.call('orders.refund', { id }, options);
+		// Before it has shipped, and after.
+		await expect(refund(by('bob'))).rejects.toMatchObject({ code: 404, type: 'Orders.NotFound' });
+		await expect(refund(by('alice'))).rejects.toMatchObject({ code: 403, type: 'Auth.ScopeMissing' });
+		await expect(refund(by('root', ['orders:admin']))).rejects.toMatchObject({ type: 'Orders.InvalidState' });
+		const status = async (): Promise<string> =>
+			((await (await ask(await alice(), 'GET', `/orders/${id}`)).json()) as OrderView).status;
+		await until(async () => (await status()) === 'Shipped', 'it has shipped');
+		await expect(refund(by('bob'))).rejects.toMatchObject({ code: 404, type: 'Orders.NotFound' });
+		const res = await ask(await alice(), 'POST', `/orders/${id}/refunds`);
+		expect([res.status, ((await res.json()) as { code: string }).code]).toEqual([403, 'Auth.ScopeMissing']);
+		expect((await ask(await admin(), 'POST', `/orders/${id}/refunds`)).status).toBe(201);
+		const seen = await ask(await alice(), 'GET', `/orders/${id}/refunds`);
+		expect(((await seen.json()) as { data: object[] }).data).toHaveLength(1);
+	}, 60_000);
 
 	it('nobody changes an order by sending fields of its own', async () => {
 		const token = await bob();

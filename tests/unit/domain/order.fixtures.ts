@@ -2,7 +2,7 @@ import type { Moment } from '../../../domain/commands.ts';
 import { Order } from '../../../domain/order.ts';
 import type { OrderStatus, PlaceOrder } from '../../../domain/order-record.ts';
 import type { CallOutcome, CallTerms, PaymentStatus } from '../../../domain/payment.ts';
-import type { PaymentOperation } from '../../../domain/provider.ts';
+import type { ProviderOperation } from '../../../domain/provider.ts';
 import { type Duration, HOUR, type Instant, MINUTE, SECOND } from '../../../domain/time.ts';
 
 export const START: Instant = Date.UTC(2026, 0, 15, 12);
@@ -52,14 +52,14 @@ export function outcome(kind: CallOutcome['kind']): CallOutcome {
 }
 
 /** The call whose outcome has come. */
-export const made = (operation: PaymentOperation, attempt: number, intendedAt = START) => ({
+export const made = (operation: ProviderOperation, attempt: number, intendedAt = START) => ({
 	operation,
 	attempt,
 	intendedAt,
 });
 
 /** Starts or repeats what the order asks for, and answers it. */
-export function call(order: Order, now: Instant, kind: CallOutcome['kind']): PaymentOperation {
+export function call(order: Order, now: Instant, kind: CallOutcome['kind']): ProviderOperation {
 	const begun = order.beginPayment(at(now), TERMS);
 	if (begun === null) throw new Error('no call was made');
 	order.applyPaymentOutcome(begun, outcome(kind), at(now));
@@ -86,14 +86,14 @@ export interface Fixture {
 	readonly status: OrderStatus;
 	readonly payment: PaymentStatus;
 	/** the open operation, or null */
-	readonly open: PaymentOperation | null;
+	readonly open: ProviderOperation | null;
 	readonly make: () => Order;
 }
 
 function fixture(
 	status: OrderStatus,
 	payment: PaymentStatus,
-	open: PaymentOperation | null,
+	open: ProviderOperation | null,
 	...steps: readonly Step[]
 ): Fixture {
 	const make = () => {

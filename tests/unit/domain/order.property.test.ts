@@ -2,7 +2,7 @@ import { describe, expect, it } from '@jest/globals';
 import fc from 'fast-check';
 import type { OrderStatus } from '../../../domain/order-record.ts';
 import type { PaymentStatus } from '../../../domain/payment.ts';
-import type { PaymentOperation } from '../../../domain/provider.ts';
+import type { ProviderOperation } from '../../../domain/provider.ts';
 import { type Instant, MINUTE } from '../../../domain/time.ts';
 import { at, FIXTURES, outcome, START, TIMEOUT } from './order.fixtures.ts';
 import { type Did, type Kind, type Plan, plans, World } from './order.world.ts';
@@ -16,7 +16,7 @@ interface Facts {
 	now: Instant;
 	status: OrderStatus;
 	payment: PaymentStatus;
-	open: { readonly operation: PaymentOperation; readonly attempt: number } | null;
+	open: { readonly operation: ProviderOperation; readonly attempt: number } | null;
 	due: Instant;
 	heldAt: Instant;
 	limit: Instant;
@@ -52,7 +52,7 @@ const ORDER: readonly OrderRow[] = [
 	[['Confirmed'], 'PaymentFailed', 'payment', ({ payment }) => payment === 'Failed'],
 ];
 
-type PaymentRow = [open: PaymentOperation, from: readonly PaymentStatus[], kinds: readonly Kind[], to: PaymentStatus];
+type PaymentRow = [open: ProviderOperation, from: readonly PaymentStatus[], kinds: readonly Kind[], to: PaymentStatus];
 
 /** contract.md, Payment, and Refusals. */
 const PAYMENT: readonly PaymentRow[] = [
@@ -79,7 +79,7 @@ function refusal(
 	return command === 'hold' && status === 'Pending' && pauses === 20 ? 'Orders.InvalidState' : undefined;
 }
 
-function wanted({ status, payment, open }: Facts): PaymentOperation | null {
+function wanted({ status, payment, open }: Facts): ProviderOperation | null {
 	if (open !== null) return open.operation;
 	if (status === 'CancelRequested') return payment === 'Authorized' ? 'void' : null;
 	if (payment === 'Requested') return FINAL.includes(status) ? null : 'authorize';
@@ -136,7 +136,7 @@ class Reference {
 	}
 
 	/** Answers if the outcome counts. */
-	#paid(operation: PaymentOperation, attempt: number, kind: Kind): boolean {
+	#paid(operation: ProviderOperation, attempt: number, kind: Kind): boolean {
 		const { facts } = this;
 		if (facts.open?.operation !== operation) return false;
 		const row = PAYMENT.find(

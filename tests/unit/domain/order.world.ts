@@ -4,7 +4,7 @@ import type { Refusal } from '../../../domain/errors.ts';
 import type { WakeUp } from '../../../domain/events.ts';
 import type { Order } from '../../../domain/order.ts';
 import type { CallOutcome } from '../../../domain/payment.ts';
-import { PAYMENT_OPERATIONS, type PaymentOperation } from '../../../domain/provider.ts';
+import { PAYMENT_OPERATIONS, type ProviderOperation } from '../../../domain/provider.ts';
 import type { Result } from '../../../domain/result.ts';
 import { DAY, type Duration, HOUR, type Instant, MINUTE, SECOND } from '../../../domain/time.ts';
 import { at, made, outcome, place, START, TERMS, TIMEOUT } from './order.fixtures.ts';
@@ -29,7 +29,7 @@ export type Step =
 	/** an answer that was late arrives, perhaps not for the first time */
 	| { readonly do: 'deliver'; readonly pick: number }
 	/** an outcome arrives that no call explains */
-	| { readonly do: 'forge'; readonly operation: PaymentOperation; readonly attempt: number; readonly kind: Kind }
+	| { readonly do: 'forge'; readonly operation: ProviderOperation; readonly attempt: number; readonly kind: Kind }
 	| { readonly do: 'parcel'; readonly pick: number; readonly kind: 'succeeded' | 'unknown' }
 	| { readonly do: 'clock'; readonly by: Duration }
 	| { readonly do: 'until'; readonly what: 'due' | 'limit' | 'attempt' | 'look'; readonly off: number };
@@ -41,7 +41,7 @@ export type Did =
 	| { readonly on: 'pay'; readonly call: PaymentCall | null }
 	| {
 			readonly on: 'paid';
-			readonly operation: PaymentOperation;
+			readonly operation: ProviderOperation;
 			readonly attempt: number;
 			readonly kind: Kind;
 			readonly counted: boolean;
@@ -123,14 +123,14 @@ export const plans: fc.Arbitrary<Plan> = fc.record({
 
 /** A provider that does what it is told, once per key, forgets keys after a day, and never forgets what it did. */
 export class Provider {
-	readonly performed: PaymentOperation[] = [];
-	readonly #keys = new Map<PaymentOperation, { readonly answer: CallOutcome; readonly since: Instant }>();
+	readonly performed: ProviderOperation[] = [];
+	readonly #keys = new Map<ProviderOperation, { readonly answer: CallOutcome; readonly since: Instant }>();
 
-	find(operation: PaymentOperation): CallOutcome | undefined {
+	find(operation: ProviderOperation): CallOutcome | undefined {
 		return this.#keys.get(operation)?.answer;
 	}
 
-	answer(operation: PaymentOperation, wish: Kind, now: Instant): CallOutcome {
+	answer(operation: ProviderOperation, wish: Kind, now: Instant): CallOutcome {
 		const known = this.#keys.get(operation);
 		if (known !== undefined && now - known.since < DAY) return known.answer;
 		const answer = outcome(operation !== 'void' && wish === 'gone' ? 'refused' : wish);

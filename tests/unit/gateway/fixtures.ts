@@ -21,6 +21,7 @@ import {
 	HISTORY_PARAMS,
 	ID_PARAMS,
 	LIST_PARAMS,
+	REFUND_PARAMS,
 } from '../../../services/orders/params.ts';
 import { testBroker, testPlatform } from '../../support/platform.ts';
 
@@ -156,6 +157,11 @@ export async function stage(limits: Partial<Limits> = {}, options: Options = {})
 				cancel: { params: ID_PARAMS, handler: act(() => orderDto()) },
 				hold: { params: ID_PARAMS, handler: act(() => orderDto()) },
 				resume: { params: ID_PARAMS, handler: act(() => orderDto()) },
+				refund: {
+					params: REFUND_PARAMS,
+					handler: act((ctx) => ({ id: ID, amount: ctx.params.amount ?? '1' })),
+				},
+				refunds: { params: ID_PARAMS, handler: act(() => ({ data: [{ id: ID, amount: '0.10' }] })) },
 				amend: { params: AMEND_PARAMS, handler: act((ctx) => orderDto(ctx.params.amount as string)) },
 				secret: () => 'never reached',
 			},

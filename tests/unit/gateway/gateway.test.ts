@@ -120,6 +120,26 @@ describe('what goes well', () => {
 		},
 	);
 
+	it('gives back with a body or without one, the exact digits in and out', async () => {
+		const init = {
+			method: 'POST',
+			body: '{"amount":0.10,"reason":" x "}',
+			headers: { ...JSON_TYPE, 'idempotency-key': 'k' },
+		};
+		const res = await ask(`/orders/${ID}/refunds`, init);
+		expect([res.status, res.headers.get('location'), await res.text()]).toEqual([
+			201,
+			null,
+			expect.stringContaining('"amount":0.10'),
+		]);
+		expect((await ask(`/orders/${ID}/refunds`, { method: 'POST' })).status).toBe(201);
+		expect(on.calls.map(({ action, params }) => [action, params])).toEqual([
+			['orders.refund', { id: ID, amount: '0.10', reason: 'x', idempotencyKey: 'k' }],
+			['orders.refund', { id: ID }],
+		]);
+		expect(await (await ask(`/orders/${ID}/refunds`)).text()).toContain(`{"data":[{"id":"${ID}","amount":0.10}`);
+	});
+
 	it('writes amounts as numbers in orders and leaves the history alone', async () => {
 		expect(await (await ask('/orders')).text()).toMatch(/"amount":0\.10,.*"amount":7,.*"nextCursor":null/);
 		expect(await (await ask(`/orders/${ID}`)).text()).toContain('"amount":12.50,');

@@ -19,6 +19,7 @@ import {
 	ID_PARAMS,
 	IDEMPOTENCY_KEY,
 	LIST_PARAMS,
+	REFUND_BODY,
 } from '../../../services/orders/params.ts';
 import { ID, type Stage, stage } from './fixtures.ts';
 
@@ -196,7 +197,7 @@ describe('one source', () => {
 	it('is what the document shows', () => {
 		const { schemas, parameters } = plain.components;
 		const { description, ...id } = ID_PARAMS.properties.id;
-		expect(schemas).toMatchObject({ OrderRequest: CREATE_BODY, AmendRequest: AMEND_BODY });
+		expect(schemas).toMatchObject({ OrderRequest: CREATE_BODY, AmendRequest: AMEND_BODY, RefundRequest: REFUND_BODY });
 		expect(parameters['Idempotency-Key']?.schema).toEqual(IDEMPOTENCY_KEY);
 		expect(parameters.Id).toMatchObject({ description, schema: id });
 		const queryAt = (path: string) =>
@@ -294,6 +295,8 @@ describe('one source', () => {
 				['post', '/orders/{id}/cancel', 202],
 				['post', '/orders/{id}/hold', 409, refused('Orders.WindowClosed', 409)],
 				['patch', '/orders/{id}', 200],
+				['post', '/orders/{id}/refunds', 201],
+				['get', '/orders/{id}/refunds', 200],
 				['get', '/health/live', 200],
 				['get', '/health/ready', 200],
 				['get', '/metrics', 200],
