@@ -1,3 +1,4 @@
+import type { Attempt } from './attempts.ts';
 import type { Instant } from './time.ts';
 
 /** All events of an order, as its history and its consumers see them. */
@@ -36,7 +37,7 @@ export type WakeUpType = (typeof WAKE_UP_TYPES)[number];
 export type MessageType = EventType | WakeUpType;
 
 /** What an event carries beside its envelope; `version` is the version of this shape. */
-export type EventData = Readonly<Record<string, string | number | null>> & { readonly version: 1 };
+export type EventData = Readonly<Record<string, string | number | null | readonly Attempt[]>> & { readonly version: 1 };
 
 /** An event as the aggregate raised it; `id` is fixed from here on. */
 export interface OrderEvent {

@@ -1,10 +1,11 @@
+import type { MadeCall } from './attempts.ts';
 import type { HandOverCall, Moment, PaymentCall } from './commands.ts';
 import { Draft } from './draft.ts';
 import { IllegalTransition, type Refusal } from './errors.ts';
 import type { Raised } from './events.ts';
 import type { Money } from './money.ts';
 import { newRecord, type OrderRecord, type PlaceOrder } from './order-record.ts';
-import { applyOutcome, beginPayment, type MadeCall, needsCall } from './paying.ts';
+import { applyOutcome, beginPayment, needsCall } from './paying.ts';
 import {
 	askNow,
 	CAPTURE_MARGIN,
@@ -17,6 +18,7 @@ import {
 import type { PaymentOperation } from './provider.ts';
 import type { Refund } from './refund.ts';
 import { askForRefunds, requestRefund } from './refunding.ts';
+import { type Resolution, resolvePayment } from './resolving.ts';
 import { ok, type Result, refuse } from './result.ts';
 import { failedAttempt, type HandOverOutcome, nextAttempt, type Shipment } from './shipment.ts';
 import { laterLook, lookInstead } from './sweeping.ts';
@@ -195,6 +197,14 @@ export class Order {
 	 */
 	applyPaymentOutcome(call: MadeCall, outcome: CallOutcome, moment: Moment): boolean {
 		return applyOutcome(this.#draft, call, outcome, moment);
+	}
+
+	/**
+	 * Applies a person's decision about a payment that is `Unknown` or waits for the buyer. Refused where the money could
+	 * move twice by it, or against a cancel.
+	 */
+	resolvePayment(resolution: Resolution, moment: Moment): Result<void, Refusal> {
+		return resolvePayment(this.#draft, resolution, moment);
 	}
 
 	/** Starts, or repeats, the hand-over of a paid order, and returns the call to make once this is committed. */

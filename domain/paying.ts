@@ -1,4 +1,5 @@
 /** How an order pays: the calls that its state asks for, and what their outcomes lead to. */
+import { type Attempt, forgotten, type MadeCall, noted } from './attempts.ts';
 import type { Moment, PaymentCall } from './commands.ts';
 import type { Draft } from './draft.ts';
 import {
@@ -84,8 +85,18 @@ function asking(
 export function applyOutcome(draft: Draft, call: MadeCall, outcome: CallOutcome, moment: Moment): boolean {
 	if (call.operation === 'refund') return applyRefundOutcome(draft, call.refund?.id, call.attempt, outcome, moment);
 	const before = draft.payment;
-	draft.payment = settle(before, call.operation, call.attempt, outcome, moment.now);
-	if (draft.payment === before) return false;
+	const after = settle(before, call.operation, call.attempt, outcome, moment.now);
+	if (after === before) return false;
+	draft.payment = noted(before, after, call, outcome, moment.now);
+	follow(draft, before, call, outcome, moment);
+	return true;
+}
+
+/** What was tried for the operation that has just ended, for its event. */
+const attempted = ({ payment }: Draft): { readonly attempts: readonly Attempt[] } => ({ attempts: payment.tried });
+
+/** What the order does about a payment whose state has just changed. */
+export function follow(draft: Draft, before: Payment, call: MadeCall, outcome: CallOutcome, moment: Moment): void {
 	const reason = 'reason' in outcome ? outcome.reason : null;
 	switch (draft.payment.status) {
 		case 'Authorized':
@@ -95,12 +106,15 @@ export function applyOutcome(draft: Draft, call: MadeCall, outcome: CallOutcome,
 			waits(draft, before, call, outcome, moment);
 			break;
 		case 'Declined':
-			draft.event(moment, 'PaymentDeclined', { reason });
+			draft.event(moment, 'PaymentDeclined', { reason, ...attempted(draft) });
 			if (draft.record.status === 'CancelRequested') draft.cancelled(moment);
 			else draft.failed(moment, reason);
 			break;
 		case 'Captured':
-			draft.event(moment, 'PaymentCaptured', { amountMinor: draft.record.amount.minor.toString() });
+			draft.event(moment, 'PaymentCaptured', {
+				amountMinor: draft.record.amount.minor.toString(),
+				...attempted(draft),
+			});
 			break;
 		case 'Failed':
 			failed(draft, reason, moment);
@@ -111,11 +125,8 @@ export function applyOutcome(draft: Draft, call: MadeCall, outcome: CallOutcome,
 		default:
 			draft.lookAgain(moment.now);
 	}
-	return true;
+	draft.payment = forgotten(draft.payment);
 }
-
-/** The call whose outcome has come. */
-export type MadeCall = Pick<PaymentCall, 'operation' | 'attempt' | 'intendedAt'> & Partial<Pick<PaymentCall, 'refund'>>;
 
 function authorized(draft: Draft, before: Payment, moment: Moment): void {
 	const { captureBefore } = draft.payment;
@@ -124,7 +135,7 @@ function authorized(draft: Draft, before: Payment, moment: Moment): void {
 		return;
 	}
 	const holdsUntil = captureBefore === null ? {} : { captureBefore: toIso(captureBefore) };
-	draft.event(moment, 'PaymentAuthorized', holdsUntil);
+	draft.event(moment, 'PaymentAuthorized', { ...holdsUntil, ...attempted(draft) });
 	const { status, holdExpiresAt, pendingUntil } = draft.record;
 	const limit = captureBefore === null ? Number.POSITIVE_INFINITY : captureBefore - CAPTURE_MARGIN;
 	if (status === 'OnHold' && holdExpiresAt !== null && limit < holdExpiresAt) {
@@ -159,16 +170,16 @@ function failed(draft: Draft, reason: string | null, moment: Moment): void {
 		voided(draft, moment);
 	} else {
 		draft.failed(moment, reason);
-		draft.event(moment, 'PaymentFailed', { reason });
+		draft.event(moment, 'PaymentFailed', { reason, ...attempted(draft) });
 	}
 }
 
-function voided(draft: Draft, moment: Moment): void {
-	draft.event(moment, 'PaymentVoided');
+export function voided(draft: Draft, moment: Moment, reason = NOT_AUTHENTICATED): void {
+	draft.event(moment, 'PaymentVoided', attempted(draft));
 	if (draft.record.status === 'CancelRequested') draft.cancelled(moment);
 	else {
-		draft.failed(moment, NOT_AUTHENTICATED);
-		draft.event(moment, 'PaymentFailed', { reason: NOT_AUTHENTICATED });
+		draft.failed(moment, reason);
+		draft.event(moment, 'PaymentFailed', { reason });
 	}
 }
 

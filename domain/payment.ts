@@ -1,6 +1,7 @@
+import type { Attempt } from './attempts.ts';
 import { IllegalTransition } from './errors.ts';
 import type { OrderStatus } from './order-record.ts';
-import type { PaymentAction, PaymentOperation, ProviderOutcome } from './provider.ts';
+import type { PaymentAction, PaymentOperation, ProviderOutcome, Trail } from './provider.ts';
 import { backOff, type Duration, HOUR, type Instant, MINUTE, SECOND } from './time.ts';
 
 export const PAYMENT_STATUSES = [
@@ -69,16 +70,24 @@ export interface Payment {
 	readonly action: PaymentAction | null;
 	/** what was given back, in minor units */
 	readonly refundedMinor: bigint;
+	/** what was tried for an operation whose outcome is not known yet */
+	readonly tried: readonly Attempt[];
+	/** since when it has been `Unknown` or `ActionRequired` without a break; null for other states */
+	readonly undecidedSince: Instant | null;
 }
 
 /** One whose outcome is awaited. */
 export type OpenPayment = Payment & { readonly open: OpenOperation };
 
 /** What became of a call: what the provider said, or what asking it has shown. */
-export type CallOutcome =
+export type CallOutcome = (
 	| ProviderOutcome
 	/** the key's remembered answer is an error, and the provider shows that nothing was done: the next key is free */
-	| { readonly kind: 'notDone'; readonly reason: string };
+	| (Trail & { readonly kind: 'notDone'; readonly reason: string })
+) & {
+	/** asking has shown it, not a call */
+	readonly found?: boolean;
+};
 
 export const newPayment = (): Payment => ({
 	status: 'Requested',
@@ -88,6 +97,8 @@ export const newPayment = (): Payment => ({
 	captureBefore: null,
 	action: null,
 	refundedMinor: 0n,
+	tried: [],
+	undecidedSince: null,
 });
 
 /** The states of an order in which an authorisation may be under way, and in which its refusal fails the order. */

@@ -26,7 +26,7 @@ import {
 	type RefundParams,
 } from './orders/params.ts';
 import { paymentLinks } from './orders/payment-links.ts';
-import { type EventDto, type Page, reading } from './orders/reading.ts';
+import { type History, type Page, reading } from './orders/reading.ts';
 import type { RefundDto } from './orders/refund-dto.ts';
 import { refunding } from './orders/refunding.ts';
 
@@ -94,10 +94,11 @@ export default defineService({
 		history: {
 			params: HISTORY_PARAMS,
 			retryPolicy: READ_POLICY,
-			async handler({ params, meta }: Context<HistoryParams, Meta>): Promise<Page<EventDto>> {
-				const { now } = await this.readOrder(callerOf(meta), params.id);
+			async handler({ params, meta }: Context<HistoryParams, Meta>): Promise<History> {
+				const caller = callerOf(meta);
+				const { now } = await this.readOrder(caller, params.id);
 				meta.now = Number(now);
-				return this.readHistory(params);
+				return this.readHistory(caller, params);
 			},
 		},
 		cancel: {

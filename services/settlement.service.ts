@@ -6,7 +6,7 @@ import { outbox } from '../mixins/outbox/index.ts';
 import { defineService } from '../mixins/service.ts';
 import { holds } from './settlement/holds.ts';
 import { news } from './settlement/news.ts';
-import { callProvider, mostCalls, nextCall } from './settlement/payment-calls.ts';
+import { callProvider, mostCalls, nextCall, toResolve } from './settlement/payment-calls.ts';
 import { reconciling } from './settlement/reconciling.ts';
 import { sandboxPages } from './settlement/sandbox-pages.ts';
 import type { Swept } from './settlement/sweeper.ts';
@@ -54,7 +54,9 @@ export default defineService({
 		paid(order, { call, outcome }, moment, afterCommit): PaymentCall | null {
 			if (!order.applyPaymentOutcome(call, outcome, moment)) return null;
 			if (call.operation === 'void' && outcome.kind === 'refused') {
-				this.logger.error(`the provider refuses to void order ${call.orderId} (${outcome.reason}); it is asked again`);
+				this.logger.error(
+					`the provider refuses to void order ${call.orderId} (${outcome.reason}); it is asked again. Once nothing is held there: ${toResolve(call.orderId, 'void')}`,
+				);
 			}
 			afterCommit(() => this.platform.metrics.paid(call.operation, outcome.kind));
 			return nextCall(this.platform, order, moment);

@@ -65,10 +65,12 @@ export type ShownOrder = Pick<OrderRow, (typeof SHOWN)[number]>;
 export const SHOWN_ORDER: Columns = Object.fromEntries(SHOWN.map((name) => [name, ORDER[name]]));
 
 /** A payment as it is stored: of an operation that is not open, nothing is. */
-export type PaymentRow = Omit<Payment, 'open' | 'action'> & {
+export type PaymentRow = Omit<Payment, 'open' | 'action' | 'tried'> & {
 	readonly orderId: string;
 	/** a `PaymentAction` as JSON */
 	readonly action: string | null;
+	/** the `Attempt`s as JSON; null if there are none */
+	readonly tried: string | null;
 } & (OpenOperation | NothingOpen);
 type NothingOpen = { readonly [Name in keyof OpenOperation]: null };
 
@@ -87,12 +89,18 @@ export const PAYMENT = {
 	captureBefore: 'moment',
 	action: 'text',
 	refundedMinor: 'bigint',
+	tried: 'text',
+	undecidedSince: 'moment',
 } as const satisfies ColumnsOf<PaymentRow>;
 
 const { orderId, status, captureBefore, action, refundedMinor } = PAYMENT;
 /** What clients see of a payment. */
 export const SHOWN_PAYMENT = { orderId, status, captureBefore, action, refundedMinor } as const;
 export type ShownPayment = Pick<PaymentRow, 'status' | 'captureBefore' | 'action' | 'refundedMinor'>;
+
+/** What is read of a payment beside that, with the history of one order. */
+export const TRIED_PAYMENT = { reference: PAYMENT.reference, tried: PAYMENT.tried } as const;
+export type TriedPayment = Pick<PaymentRow, 'reference' | 'tried'>;
 
 export const SHIPMENT = { orderId: 'uuid', attemptUntil: 'moment', attempts: 'int' } as const satisfies ColumnsOf<
 	Shipment & { readonly orderId: string }

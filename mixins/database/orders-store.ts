@@ -1,3 +1,4 @@
+import type { Attempt } from '../../domain/attempts.ts';
 import type { Order } from '../../domain/order.ts';
 import type { OrderRecord } from '../../domain/order-record.ts';
 import type { Payment } from '../../domain/payment.ts';
@@ -40,9 +41,10 @@ export async function readClockAndPayments(tx: Transaction, ids: readonly string
 }
 
 function toPayment(row: PaymentRow): Payment {
-	const { status, reference, authorizedMinor, captureBefore, refundedMinor } = row;
+	const { status, reference, authorizedMinor, captureBefore, refundedMinor, undecidedSince } = row;
 	const action: PaymentAction | null = row.action === null ? null : JSON.parse(row.action);
-	const known = { status, reference, authorizedMinor, captureBefore, action, refundedMinor };
+	const tried: readonly Attempt[] = row.tried === null ? [] : JSON.parse(row.tried);
+	const known = { status, reference, authorizedMinor, captureBefore, action, refundedMinor, tried, undecidedSince };
 	if (row.operation === null) return { ...known, open: null };
 	const { operation, keyUsedAt, attemptUntil, attempts, rememberedAt } = row;
 	// The release before this one knew one key and one form of its requests.
@@ -104,10 +106,11 @@ const NOTHING_OPEN = {
 	...{ keyNumber: null, rememberedAt: null, requestVersion: null },
 };
 
-const toPaymentRow = ({ record: { id: orderId }, payment: { open, action, ...rest } }: Order): PaymentRow => ({
+const toPaymentRow = ({ record: { id: orderId }, payment: { open, action, tried, ...rest } }: Order): PaymentRow => ({
 	orderId,
 	...rest,
 	action: action === null ? null : JSON.stringify(action),
+	tried: tried.length === 0 ? null : JSON.stringify(tried),
 	...(open ?? NOTHING_OPEN),
 });
 

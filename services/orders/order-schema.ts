@@ -1,7 +1,9 @@
 /** The shape of what the actions of orders answer, as `/openapi.json` shows it. */
+import type { Attempt } from '../../domain/attempts.ts';
 import { EVENT_TYPES } from '../../domain/events.ts';
 import { ORDER_STATUSES } from '../../domain/order-record.ts';
 import { PAYMENT_STATUSES } from '../../domain/payment.ts';
+import { PAYMENT_OPERATIONS } from '../../domain/provider.ts';
 import { REFUND_STATUSES } from '../../domain/refund.ts';
 import type { Schema } from '../../mixins/validation/index.ts';
 import type { OrderDto } from './order-dto.ts';
@@ -98,7 +100,11 @@ const EVENT_PROPERTIES: Readonly<Record<string, Schema>> = {
 	type: { type: 'string', enum: EVENT_TYPES },
 	occurredAt: time('When it happened.'),
 	sequence: { type: 'integer', minimum: 1, description: '1, 2, 3 … within the order.' },
-	data: { type: 'object', description: 'The event itself, with its `version`.' },
+	data: {
+		type: 'object',
+		description:
+			'The event itself, with its `version`. The end of a payment operation has `attempts` (schema `Attempt`).',
+	},
 };
 
 export const EVENT_SCHEMA: Schema = {
@@ -106,4 +112,30 @@ export const EVENT_SCHEMA: Schema = {
 	description: 'Something that happened to an order.',
 	properties: EVENT_PROPERTIES,
 	required: Object.keys(EVENT_PROPERTIES),
+};
+
+const orNull = (description: string): Schema => ({ type: ['string', 'null'], description });
+
+const ATTEMPT_PROPERTIES: Readonly<Record<keyof Attempt, Schema>> = {
+	operation: { type: 'string', enum: PAYMENT_OPERATIONS },
+	attempt: { type: 'integer', minimum: 1, description: '1 for the first call of the operation.' },
+	key: { type: 'string', description: 'The idempotency key.' },
+	outcome: { type: 'string', description: 'What became of it, such as `succeeded`, `declined` or `unknown`.' },
+	by: {
+		type: 'string',
+		enum: ['call', 'find'],
+		description: 'What showed the outcome: the call, or asking what became of an earlier one.',
+	},
+	reference: orNull("The provider's name for the payment."),
+	requestId: orNull("The provider's name for the request."),
+	code: orNull("The provider's word for what happened."),
+	beganAt: time('When the call was intended.'),
+	endedAt: time('When its outcome was stored.'),
+};
+
+export const ATTEMPT_SCHEMA: Schema = {
+	type: 'object',
+	description: 'One call to the payment provider.',
+	properties: ATTEMPT_PROPERTIES,
+	required: Object.keys(ATTEMPT_PROPERTIES),
 };

@@ -1,5 +1,6 @@
 /** Reading orders through moleculer-db and Sequelize's models. */
 import { Op } from 'sequelize';
+import type { Attempt } from '../../domain/attempts.ts';
 import type { OrderStatus } from '../../domain/order-record.ts';
 import {
 	defineModels,
@@ -28,6 +29,14 @@ export interface EventDto extends Pick<EventRow, 'id' | 'type' | 'sequence' | 'd
 	readonly occurredAt: string;
 }
 
+/** A page of what happened to an order, and what is tried for its payment at the moment. */
+export interface History extends Page<EventDto> {
+	/** of the operation whose outcome is not known yet; what was tried for the others stands in their events */
+	readonly attempts: readonly Attempt[];
+	/** the provider's page of the payment, for the merchant's people; null for others, and where there is none */
+	readonly paymentPage: string | null;
+}
+
 export interface WithReading {
 	readonly adapter: Reads<OrderRow>;
 	models: Models;
@@ -36,7 +45,7 @@ export interface WithReading {
 	/** the caller's orders, the newest first, and the clock at their reading, if there are any */
 	readPage: (caller: Caller, params: ListParams) => Promise<{ readonly page: Page<OrderDto>; readonly now?: Date }>;
 	/** what happened to the order, in its order */
-	readHistory: (params: HistoryParams) => Promise<Page<EventDto>>;
+	readHistory: (caller: Caller, params: HistoryParams) => Promise<History>;
 }
 
 /** `this.readOrder`, `this.readPage`, `this.readHistory`: through the reading pool, never through the writing one. */
@@ -44,7 +53,7 @@ export const reading = (): Mixin<WithReading> =>
 	defineMixin<WithReading>({
 		mixins: [readMixin('orders')],
 		created() {
-			const { address, database, readers } = this.platform;
+			const { address, database, provider, readers } = this.platform;
 			const models = defineModels(address);
 			this.models = models;
 			readers.add(models);
@@ -64,14 +73,22 @@ export const reading = (): Mixin<WithReading> =>
 				);
 				return rows[0] === undefined ? { page } : { page, now: rows[0].now };
 			};
-			this.readHistory = async ({ id: orderId, limit, cursor }) => {
+			this.readHistory = async (caller, { id: orderId, limit, cursor }) => {
 				const after = cursor === undefined ? 0 : sequenceOfCursor(cursor);
 				const where = { orderId, sequence: { [Op.gt]: after } };
-				const rows = await reads(database, () =>
-					models.events.findAll({ where, order: [['sequence', 'ASC']], limit: limit + 1 }),
+				const [rows, payment] = await reads(database, () =>
+					Promise.all([
+						models.events.findAll({ where, order: [['sequence', 'ASC']], limit: limit + 1 }),
+						models.payments.findByPk(orderId, { attributes: ['reference', 'tried'] }),
+					]),
 				);
+				const { reference = null, tried = null } = payment?.get({ plain: true }) ?? {};
 				const events = rows.map((row) => eventToDto(row.get({ plain: true })));
-				return pageOf(events, limit, ({ sequence }) => cursorOfSequence(sequence));
+				return {
+					...pageOf(events, limit, ({ sequence }) => cursorOfSequence(sequence)),
+					attempts: tried === null ? [] : JSON.parse(tried),
+					paymentPage: reference !== null && isAdmin(caller) ? provider.pageOf(reference) : null,
+				};
 			};
 		},
 		async stopped() {

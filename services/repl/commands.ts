@@ -1,6 +1,7 @@
 /** What operators type in the REPL to look at orders and messages; `replOptions.customCommands` of a Moleculer broker. */
 import { styleText } from 'node:util';
 import type { BrokerOptions, ServiceBroker } from 'moleculer';
+import type { Attempt } from '../../domain/attempts.ts';
 import { ORDER_STATUSES } from '../../domain/order-record.ts';
 import { DAY, type Duration } from '../../domain/time.ts';
 import type { DeadLetter } from '../../mixins/inbox/index.ts';
@@ -52,7 +53,7 @@ interface Page<T> {
 interface Event {
 	readonly type: string;
 	readonly occurredAt: string;
-	readonly data: Readonly<Record<string, string | number | null>>;
+	readonly data: Readonly<Record<string, string | number | null | readonly Pick<Attempt, 'outcome'>[]>>;
 }
 
 /** A mistake in what was typed. */
@@ -101,7 +102,7 @@ const TOPICS: Readonly<Record<string, Topic>> = {
 				`+${elapsed(Date.parse(occurredAt) - first)}`,
 				type,
 				Object.entries(data)
-					.map(([name, value]) => `${name}=${value}`)
+					.map(([name, value]) => `${name}=${shown(value)}`)
 					.join(' '),
 			]);
 			return [...aligned(facts), '', ...table(['TIME', 'SINCE', 'EVENT', 'DATA'], timeLine)];
@@ -230,6 +231,10 @@ const callBy =
 
 const deadLetters = async (call: Call, options: Options = {}): Promise<readonly DeadLetter[]> =>
 	(await call<Pick<Page<DeadLetter>, 'data'>>('deadletters.list', options)).data;
+
+/** Of attempts only what became of them. */
+const shown = (value: Event['data'][string]): string =>
+	typeof value === 'object' && value !== null ? value.map(({ outcome }) => outcome).join(',') : String(value);
 
 async function historyOf(call: Call, id: string | undefined): Promise<readonly Event[]> {
 	const events: Event[] = [];

@@ -1,7 +1,7 @@
 import type { Moment, PaymentCall } from '../../domain/commands.ts';
 import type { Order } from '../../domain/order.ts';
 import type { CallOutcome, CallTerms } from '../../domain/payment.ts';
-import type { Finding, ProviderOutcome } from '../../domain/provider.ts';
+import type { Finding, PaymentOperation, ProviderOutcome } from '../../domain/provider.ts';
 import { SECOND } from '../../domain/time.ts';
 import { type Calls, NOT_BEGUN, type Perform } from '../../mixins/calls/index.ts';
 import { pausesOf } from '../../mixins/inbox/index.ts';
@@ -43,7 +43,7 @@ export const callProvider: Perform<PaymentCall, CallOutcome> = async function (c
 		gate.heard(await provider.find(call.operation, { ...call, reference }, signal));
 	if (call.asksFirst) {
 		const found = await find();
-		if (isOutcome(found)) return found;
+		if (isOutcome(found)) return { ...found, found: true };
 		if (call.mayCall !== 'same key') return withoutCall(call, found, (line) => this.logger.error(line));
 		// To ask may have taken long; by now another process may be making the call.
 		if (!isInTime()) return { kind: 'unknown', reason: NOT_BEGUN };
@@ -55,7 +55,7 @@ export const callProvider: Perform<PaymentCall, CallOutcome> = async function (c
 	// It says what was, not what is. The payment that it names may be older than the key, as far as we know.
 	const named = call.operation === 'authorize' && 'reference' in outcome ? outcome.reference : null;
 	const found = await find(named ?? call.reference);
-	if (isOutcome(found)) return found;
+	if (isOutcome(found)) return { ...found, found: true };
 	const isError = outcome.kind === 'unknown' || outcome.kind === 'refused';
 	if (isError && found.kind === 'notDone' && hasNextKey(call)) return notDone();
 	return outcome.kind === 'succeeded'
@@ -71,16 +71,27 @@ const isOutcome = (found: Finding): found is ProviderOutcome => found.kind !== '
 const notDone = (): CallOutcome => ({
 	kind: 'notDone',
 	reason: 'the provider remembers an error under this key, and has done nothing; the next key is used',
+	found: true,
 });
 
 /** What asking without a call after it comes to. */
 function withoutCall(call: PaymentCall, found: Finding, tellPerson: (line: string) => void): CallOutcome {
-	if (call.mayConclude) return { kind: 'declined', reason: 'provider error' };
+	if (call.mayConclude) return { kind: 'declined', reason: 'provider error', found: true };
 	if (call.mayCall === 'next key' && found.kind === 'notDone') return notDone();
-	if (!call.keyAged) return { kind: 'unknown', reason: 'the provider shows nothing yet' };
-	const what = call.refund === null ? `a ${call.operation}` : `refund ${call.refund.id}`;
+	if (!call.keyAged) return { kind: 'unknown', reason: 'the provider shows nothing yet', found: true };
+	const what = call.refund === null ? `the ${call.operation}` : `refund ${call.refund.id}`;
+	const say =
+		call.operation === 'refund'
+			? 'Look there.'
+			: `If nothing was done there: ${toResolve(call.orderId, call.operation)}`;
 	tellPerson(
-		`order ${call.orderId}: the provider knows nothing of ${what} asked for long ago; a person must decide: call payments.resolve`,
+		`order ${call.orderId}: the provider knows nothing of ${what} asked for long ago; a person must decide. ${say}`,
 	);
-	return { kind: 'unknown', reason: 'not found at the provider under a key that has aged' };
+	return { kind: 'unknown', reason: 'not found at the provider under a key that has aged', found: true };
 }
+
+const NOTHING_DONE = { authorize: 'declined', capture: 'failed', void: 'voided' } as const;
+
+/** What a person types into the REPL once nothing was done, or nothing is held, at the provider. */
+export const toResolve = (orderId: string, operation: PaymentOperation): string =>
+	`call payments.resolve '${JSON.stringify({ orderId, outcome: NOTHING_DONE[operation], note: 'looked at the provider' })}'`;

@@ -19,6 +19,7 @@ import { StandInParcels } from '../../mixins/providers/parcel-sandbox.ts';
 import { SandboxProvider } from '../../mixins/providers/sandbox/provider.ts';
 import type { Log } from '../../mixins/runtime/log.ts';
 import { parseSettings } from '../../mixins/settings/settings.ts';
+import { SchemaValidator } from '../../mixins/validation/index.ts';
 import { TOPOLOGY } from '../../services/topology.ts';
 
 /** Throws whatever is done with it. */
@@ -59,6 +60,7 @@ const NO_LOG: Log = { debug: silent, info: silent, warn: silent, error: silent }
 export const testBroker = (platform: Platform, options: BrokerOptions = {}): ServiceBroker =>
 	new ServiceBroker({
 		logger: false,
+		validator: new SchemaValidator(),
 		skipProcessEventRegistration: true,
 		...options,
 		internalMiddlewares: false,

@@ -22,6 +22,8 @@ import { migration as deadLetters } from './0012-dead-letters.ts';
 import { migration as payments } from './0013-payments.ts';
 import { migration as sandboxCards } from './0014-sandbox-cards.ts';
 import { migration as refunds } from './0015-refunds.ts';
+import { migration as attempts } from './0016-attempts.ts';
+import { migration as undecided } from './0016-undecided.ts';
 import { migration as reconciliation } from './0018-reconciliation.ts';
 import { migration as pausedConsumers } from './0019-paused-consumers.ts';
 import type { Migration } from './migration.ts';
@@ -42,6 +44,8 @@ export const MIGRATIONS: readonly Migration[] = [
 	payments,
 	sandboxCards,
 	refunds,
+	attempts,
+	undecided,
 	reconciliation,
 	pausedConsumers,
 ];

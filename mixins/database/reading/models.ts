@@ -12,7 +12,16 @@ import type { DatabaseAddress } from '../../settings/index.ts';
 import { CONNECT, type DatabaseClient } from '../client.ts';
 import { Clients } from '../clients.ts';
 import type { Columns, Kind } from '../columns.ts';
-import { EVENT, ORDER, SHOWN_ORDER, SHOWN_PAYMENT, type ShownOrder, type ShownPayment } from '../orders-columns.ts';
+import {
+	EVENT,
+	ORDER,
+	SHOWN_ORDER,
+	SHOWN_PAYMENT,
+	type ShownOrder,
+	type ShownPayment,
+	TRIED_PAYMENT,
+	type TriedPayment,
+} from '../orders-columns.ts';
 import { SHOWN_REFUND, type RefundRow as StoredRefund } from '../refunds-store.ts';
 import { checkReader, readerModule } from './client.ts';
 
@@ -51,6 +60,7 @@ export interface Models {
 	readonly orders: ModelStatic<Model<OrderRow>>;
 	readonly events: ModelStatic<Model<EventRow>>;
 	readonly refunds: ModelStatic<Model<RefundRow>>;
+	readonly payments: ModelStatic<Model<TriedPayment & { readonly orderId: string }>>;
 	/** ends what is under way, whether it gets an answer or not */
 	cutOff(): void;
 	close(): Promise<void>;
@@ -91,10 +101,9 @@ export function defineModels(address: DatabaseAddress): Models {
 	} as Options);
 	sequelize.addHook('afterConnect', (client) => checkReader(client as DatabaseClient));
 	const { orderId, ...shown } = SHOWN_PAYMENT;
-	const payment = { orderId, ...shown };
-	const payments = sequelize.define<Model<Record<keyof typeof payment, string>>>(
+	const payments = sequelize.define<Model<TriedPayment & { readonly orderId: string }>>(
 		'payments',
-		modelled(payment, 'orderId'),
+		modelled({ orderId, ...shown, ...TRIED_PAYMENT }, 'orderId'),
 	);
 	const { sweepAt } = ORDER; // orders are listed by it
 	const orders = sequelize.define<Model<OrderRow>>('orders', modelled({ ...SHOWN_ORDER, sweepAt }, 'id'));
@@ -110,5 +119,5 @@ export function defineModels(address: DatabaseAddress): Models {
 	const events = sequelize.define<Model<EventRow>>('order_events', modelled(EVENT, 'orderId', 'sequence'));
 	const refunds = sequelize.define<Model<RefundRow>>('refunds', modelled(SHOWN_REFUND, 'id'));
 	const cutOff = (): void => clients.cutOff();
-	return { sequelize, orders, events, refunds, cutOff, close: () => clients.atEnd(sequelize.close()) };
+	return { sequelize, orders, events, payments, refunds, cutOff, close: () => clients.atEnd(sequelize.close()) };
 }

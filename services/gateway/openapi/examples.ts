@@ -72,6 +72,8 @@ export const ORDERS = {
 			},
 		],
 		nextCursor: null,
+		attempts: [],
+		paymentPage: null,
 	},
 } as const;
 

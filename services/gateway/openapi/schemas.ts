@@ -2,7 +2,7 @@
 
 import { PROBLEMS } from '../../../mixins/http/index.ts';
 import type { Schema } from '../../../mixins/validation/index.ts';
-import { EVENT_SCHEMA, ORDER_SCHEMA, REFUND_SCHEMA } from '../../orders/order-schema.ts';
+import { ATTEMPT_SCHEMA, EVENT_SCHEMA, ORDER_SCHEMA, REFUND_SCHEMA } from '../../orders/order-schema.ts';
 import { AMEND_BODY, CREATE_BODY, REFUND_BODY } from '../../orders/params.ts';
 import { SANDBOX_ANSWER } from '../../settlement/sandbox-params.ts';
 
@@ -10,13 +10,14 @@ export const ref = (name: keyof typeof SCHEMAS): Schema => ({ $ref: `#/component
 
 const listOf = (item: Schema): Schema => ({ type: 'array', items: item });
 
-const pageOf = (item: string): Schema => ({
+const pageOf = (item: string, more: Readonly<Record<string, Schema>> = {}): Schema => ({
 	type: 'object',
 	properties: {
 		data: listOf({ $ref: `#/components/schemas/${item}` }),
 		nextCursor: { type: ['string', 'null'], description: '`cursor` of the next page; null on the last one.' },
+		...more,
 	},
-	required: ['data', 'nextCursor'],
+	required: ['data', 'nextCursor', ...Object.keys(more)],
 });
 
 const COMPLAINTS = listOf({
@@ -89,7 +90,18 @@ export const SCHEMAS = {
 	Order: ORDER_SCHEMA,
 	OrderPage: pageOf('Order'),
 	Event: EVENT_SCHEMA,
-	History: pageOf('Event'),
+	Attempt: ATTEMPT_SCHEMA,
+	History: pageOf('Event', {
+		attempts: {
+			...listOf({ $ref: '#/components/schemas/Attempt' }),
+			description:
+				'What was tried for the payment operation whose outcome is not known yet: the first 5 and the last 15. Of those that have ended it stands in `data.attempts` of their events.',
+		},
+		paymentPage: {
+			type: ['string', 'null'],
+			description: "The provider's page of the payment, for callers with the scope `orders:admin`; `null` for others.",
+		},
+	}),
 	Refund: REFUND_SCHEMA,
 	RefundList: {
 		type: 'object',

@@ -53,6 +53,7 @@ async function live(): Promise<void> {
 	await call('orders.history', { id: placed.id });
 	await call('settlement.sweep', {});
 	await call('outbox.stats', {});
+	await call('payments.list', { olderThan: '1s' });
 	await application.platform.metrics.expose();
 	for (const { id } of [placed, ...orders]) {
 		await until(async () =>

@@ -30,6 +30,8 @@ it('are those of the contract alone, and what the gateway needs beside them', ()
 		),
 		'outbox.replay',
 		'outbox.stats',
+		'payments.list',
+		'payments.resolve',
 		'settlement.news',
 		'settlement.reconcile',
 		'settlement.sandboxAnswer',

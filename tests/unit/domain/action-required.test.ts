@@ -32,7 +32,7 @@ describe('while the bank waits for the buyer', () => {
 				...{ operation: 'authorize', asksFirst: true, mayCall: 'no', mayConclude: false },
 				reference: 'ref-1',
 			});
-			const made = { operation: 'authorize', attempt: round + 2, intendedAt: now } as const;
+			const made = { operation: 'authorize', attempt: round + 2, intendedAt: now, idempotencyKey: 'k' } as const;
 			order.applyPaymentOutcome(made, outcome(round % 2 === 0 ? 'actionRequired' : 'unknown'), at(now));
 			expect(states(order)).toEqual(['Pending', 'ActionRequired']);
 		}
@@ -56,9 +56,9 @@ describe('while the bank waits for the buyer', () => {
 		expect(order.cancel(at(PAUSED)).ok).toBe(true);
 		expect(order.beginPayment(at(PAUSED), TERMS)).toMatchObject({ operation: 'void', attempt: 1, mayCall: 'same key' });
 		expect(order.payment.action).toBeNull();
-		const late = { operation: 'authorize', attempt: 2, intendedAt: PAUSED } as const;
+		const late = { operation: 'authorize', attempt: 2, intendedAt: PAUSED, idempotencyKey: 'k' } as const;
 		expect(order.applyPaymentOutcome(late, outcome('succeeded'), at(PAUSED + 1))).toBe(false);
-		const made = { operation: 'void', attempt: 1, intendedAt: PAUSED } as const;
+		const made = { operation: 'void', attempt: 1, intendedAt: PAUSED, idempotencyKey: 'k' } as const;
 		order.applyPaymentOutcome(made, outcome('succeeded'), at(PAUSED + 2));
 		expect(states(order)).toEqual(['Cancelled', 'Voided']);
 	});

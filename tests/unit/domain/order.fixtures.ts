@@ -56,6 +56,7 @@ export const made = (operation: ProviderOperation, attempt: number, intendedAt =
 	operation,
 	attempt,
 	intendedAt,
+	idempotencyKey: `order:${operation}`,
 });
 
 /** Starts or repeats what the order asks for, and answers it. */
