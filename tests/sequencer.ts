@@ -29,6 +29,8 @@ const SLOW = [
 	'contract/rabbitmq/carrier',
 	'contract/rabbitmq/faults',
 	'system/faults/kill',
+	'system/settlement/stripe-pace',
+	'system/settlement/stripe',
 	'contract/redis/carrier',
 	'contract/postgres/carrier',
 	'system/database/embedded-postgres',
