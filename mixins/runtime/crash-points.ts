@@ -2,6 +2,7 @@
 const TRANSACTIONS = [
 	'orders.create',
 	'orders.change',
+	'orders.refund',
 	'outbox.forward',
 	'outbox.lease',
 	'outbox.sent',

@@ -51,7 +51,7 @@ export const refunding = (): Mixin<WithRefunding> =>
 					this.turns.take(ctx.params.id, async () => {
 						if (!isInTime(ctx)) throw new CallTooLate();
 						return this.outbox.transaction(
-							'orders.change',
+							'orders.refund',
 							giving(asked, this.platform.provider.traits),
 							KEY_STORED_SINCE,
 						);

@@ -5,9 +5,11 @@ import type { System } from './process.ts';
 const UNINTENDED_CALLS = `
 	SELECT s.operation || ' of ' || s.order_id AS what
 	FROM sandbox_operations s LEFT JOIN payments p ON p.order_id = s.order_id
+	LEFT JOIN refunds r ON s.idempotency_key = concat(r.order_id, ':refund:', r.id)
 	WHERE p.operation IS DISTINCT FROM s.operation AND NOT coalesce(CASE s.operation
 		WHEN 'authorize' THEN p.status <> 'Requested'
-		WHEN 'capture' THEN p.status IN ('Captured', 'Failed')
+		WHEN 'capture' THEN p.status IN ('Captured', 'PartiallyRefunded', 'Refunded', 'Failed')
+		WHEN 'refund' THEN r.key_used_at IS NOT NULL OR r.status IN ('Succeeded', 'Failed')
 		ELSE p.status = 'Voided' END, false)`;
 
 const UNINTENDED_PARCELS = `

@@ -31,8 +31,8 @@ export interface CreateBody {
 
 /** One request and what came of it. Times are milliseconds since 1970 by this machine's clock. */
 export interface Answer {
-	readonly action: 'create' | 'amend' | Command;
-	/** the Idempotency-Key of a create */
+	readonly action: 'create' | 'amend' | 'refund' | Command;
+	/** the Idempotency-Key of a create or a refund */
 	readonly key: string | null;
 	readonly orderId: string | null;
 	readonly sentAt: number;
@@ -41,7 +41,7 @@ export interface Answer {
 	readonly status: number;
 	/** the problem's code, or what went wrong with the connection */
 	readonly code: string | null;
-	/** as it was sent, of a create alone */
+	/** as it was sent, of a create or a refund alone */
 	readonly body: string | null;
 	readonly replayed: boolean;
 	readonly order: OrderView | null;
@@ -98,6 +98,11 @@ export class Client {
 		return this.#insist(() => this.#record('amend', `/orders/${orderId}`, asked, 'PATCH'));
 	}
 
+	refund(orderId: string, amount: number, key: string): Promise<Answer> {
+		const asked = { key, orderId, body: { amount } };
+		return this.#insist(() => this.#record('refund', `/orders/${orderId}/refunds`, asked));
+	}
+
 	get(orderId: string): Promise<OrderView> {
 		return this.#read<OrderView>(`/orders/${orderId}`);
 	}
@@ -143,11 +148,11 @@ export class Client {
 	): Promise<Answer> {
 		const { sentAt, at, status, text, replayed, error } = await this.#send(method, path, key, body);
 		const good = status >= 200 && status < 300;
-		const order: OrderView | null = good ? JSON.parse(text) : null;
+		const order: OrderView | null = good && action !== 'refund' ? JSON.parse(text) : null;
 		const code: string | null = good || status === 0 ? error : codeOf(text);
 		const answer: Answer = {
 			...{ action, key, orderId: order?.id ?? orderId, sentAt, at, status, code },
-			...{ body: action === 'create' && good ? text : null, replayed, order },
+			...{ body: (action === 'create' || action === 'refund') && good ? text : null, replayed, order },
 		};
 		this.answers.push(answer);
 		return answer;

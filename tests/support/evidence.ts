@@ -135,10 +135,10 @@ export function strangeAnswers(answers: readonly Answer[]): string[] {
 	return Object.entries(kinds).map(([kind, all]) => `${all?.length} × ${kind}`);
 }
 
-/** How many orders have not come to an end; throws while the database is away. */
+/** How many orders have not come to an end, or have a refund under way; throws while the database is away. */
 export async function unfinished(system: Tables): Promise<number> {
 	const [row] = await system.sql<{ count: number }>(
-		`SELECT count(*)::int AS count FROM orders WHERE status NOT IN ('Shipped', 'Cancelled', 'PaymentFailed')`,
+		'SELECT count(*)::int AS count FROM orders WHERE sweep_at IS NOT NULL',
 	);
 	return row?.count ?? Number.NaN;
 }
@@ -148,7 +148,7 @@ export async function laggards(system: Tables): Promise<string> {
 	const rows = await system.sql<Record<string, unknown>>(
 		`SELECT o.id, o.status, p.status AS payment, p.operation, p.attempts, p.attempt_until, o.pending_until, o.sweep_at,
 			o.sweeps, clock_timestamp() AS now FROM orders o LEFT JOIN payments p ON p.order_id = o.id
-			WHERE o.status NOT IN ('Shipped', 'Cancelled', 'PaymentFailed') LIMIT 5`,
+			WHERE o.sweep_at IS NOT NULL LIMIT 5`,
 	);
 	return rows.map((row) => JSON.stringify(row)).join('\n');
 }

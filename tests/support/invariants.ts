@@ -7,6 +7,7 @@ import type { Evidence } from './evidence.ts';
 import { oneKeyOneOrder } from './rules/keys.ts';
 import { armedOnce, effectsAreRecorded, oneWalk, recordedOnce } from './rules/messages.ts';
 import { amountsAgree, captureFirst, moneyMovesOnce, nothingIsLost, shipsOnce, yesMeansYes } from './rules/money.ts';
+import { refundsAgree } from './rules/refunds.ts';
 import { INVARIANTS, type Invariant, type Judging, type Rule } from './rules/rule.ts';
 import { refusedMeansBought, windowAsSeen, windowIsExact } from './rules/window.ts';
 import { chosen, type Line, linesOf, type Story, storiesOf, tell } from './story.ts';
@@ -28,6 +29,7 @@ export interface Violation {
 const RULES: readonly Rule[] = [
 	...[moneyMovesOnce, windowIsExact, windowAsSeen, refusedMeansBought, yesMeansYes, nothingIsLost],
 	...[oneWalk, recordedOnce, effectsAreRecorded, armedOnce, captureFirst, shipsOnce, amountsAgree],
+	refundsAgree,
 ];
 
 const STRICT: Judging = { finished: true, complete: true, skew: 0 };

@@ -198,6 +198,42 @@ describe('the invariants', () => {
 		expect(violations(late, { skew: 5 })).toEqual([]);
 	});
 
+	const refunded = (...events: [type: string, id: string, amount: number][]): Evidence => ({
+		...shipped,
+		history: history(
+			...SHIPPED_HISTORY.map(({ type, occurredAt, data }): [string, number, HistoryEvent['data']] => [
+				type,
+				occurredAt,
+				data,
+			]),
+			...events.map(([type, refundId, amount], index): [string, number, HistoryEvent['data']] => [
+				`Refund${type}`,
+				DUE + 100 + index,
+				{ refundId, amountMinor: String(amount) },
+			]),
+		),
+		orders: [order('Shipped', 'PartiallyRefunded')],
+		payments: [{ orderId: ID, status: 'PartiallyRefunded', operation: null }],
+		operations: [...shipped.operations, operation('refund', DUE + 101, 'succeeded', 400)],
+	});
+	const oneRefund = refunded(['Requested', 'r1', 400], ['Succeeded', 'r1', 400]);
+	const refundAnswer = (id: string) => answer('refund', 201, DUE + 100, { key: 'k', body: `{"id":"${id}"}` });
+
+	it('hold for refunds, also for those that failed and were asked for again', () => {
+		expect(violations({ ...oneRefund, answers: [created, refundAnswer('r1'), refundAnswer('r1')] })).toEqual([]);
+		const again = refunded(
+			...(
+				[
+					['Requested', 'r1', 1000],
+					['Failed', 'r1', 1000],
+					['Requested', 'r2', 400],
+				] as const
+			).map(([type, id, amount]): [string, string, number] => [type, id, amount]),
+			['Succeeded', 'r2', 400],
+		);
+		expect(violations(again)).toEqual([]);
+	});
+
 	const planted: [invariant: string, what: string, evidence: Evidence][] = [
 		['I1', 'authorised 2 times', { ...shipped, operations: [...shipped.operations, operation('authorize', DUE)] }],
 		['I1', 'captured or voided 2', { ...shipped, operations: [...shipped.operations, operation('void', DUE + 50)] }],
@@ -303,6 +339,19 @@ describe('the invariants', () => {
 			'I9',
 			'1001 was given back, and 1000 was taken',
 			{ ...shipped, operations: [...shipped.operations, operation('refund', DUE + 99, 'succeeded', 1_001)] },
+		],
+		['I9', 'refunds of 1001 were accepted', refunded(['Requested', 'r1', 601], ['Requested', 'r2', 400])],
+		['I9', '1 refunds never came to an end', refunded(['Requested', 'r1', 400])],
+		[
+			'I9',
+			'2 refunds of 800 were given',
+			{ ...oneRefund, operations: [...oneRefund.operations, operation('refund', DUE + 102, 'succeeded', 400)] },
+		],
+		['I9', 'refund r9 was answered 201, and gone', { ...oneRefund, answers: [created, refundAnswer('r9')] }],
+		[
+			'I9',
+			'key k was answered with different refunds',
+			{ ...oneRefund, answers: [created, refundAnswer('r1'), refundAnswer('r2')] },
 		],
 		['I8', '2 parcels', { ...shipped, parcels: [...shipped.parcels, { orderId: ID, createdAt: DUE + 60 }] }],
 	];
