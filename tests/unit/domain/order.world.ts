@@ -1,20 +1,28 @@
 import fc from 'fast-check';
+import type { MadeCall } from '../../../domain/attempts.ts';
 import type { HandOverCall, PaymentCall } from '../../../domain/commands.ts';
 import type { Refusal } from '../../../domain/errors.ts';
 import type { WakeUp } from '../../../domain/events.ts';
 import type { Order } from '../../../domain/order.ts';
 import type { CallOutcome } from '../../../domain/payment.ts';
 import { PAYMENT_OPERATIONS, type ProviderOperation } from '../../../domain/provider.ts';
+import type { Refund } from '../../../domain/refund.ts';
 import type { Result } from '../../../domain/result.ts';
 import { DAY, type Duration, HOUR, type Instant, MINUTE, SECOND } from '../../../domain/time.ts';
 import { at, made, outcome, place, START, TERMS, TIMEOUT } from './order.fixtures.ts';
+import { Provider } from './order.provider.ts';
 
 export type Kind = CallOutcome['kind'];
-const KINDS: readonly Kind[] = ['succeeded', 'declined', 'refused', 'gone', 'unknown'];
+const KINDS: readonly Kind[] = [
+	...(['succeeded', 'declined', 'refused', 'gone', 'unknown', 'actionRequired', 'actionRequired'] as const),
+	...(['notDone', 'pending', 'refusesUs'] as const),
+];
 
 /** One thing that happens to an order. `pick` chooses, newest first, among what there is by then. */
 export type Step =
 	| { readonly do: 'hold' | 'resume' | 'cancel' | 'pay' | 'sweep' | 'handOver' }
+	| { readonly do: 'amend'; readonly minor: bigint }
+	| { readonly do: 'refund'; readonly minor: bigint | null }
 	/** a wake-up that was raised arrives, perhaps not for the first time */
 	| { readonly do: 'wake'; readonly pick: number }
 	/** a wake-up arrives that nobody armed for that moment */
@@ -37,12 +45,16 @@ export type Step =
 /** What a step came to. */
 export type Did =
 	| { readonly on: 'hold' | 'resume' | 'cancel'; readonly answer: Result<void, Refusal> }
+	| { readonly on: 'amend'; readonly minor: bigint; readonly answer: Result<void, Refusal> }
+	| { readonly on: 'refund'; readonly minor: bigint | null; readonly answer: Result<Refund, Refusal> }
 	| { readonly on: 'wake'; readonly type: string; readonly at: Instant }
 	| { readonly on: 'pay'; readonly call: PaymentCall | null }
 	| {
 			readonly on: 'paid';
 			readonly operation: ProviderOperation;
 			readonly attempt: number;
+			readonly intendedAt: Instant;
+			readonly refundId: string | undefined;
 			readonly kind: Kind;
 			readonly counted: boolean;
 	  }
@@ -58,6 +70,8 @@ export type Did =
 export interface Plan {
 	readonly window: Duration;
 	readonly limit: Duration;
+	/** how long after the order the provider lets held money go; null if it does not say */
+	readonly lapse: Duration | null;
 	readonly steps: readonly Step[];
 }
 
@@ -82,6 +96,14 @@ const step: fc.Arbitrary<Step> = fc.oneof(
 		) as fc.Arbitrary<Step>,
 	},
 	{ weight: 6, arbitrary: just('pay', 'pay', 'pay', 'handOver', 'handOver') as fc.Arbitrary<Step> },
+	{
+		weight: 1,
+		arbitrary: fc.record({ do: fc.constant('amend'), minor: fc.constantFrom(0n, 1n, 525n, 1049n, 1050n, 1051n) }),
+	},
+	{
+		weight: 2,
+		arbitrary: fc.record({ do: fc.constant('refund'), minor: fc.constantFrom(null, 1n, 200n, 525n, 1051n) }),
+	},
 	{ weight: 2, arbitrary: fc.record({ do: fc.constant('wake'), pick }) },
 	{
 		weight: 1,
@@ -115,45 +137,42 @@ const step: fc.Arbitrary<Step> = fc.oneof(
 	},
 );
 
+const answered = (kind: Kind): Step => ({ do: 'answer', pick: 0, kind, how: 'now' });
+const DUE: readonly Step[] = [{ do: 'until', what: 'due', off: 0 }, { do: 'sweep' }];
+const ACTION: readonly Step[] = [{ do: 'pay' }, answered('actionRequired')];
+const PAID: readonly Step[] = [{ do: 'pay' }, answered('succeeded')];
+const HANDED_OVER: readonly Step[] = [{ do: 'handOver' }, { do: 'parcel', pick: 0, kind: 'succeeded' }];
+
+/** What random steps alone seldom lead to: a buyer who must act, and an order that has shipped. */
+const BEGINNINGS: readonly (readonly Step[])[] = [
+	...[[], [], [], ACTION, [...ACTION, ...DUE], [...PAID, ...DUE, ...PAID, ...HANDED_OVER]],
+	[...DUE, ...ACTION, { do: 'until', what: 'attempt', off: 0 }, ...ACTION],
+];
+
 export const plans: fc.Arbitrary<Plan> = fc.record({
 	window: fc.constantFrom(SECOND, 45 * SECOND, 10 * MINUTE, 10 * MINUTE, 7 * DAY),
 	limit: fc.constantFrom(SECOND, 5 * MINUTE, DAY),
-	steps: fc.array(step, { minLength: 1, maxLength: 80, size: 'max' }),
+	lapse: fc.constantFrom(null, null, HOUR + 5 * MINUTE, 2 * HOUR, 7 * DAY),
+	steps: fc
+		.tuple(fc.constantFrom(...BEGINNINGS), fc.array(step, { minLength: 1, maxLength: 80, size: 'max' }))
+		.map((parts) => parts.flat()),
 });
-
-/** A provider that does what it is told, once per key, forgets keys after a day, and never forgets what it did. */
-export class Provider {
-	readonly performed: ProviderOperation[] = [];
-	readonly #keys = new Map<ProviderOperation, { readonly answer: CallOutcome; readonly since: Instant }>();
-
-	find(operation: ProviderOperation): CallOutcome | undefined {
-		return this.#keys.get(operation)?.answer;
-	}
-
-	answer(operation: ProviderOperation, wish: Kind, now: Instant): CallOutcome {
-		const known = this.#keys.get(operation);
-		if (known !== undefined && now - known.since < DAY) return known.answer;
-		const answer = outcome(operation !== 'void' && wish === 'gone' ? 'refused' : wish);
-		const refused = answer.kind === 'refused' || answer.kind === 'declined';
-		const final = answer.kind !== 'unknown' && !(operation === 'void' && refused);
-		if (answer.kind === 'succeeded') this.performed.push(operation);
-		if (final) this.#keys.set(operation, { answer, since: now });
-		return answer;
-	}
-}
 
 /** An order, its clock, and everything that is under way for it. */
 export class World {
-	readonly provider = new Provider();
+	readonly provider: Provider;
 	readonly calls: { readonly call: PaymentCall; readonly at: Instant }[] = [];
 	readonly parcelCalls: HandOverCall[] = [];
 	readonly delivered = new Set<string>();
 	readonly order: Order;
 	readonly #late: { readonly call: PaymentCall; readonly answer: CallOutcome }[] = [];
+	readonly #lapse: Instant | null;
 	readonly #limit: Duration;
 	now: Instant = START;
 
-	constructor({ window, limit }: Plan) {
+	constructor({ window, limit, lapse }: Plan) {
+		this.#lapse = lapse === null ? null : START + lapse;
+		this.provider = new Provider(this.#lapse);
 		this.order = place({ cancellationWindow: window });
 		this.#limit = limit;
 	}
@@ -168,6 +187,12 @@ export class World {
 				return { on: step.do, answer: order.resume(moment) };
 			case 'cancel':
 				return { on: step.do, answer: order.cancel(moment) };
+			case 'amend':
+				return { on: step.do, minor: step.minor, answer: order.amend({ minor: step.minor, currency: 'USD' }, moment) };
+			case 'refund': {
+				const amount = step.minor === null ? null : { minor: step.minor, currency: 'USD' };
+				return { on: step.do, minor: step.minor, answer: order.refund(amount, null, moment) };
+			}
 			case 'wake': {
 				const armed = order.raised.filter((message) => message.kind === 'wake-up');
 				return this.#wake(choose(armed, step.pick));
@@ -189,7 +214,7 @@ export class World {
 				return late === undefined ? { on: 'nothing' } : this.paid(late.call, late.answer);
 			}
 			case 'forge':
-				return this.paid(step, outcome(step.kind));
+				return this.paid(made(step.operation, step.attempt), this.#forged(step.operation, step.kind));
 			case 'handOver': {
 				const call = order.beginHandOver(moment, TIMEOUT);
 				if (call !== null) this.parcelCalls.push(call);
@@ -206,7 +231,8 @@ export class World {
 				return { on: 'nothing' };
 			case 'until': {
 				const { pendingUntil, holdExpiresAt, sweepAt } = order.record;
-				const attempt = order.payment.open?.attemptUntil ?? order.shipment?.attemptUntil;
+				const refunds = order.refunds.flatMap(({ open }) => open?.attemptUntil ?? []);
+				const attempt = order.payment.open?.attemptUntil ?? refunds[0] ?? order.shipment?.attemptUntil;
 				const moments = { due: pendingUntil, limit: holdExpiresAt, attempt, look: sweepAt };
 				this.now = Math.max(this.now, (moments[step.what] ?? this.now) + step.off);
 				return { on: 'nothing' };
@@ -220,18 +246,25 @@ export class World {
 		return { on: 'pay', call };
 	}
 
-	paid({ operation, attempt }: Pick<PaymentCall, 'operation' | 'attempt'>, answer: CallOutcome): Did {
-		const counted = this.order.applyPaymentOutcome(made(operation, attempt), answer, at(this.now));
-		return { on: 'paid', operation, attempt, kind: answer.kind, counted };
+	paid(call: MadeCall, answer: CallOutcome): Did {
+		const counted = this.order.applyPaymentOutcome(call, answer, at(this.now));
+		const { operation, attempt, intendedAt, refund } = call;
+		return { on: 'paid', operation, attempt, intendedAt, refundId: refund?.id, kind: answer.kind, counted };
 	}
 
-	/** What the provider says to a call, by the rules of settlement: `find` first, no second key for an authorise. */
+	/** What the provider says to a call, by the rules of settlement: `find` first, a second key for capture and void alone. */
 	ask(call: PaymentCall, wish: Kind): CallOutcome {
-		if (!call.asksFirst) return this.provider.answer(call.operation, wish, this.now);
-		const found = this.provider.find(call.operation);
+		if (!call.asksFirst) return this.provider.answer(call, wish, this.now);
+		const found = this.provider.find(call, wish, this.now);
 		if (found !== undefined) return found;
-		if (call.mayCall === 'same key') return this.provider.answer(call.operation, wish, this.now);
+		if (call.mayCall === 'same key') return this.provider.answer(call, wish, this.now);
 		return outcome(call.mayCall === 'no' ? 'unknown' : 'notDone');
+	}
+
+	#forged(operation: ProviderOperation, kind: Kind): CallOutcome {
+		const answer = outcome(kind);
+		const isHeld = operation === 'authorize' && answer.kind === 'succeeded';
+		return isHeld ? { ...answer, captureBefore: this.#lapse } : answer;
 	}
 
 	#answer(pick: number, wish: Kind, how: 'now' | 'later' | 'lost' | 'died'): Did {
