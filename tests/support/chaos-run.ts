@@ -1,5 +1,6 @@
 /** kill -9 under load, again and again, and PostgreSQL's own crashes in between; then the reckoning. */
 import { setTimeout as pause } from 'node:timers/promises';
+import { type Bank, totalOf } from './bank.ts';
 import { Client } from './client.ts';
 import { census, collect, laggards, strangeAnswers, unfinished } from './evidence.ts';
 import { violations } from './invariants.ts';
@@ -13,11 +14,15 @@ export interface ChaosOptions {
 	readonly seed: number;
 	/** new orders a second */
 	readonly perSecond: number;
+	/** goes on until there are so many orders; as long as the kills take unless given */
+	readonly orders?: number;
+	/** who moves the money; the sandbox unless given */
+	readonly bank?: Bank;
 	readonly say: (line: string) => void;
 }
 
 export interface ChaosReport {
-	/** of I1 to I8, and answers that nobody should get */
+	/** of I1 to I9, and answers that nobody should get */
 	readonly violations: readonly string[];
 	readonly orders: number;
 	readonly ends: Readonly<Record<string, number>>;
@@ -30,17 +35,19 @@ type Fault = 'process' | 'tree' | 'postgres';
 /** What a fault hits, in these shares. */
 const FAULTS: readonly [Fault, ...Fault[]] = ['process', 'process', 'process', 'tree', 'postgres'];
 const SETTINGS = { HOLD_LIMIT: '2s', PROVIDER_TIMEOUT: '1s', LOG_LEVEL: 'warn' };
-/** The sweeper looks again after a minute at the latest. */
+/** The sweeper looks again after a minute at the latest; where each request may fail, that takes several looks. */
 const TO_THE_END = 180_000;
+const TO_A_HARD_END = 600_000;
 
-export async function runChaos({ kills, seed, perSecond, say }: ChaosOptions): Promise<ChaosReport> {
+export async function runChaos({ kills, seed, perSecond, orders = 0, bank, say }: ChaosOptions): Promise<ChaosReport> {
 	const random = seeded(seed);
-	const system = await System.create(SETTINGS);
+	const system = await System.create({ ...SETTINGS, ...bank?.env }, bank?.hear);
 	const client = new Client(system.url);
+	bank?.opens(system.url);
 	const faults = { process: 0, tree: 0, postgres: 0 };
 	try {
 		let running = await system.up();
-		const load = new Load(client, { random: seeded(seed + 1), perSecond });
+		const load = new Load(client, { random: seeded(seed + 1), perSecond, ...totalOf(orders), ...bank?.load });
 		while (faults.process + faults.tree < kills) {
 			const fault = pick(random, FAULTS);
 			// Every tenth time in the middle of the start.
@@ -55,15 +62,21 @@ export async function runChaos({ kills, seed, perSecond, say }: ChaosOptions): P
 			say(`${fault}: ${JSON.stringify(faults)}, ${load.count} orders so far`);
 		}
 		await running.listening;
+		await until(() => load.count >= orders, `there are ${orders} orders`, TO_THE_END + (orders / perSecond) * 1_000);
 		await load.stop();
 		await until(
 			async () => (await unfinished(system)) === 0,
 			() => 'every order has ended',
-			TO_THE_END,
+			bank === undefined ? TO_THE_END : TO_A_HARD_END,
 		).catch(async (error) => say(`${error}\n${await laggards(system)}`));
-		const evidence = await collect(system, client);
+		await bank?.settle((entry, ...args) => system.run(entry, args).exited);
+		const evidence = { ...(await collect(system, client)), ...bank?.evidence() };
 		const ends = census(evidence.orders);
-		const broken = [...violations(evidence), ...strangeAnswers(evidence.answers)];
+		const broken = [
+			...violations(evidence),
+			...strangeAnswers(evidence.answers),
+			...(bank?.complaints(evidence) ?? []),
+		];
 		return { violations: broken, orders: evidence.orders.length, ends, faults };
 	} finally {
 		client.giveUp();

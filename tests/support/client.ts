@@ -9,6 +9,8 @@ export interface OrderView {
 	readonly productName: string;
 	readonly amount: number;
 	readonly currency: string;
+	/** as a client sees it alone */
+	readonly refundedAmount?: number;
 	readonly status: string;
 	readonly paymentStatus: string;
 	readonly createdAt: string;

@@ -1,6 +1,7 @@
 /** kill -9 of services and of their broker under load, again and again; then the reckoning. */
 import { setTimeout as pause } from 'node:timers/promises';
 import type { BrokerKind, LocalBroker } from '../../bin/brokers/local-broker.ts';
+import { type Bank, totalOf } from './bank.ts';
 import { testBroker } from './broker-kinds.ts';
 import type { ChaosReport } from './chaos-run.ts';
 import { Client } from './client.ts';
@@ -19,6 +20,10 @@ export interface ClusterChaosOptions {
 	readonly seed: number;
 	/** new orders a second */
 	readonly perSecond: number;
+	/** goes on until there are so many orders; as long as the kills take unless given */
+	readonly orders?: number;
+	/** who moves the money; the sandbox unless given */
+	readonly bank?: Bank;
 	/** once, in the middle, the broker loses all that it holds */
 	readonly wipe: boolean;
 	readonly say: (line: string) => void;
@@ -40,20 +45,25 @@ const FAULTS: readonly ['service', 'service', 'service', 'broker'] = ['service',
 const SETTINGS = { HOLD_LIMIT: '2s', PROVIDER_TIMEOUT: '1s', LOG_LEVEL: 'warn', MIGRATE: 'off' };
 /** The sweeper looks again after a minute at the latest. */
 const TO_THE_END = 240_000;
+/** Where each request may fail, it takes several looks. */
+const TO_A_HARD_END = 600_000;
 
 export async function runClusterChaos(options: ClusterChaosOptions): Promise<ClusterChaosReport> {
-	const { kind, kills, seed, perSecond, say } = options;
+	const { kind, kills, seed, perSecond, orders = 0, bank, say } = options;
 	const random = seeded(seed);
 	const broker = await testBroker(kind);
 	const database = await startTestDatabase();
-	const cluster = await Cluster.create(database, broker.url, SETTINGS);
+	const cluster = await Cluster.create(database, broker.url, { ...SETTINGS, ...bank?.env }, bank?.hear);
 	const client = new Client(cluster.url);
+	bank?.opens(cluster.url);
 	const faults = { service: 0, broker: 0, wipe: 0 };
 	try {
 		await broker.up();
 		const members = SERVICES.map((service) => ({ service, running: cluster.start(service) }));
 		await Promise.all(members.map(({ running }) => ready(running)));
-		const load = new Load(client, { random: seeded(seed + 1), perSecond, longestWindow: 4_000 });
+		const load = new Load(client, {
+			...{ random: seeded(seed + 1), perSecond, longestWindow: 4_000, ...totalOf(orders), ...bank?.load },
+		});
 		for (let killed = 0; killed < kills; killed += 1) {
 			await pause(between(random, 200, 2_500));
 			const isWipe = options.wipe && killed === Math.floor(kills / 2);
@@ -71,14 +81,17 @@ export async function runClusterChaos(options: ClusterChaosOptions): Promise<Clu
 			say(`${killed + 1} of ${kills}: ${JSON.stringify(faults)}, ${load.count} orders so far`);
 		}
 		await Promise.all(members.map(({ running }) => ready(running)));
+		await until(() => load.count >= orders, `there are ${orders} orders`, TO_THE_END + (orders / perSecond) * 1_000);
 		await load.stop();
 		await until(
 			async () => (await unfinished(cluster)) === 0,
 			() => 'every order has ended',
-			TO_THE_END,
+			bank === undefined ? TO_THE_END : TO_A_HARD_END,
 		).catch(async (error) => say(`${error}\n${await laggards(cluster)}\n${cluster.lastWords()}`));
-		const evidence = await collect(cluster, client);
-		const broken = [...violations(evidence), ...strangeAnswers(evidence.answers)];
+		await bank?.settle((entry, ...args) => cluster.run(entry, {}, ...args).exited);
+		const evidence = { ...(await collect(cluster, client)), ...bank?.evidence() };
+		const complaints = bank?.complaints(evidence) ?? [];
+		const broken = [...violations(evidence), ...strangeAnswers(evidence.answers), ...complaints];
 		const confirmed = evidence.history.filter(({ type }) => type === 'OrderConfirmed');
 		const woken = Object.groupBy(confirmed, ({ data }) => String(data.wokenBy));
 		return {

@@ -33,19 +33,31 @@ export class Cluster {
 	readonly running: Running[] = [];
 	readonly #env: Environment;
 	readonly #folder: string;
+	readonly #hear: ((line: string) => void) | undefined;
 	readonly #pool: pg.Pool;
 
-	private constructor(folder: string, database: DatabasePlace, env: Environment) {
+	private constructor(
+		folder: string,
+		database: DatabasePlace,
+		env: Environment,
+		hear: ((line: string) => void) | undefined,
+	) {
+		this.#hear = hear;
 		this.#folder = folder;
 		this.#pool = new pg.Pool({ ...database.connection, max: 4 });
 		this.#pool.on('error', () => {});
 		this.#env = env;
 	}
 
-	/** `env` is what all its processes are started with. */
-	static async create(database: DatabasePlace, brokerUrl: string, env: Environment = {}): Promise<Cluster> {
+	/** `env` is what all its processes are started with; `hear` is told each line that they print. */
+	static async create(
+		database: DatabasePlace,
+		brokerUrl: string,
+		env: Environment = {},
+		hear?: (line: string) => void,
+	): Promise<Cluster> {
 		const folder = await mkdtemp(join(tmpdir(), 'pp-cluster-'));
-		return new Cluster(folder, database, { DATABASE_URL: database.url, BROKER_URL: brokerUrl, ...env });
+		return new Cluster(folder, database, { DATABASE_URL: database.url, BROKER_URL: brokerUrl, ...env }, hear);
 	}
 
 	/** Starts a process of these services; all of them in one without. Does not wait for anything. */
@@ -62,7 +74,7 @@ export class Cluster {
 
 	/** Any program of the project with the cluster's environment. */
 	run(entry: string, env: Environment = {}, ...args: string[]): Running {
-		const running = new Running(entry, args, { DATA_DIR: this.#folder, ...this.#env, ...env });
+		const running = new Running(entry, args, { DATA_DIR: this.#folder, ...this.#env, ...env }, this.#hear);
 		this.running.push(running);
 		return running;
 	}

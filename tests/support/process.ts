@@ -46,7 +46,8 @@ export class Running {
 	url: string | undefined;
 	readonly #child: ChildProcess;
 
-	constructor(entry: string, args: readonly string[], env: Environment) {
+	/** `hear` is told each line that it prints. */
+	constructor(entry: string, args: readonly string[], env: Environment, hear?: (line: string) => void) {
 		// In the group of the test run: ctrl-C in the terminal ends it too.
 		const { PATH = '', HOME = '/', TMPDIR = tmpdir() } = process.env;
 		this.#child = spawn(process.execPath, [join(ROOT, entry), ...args], {
@@ -60,6 +61,7 @@ export class Running {
 		this.listening = promise;
 		promise.catch(() => {}); // nobody may be interested
 		this.#read(this.#child.stdout, (line) => {
+			hear?.(line);
 			this.probeUrl ??= PROBES.exec(line)?.[1];
 			this.nodeID ??= NODE.exec(line)?.[1];
 			this.started ||= STARTED.test(line);
@@ -68,7 +70,10 @@ export class Running {
 			this.url = url;
 			found(url);
 		});
-		this.#read(this.#child.stderr, (line) => this.errors.push(line));
+		this.#read(this.#child.stderr, (line) => {
+			hear?.(line);
+			this.errors.push(line);
+		});
 		this.exited = new Promise((ended) => {
 			this.#child.once('exit', (code, signal) => {
 				this.exit = { code, signal };
@@ -111,21 +116,23 @@ export class System {
 	readonly dataDir: string;
 	readonly #env: Environment;
 	readonly #root: string;
+	readonly #hear: ((line: string) => void) | undefined;
 	readonly #all: Running[] = [];
 	#current: Running | undefined;
 	#pool: pg.Pool | undefined;
 
-	private constructor(root: string, dataDir: string, env: Environment) {
+	private constructor(root: string, dataDir: string, env: Environment, hear?: (line: string) => void) {
+		this.#hear = hear;
 		this.#root = root;
 		this.dataDir = dataDir;
 		this.#env = env;
 	}
 
-	/** `env` is what all its processes are started with. */
-	static async create(env: Environment = {}): Promise<System> {
+	/** `env` is what all its processes are started with; `hear` is told each line that they print. */
+	static async create(env: Environment = {}, hear?: (line: string) => void): Promise<System> {
 		const root = await realpath(await mkdtemp(join(tmpdir(), 'pp-system-')));
 		await mkdir(join(root, 'data'));
-		return new System(root, join(root, 'data'), env);
+		return new System(root, join(root, 'data'), env, hear);
 	}
 
 	/** Starts a process; does not wait for anything. */
@@ -136,7 +143,8 @@ export class System {
 
 	/** Any program of the project with this system's environment. */
 	run(entry: string, args: readonly string[], env: Environment = {}): Running {
-		const running = new Running(entry, args, { DATA_DIR: this.dataDir, PORT: '0', ...this.#env, ...env });
+		const environment = { DATA_DIR: this.dataDir, PORT: '0', ...this.#env, ...env };
+		const running = new Running(entry, args, environment, this.#hear);
 		this.#all.push(running);
 		return running;
 	}
