@@ -66,12 +66,14 @@ function schemaOf(path: string): Schema | undefined {
 	return /^\/orders(\?|$)/.test(path) ? whole(SCHEMAS.OrderPage) : SCHEMAS.Order;
 }
 
-it('has requests for every operation', () => {
+it('has requests for every operation that people use', () => {
 	const written = REQUESTS.map(
 		({ method, target }) =>
 			`${method} ${target.replace('{{host}}', '').replace('{{shipped}}', '{{id}}').split('?')[0]}`,
 	);
-	const routes = ROUTES.filter(({ path }) => !path.startsWith(DOCUMENTS.reference));
+	// Stripe alone sends to the one, and a buyer's browser to the other.
+	const isForOthers = (path: string): boolean => path.startsWith('/webhooks/') || path.startsWith('/sandbox/');
+	const routes = ROUTES.filter(({ path }) => !path.startsWith(DOCUMENTS.reference) && !isForOthers(path));
 	expect(new Set(written)).toEqual(
 		new Set(routes.map(({ method, path }) => `${method} ${path.replace(/\{\w+\}/, '{$&}')}`)),
 	);
