@@ -1,4 +1,6 @@
+import { setImmediate } from 'node:timers/promises';
 import type { Database } from '../../mixins/database/database.ts';
+import { pausesOf } from '../../mixins/inbox/pauses.ts';
 import type { Platform } from '../../mixins/platform.ts';
 import type { TransactionName } from '../../mixins/runtime/crash-points.ts';
 import type { Log } from '../../mixins/runtime/log.ts';
@@ -65,7 +67,12 @@ export class Slot {
 		const slot = new Slot(surroundings);
 		const { broker } = testService(kind === 'shipping' ? shipping : settlement, slot.#platform, slot.#log);
 		// The sweeper looks when the trace says so, not by itself.
-		await slot.database.without(['settlement.sweep'], () => broker.start());
+		await slot.database.without(['settlement.sweep'], async () => {
+			await broker.start();
+			// It first learns what is paused.
+			await pausesOf(slot.#platform).known();
+			await setImmediate();
+		});
 		return slot;
 	}
 
