@@ -230,8 +230,8 @@ describe('card_authentication', () => {
 		const page = await order.page();
 		expect(await sandbox.question(page)).toMatchObject({ amount: 1990n, currency: 'EUR', endedAs: null });
 		const before = await server.now();
-		expect(await another.answer(page, 'succeeded')).toEqual({ orderId: order.orderId, counts: true });
-		expect(await sandbox.answer(page, 'failed')).toEqual({ orderId: order.orderId, counts: false });
+		expect(await another.answer(page, 'succeeded')).toMatchObject({ orderId: order.orderId, counts: true });
+		expect(await sandbox.answer(page, 'failed')).toMatchObject({ orderId: order.orderId, counts: false });
 		const held = await order.finds('authorize');
 		expect(held).toMatchObject({ kind: 'succeeded', reference: `auth_${order.orderId}` });
 		expect(held.kind === 'succeeded' && Number(held.captureBefore)).toBeGreaterThanOrEqual(before + 7 * DAY);
