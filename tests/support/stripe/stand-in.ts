@@ -70,6 +70,11 @@ export class StripeStandIn {
 		return standIn;
 	}
 
+	/** For a system whose provider it is. */
+	get settings(): Readonly<Record<string, string>> {
+		return { PAYMENT_PROVIDER: 'stripe', STRIPE_API_KEY: TEST_KEY, STRIPE_API_BASE: this.url };
+	}
+
 	/** For `STRIPE_API_BASE`. */
 	get url(): string {
 		return `http://127.0.0.1:${(this.#server.address() as AddressInfo).port}`;

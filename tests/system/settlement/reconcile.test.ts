@@ -6,7 +6,7 @@ import type { Reconciled } from '../../../services/settlement/reconciliation.ts'
 import { META, startTestApplication } from '../../support/application.ts';
 import { backUp, restore } from '../../support/backup.ts';
 import { startTestDatabase, type TestDatabase } from '../../support/database.ts';
-import { StripeStandIn, TEST_KEY } from '../../support/stripe/stand-in.ts';
+import { StripeStandIn } from '../../support/stripe/stand-in.ts';
 import { until } from '../../support/until.ts';
 
 let database: TestDatabase;
@@ -14,8 +14,11 @@ let standIn: StripeStandIn;
 let application: Application;
 
 const start = (): Promise<Application> => {
-	const stripe = { PAYMENT_PROVIDER: 'stripe', STRIPE_API_KEY: TEST_KEY, STRIPE_API_BASE: standIn.url };
-	return startTestApplication(database, { ...stripe, PROVIDER_TIMEOUT: '2s', STRIPE_CALLS_PER_SECOND: '1000' });
+	return startTestApplication(database, {
+		...standIn.settings,
+		PROVIDER_TIMEOUT: '2s',
+		STRIPE_CALLS_PER_SECOND: '1000',
+	});
 };
 
 beforeAll(async () => {

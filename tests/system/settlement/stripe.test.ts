@@ -4,7 +4,7 @@ import type { Application } from '../../../bin/application.ts';
 import type { OrderDto } from '../../../services/orders/order-dto.ts';
 import { META, startTestApplication } from '../../support/application.ts';
 import { startTestDatabase, type TestDatabase } from '../../support/database.ts';
-import { StripeStandIn, TEST_KEY } from '../../support/stripe/stand-in.ts';
+import { StripeStandIn } from '../../support/stripe/stand-in.ts';
 import { until } from '../../support/until.ts';
 
 let database: TestDatabase;
@@ -18,8 +18,7 @@ afterAll(() => database.stop());
 beforeEach(async () => {
 	await database.reset();
 	standIn = await StripeStandIn.open({ patience: 2_000 });
-	const stripe = { PAYMENT_PROVIDER: 'stripe', STRIPE_API_KEY: TEST_KEY, STRIPE_API_BASE: standIn.url };
-	application = await startTestApplication(database, { ...stripe, PROVIDER_TIMEOUT: '2s' });
+	application = await startTestApplication(database, { ...standIn.settings, PROVIDER_TIMEOUT: '2s' });
 });
 afterEach(async () => {
 	await application.stop();

@@ -6,7 +6,7 @@ import type { OrderDto } from '../../../services/orders/order-dto.ts';
 import { startTestApplication } from '../../support/application.ts';
 import { startTestDatabase, type TestDatabase } from '../../support/database.ts';
 import { authenticate } from '../../support/stripe/intents.ts';
-import { StripeStandIn, TEST_KEY } from '../../support/stripe/stand-in.ts';
+import { StripeStandIn } from '../../support/stripe/stand-in.ts';
 import { eventually, until } from '../../support/until.ts';
 
 const SECRET = 'whsec_of_this_test';
@@ -23,8 +23,7 @@ afterAll(() => database.stop());
 beforeEach(async () => {
 	await database.reset();
 	standIn = await StripeStandIn.open({ patience: 2_000 });
-	const stripe = { PAYMENT_PROVIDER: 'stripe', STRIPE_API_KEY: TEST_KEY, STRIPE_API_BASE: standIn.url };
-	const env = { ...stripe, STRIPE_WEBHOOK_SECRET: SECRET, PROVIDER_TIMEOUT: '2s' };
+	const env = { ...standIn.settings, STRIPE_WEBHOOK_SECRET: SECRET, PROVIDER_TIMEOUT: '2s' };
 	application = await startTestApplication(database, env);
 });
 afterEach(async () => {
