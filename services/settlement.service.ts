@@ -11,6 +11,7 @@ import { reconciling } from './settlement/reconciling.ts';
 import { sandboxPages } from './settlement/sandbox-pages.ts';
 import type { Swept } from './settlement/sweeper.ts';
 import { sweeper } from './settlement/sweeping.ts';
+import { unfinished } from './settlement/unfinished.ts';
 import { LINGER } from './topology.ts';
 
 /** Authorises, confirms when due, captures or voids, gives back; sweeps up orders whose wake-up was lost. */
@@ -20,6 +21,7 @@ export default defineService({
 		sweeper(),
 		reconciling(),
 		holds(),
+		unfinished(),
 		sandboxPages(),
 		news(),
 		// A group of its own, so that a slow provider never delays the end of a window.

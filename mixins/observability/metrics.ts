@@ -15,6 +15,9 @@ const ANSWERS = [0.002, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10]
 /** From a carrier that is in time to one that stood still for an hour. */
 const LATENESS = [0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300, 1_800, 3_600];
 
+/** From a sandbox in memory to the longest that `PROVIDER_TIMEOUT` may be. */
+const CALLS = [0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60];
+
 /** Why the gateway refused a request without looking at it. */
 export type Refusal = 'overload' | 'rate_limit';
 
@@ -58,6 +61,12 @@ export class Metrics {
 	readonly #payments = this.#counter(
 		'payment_outcomes_total',
 		'What became of calls to the payment provider. A void that is refused stays open and is repeated.',
+		['operation', 'outcome'],
+	);
+	readonly #calls = this.#histogram(
+		'provider_call_seconds',
+		'Calls to the payment provider, and to the parcel service (hand_over), by what they were answered.',
+		CALLS,
 		['operation', 'outcome'],
 	);
 	readonly #news = this.#counter(
@@ -142,6 +151,11 @@ export class Metrics {
 		this.#payments.inc({ operation, outcome });
 	}
 
+	/** A call to the outside has ended; `outcome` is `unknown` if nobody knows what became of it. */
+	providerCalled(operation: string, outcome: string, took: Duration): void {
+		this.#calls.observe({ operation, outcome }, took / SECOND);
+	}
+
 	/** A message from the provider was answered. */
 	newsTaken(result: string): void {
 		this.#news.inc({ result });
@@ -196,11 +210,17 @@ export class Metrics {
 		});
 	}
 
-	/** The same for one figure with a label. */
-	readEach(name: string, help: string, label: string, read: () => Readonly<Record<string, number>>): void {
+	/** The same for one figure with a label; a value of the label that is not in the answer is missing. */
+	readEach(
+		name: string,
+		help: string,
+		label: string,
+		read: () => Promise<Readonly<Record<string, number>>> | Readonly<Record<string, number>>,
+	): void {
 		const gauge = this.#gauge(name, help, label);
 		this.#readers.set(name, async () => {
 			const figures = (await this.#inTime(name, read)) ?? {};
+			gauge.reset();
 			for (const [value, figure] of Object.entries(figures)) gauge.set({ [label]: value }, figure);
 		});
 	}

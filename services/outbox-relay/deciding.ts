@@ -83,8 +83,13 @@ export const deciding = (): Mixin<WithDeciding> =>
 		created() {
 			const { database, metrics } = this.platform;
 			metrics.read(FIGURES, async () => {
-				const [row] = await database.query<{ waiting: number; oldest: number }>(HOW_MANY);
-				return { payments_undecided: row?.waiting ?? 0, payments_undecided_oldest_age_seconds: row?.oldest ?? 0 };
+				const [row] = await database.query<Undecideds>(HOW_MANY);
+				return {
+					payments_undecided: row?.waiting ?? 0,
+					payments_undecided_oldest_age_seconds: row?.oldest ?? 0,
+					payments_unknown: row?.unknown ?? 0,
+					payments_unknown_oldest_age_seconds: row?.oldestUnknown ?? 0,
+				};
 			});
 			this.decide = (orderId, resolution, meta) =>
 				this.outbox.transaction('orders.change', async (work, tx, tries) => {
@@ -143,15 +148,32 @@ async function isKnown(tx: Transaction, orderId: string, { outcome, reference }:
 	return rows.some((row) => row.reference === reference);
 }
 
+interface Undecideds {
+	readonly waiting: number;
+	/** in seconds, like the other age */
+	readonly oldest: number;
+	readonly unknown: number;
+	readonly oldestUnknown: number;
+}
+
+/** More are not counted: those that wait longest stand first, so that the ages are exact. */
+const MOST_COUNTED = 200_000;
+const AGE = 'coalesce(greatest(extract(epoch FROM clock_timestamp() - min(undecided_since)';
+
 const HOW_MANY: Statement = {
 	name: 'payments-undecided',
-	text: `SELECT count(*)::int AS waiting,
-			coalesce(greatest(extract(epoch FROM clock_timestamp() - min(undecided_since)), 0), 0)::float8 AS oldest
-		FROM payments WHERE undecided_since IS NOT NULL AND status IN ('Unknown', 'ActionRequired')`,
+	text: `SELECT count(*)::int AS waiting, ${AGE}), 0), 0)::float8 AS oldest,
+			(count(*) FILTER (WHERE status = 'Unknown'))::int AS unknown,
+			${AGE} FILTER (WHERE status = 'Unknown')), 0), 0)::float8 AS "oldestUnknown"
+		FROM (SELECT status, undecided_since FROM payments
+			WHERE undecided_since IS NOT NULL AND status IN ('Unknown', 'ActionRequired')
+			ORDER BY undecided_since LIMIT ${MOST_COUNTED}) AS undecided`,
 	values: [],
 };
 
 const FIGURES = {
 	payments_undecided: 'Payments whose outcome is not known, or that wait for the buyer.',
 	payments_undecided_oldest_age_seconds: 'Since when the oldest of them has been undecided.',
+	payments_unknown: 'Of them, those whose outcome is not known.',
+	payments_unknown_oldest_age_seconds: 'Since when the oldest of these has been undecided.',
 };

@@ -3,7 +3,7 @@ import type { Order } from '../../domain/order.ts';
 import type { CallOutcome, CallTerms } from '../../domain/payment.ts';
 import type { Finding, PaymentOperation, ProviderOutcome } from '../../domain/provider.ts';
 import { SECOND } from '../../domain/time.ts';
-import { type Calls, NOT_BEGUN, type Perform } from '../../mixins/calls/index.ts';
+import { type Calls, NOT_BEGUN, outside, type Perform } from '../../mixins/calls/index.ts';
 import { pausesOf } from '../../mixins/inbox/index.ts';
 import type { Platform } from '../../mixins/platform.ts';
 import { crashPoint } from '../../mixins/runtime/index.ts';
@@ -40,7 +40,9 @@ export const callProvider: Perform<PaymentCall, CallOutcome> = async function (c
 	const { provider } = this.platform;
 	const gate = providerGateOf(this.platform);
 	const find = async (reference = call.reference): Promise<Finding> =>
-		gate.heard(await provider.find(call.operation, { ...call, reference }, signal));
+		gate.heard(
+			await outside(this.platform, 'find', () => provider.find(call.operation, { ...call, reference }, signal)),
+		);
 	if (call.asksFirst) {
 		const found = await find();
 		if (isOutcome(found)) return { ...found, found: true };
@@ -49,7 +51,8 @@ export const callProvider: Perform<PaymentCall, CallOutcome> = async function (c
 		if (!isInTime()) return { kind: 'unknown', reason: NOT_BEGUN };
 	}
 	crashPoint('before:provider.call');
-	const outcome = gate.heard(await provider[call.operation](call, signal));
+	const { operation } = call;
+	const outcome = gate.heard(await outside(this.platform, operation, () => provider[operation](call, signal)));
 	crashPoint('after:provider.call');
 	if (outcome.remembered !== true || !isInTime()) return outcome;
 	// It says what was, not what is. The payment that it names may be older than the key, as far as we know.

@@ -1,7 +1,9 @@
 import type { OrderStatus } from '../../domain/order-record.ts';
 import type { PaymentProvider, PaymentRequest, ProviderOutcome, ProviderPayment } from '../../domain/provider.ts';
 import type { Duration, Instant } from '../../domain/time.ts';
+import { outside } from '../../mixins/calls/index.ts';
 import { type Database, instant, plainArray } from '../../mixins/database/index.ts';
+import type { Platform } from '../../mixins/platform.ts';
 import { errorMessage, type Log } from '../../mixins/runtime/index.ts';
 
 /** How many payments are looked up with one statement. */
@@ -54,13 +56,11 @@ interface Ours {
 /** What the comparison needs to know of our side. */
 type Judged = Pick<Ours, 'status' | 'amount' | 'reference' | 'refundedMinor'>;
 
-interface Surroundings {
+interface Surroundings extends Pick<Platform, 'metrics'> {
 	readonly database: Database;
 	readonly provider: PaymentProvider;
 	readonly timeout: Duration;
 	readonly log: Log;
-	/** counts an order whose money was taken though it was cancelled or has failed */
-	readonly breach: () => void;
 }
 
 type Finding = Pick<PaymentDifference, 'problem' | 'remedy'>;
@@ -169,16 +169,17 @@ export function judge(payment: ProviderPayment, order: Judged | undefined, madeA
 }
 
 async function mend(
-	{ provider, timeout, breach }: Surroundings,
+	{ provider, timeout, metrics }: Surroundings,
 	payment: OfOrder,
 	{ problem, remedy }: Finding,
 	{ dryRun, signal }: ReconcileOptions,
 ): Promise<PaymentDifference> {
 	const { orderId, reference } = payment;
-	if (remedy === 'refund' && !dryRun) breach();
+	if (remedy === 'refund' && !dryRun) metrics.breached();
 	if (remedy === null || dryRun) return { orderId, reference, problem, remedy, outcome: null };
 	const inTime = AbortSignal.any([signal, AbortSignal.timeout(timeout)]);
-	const asked = provider[remedy](requestOf(payment, remedy, provider.traits.requestVersion), inTime);
+	const request = requestOf(payment, remedy, provider.traits.requestVersion);
+	const asked = outside({ metrics }, remedy, () => provider[remedy](request, inTime));
 	const { kind } = await asked.catch((error: unknown) => ({ kind: 'unknown' as const, reason: errorMessage(error) }));
 	return { orderId, reference, problem, remedy, outcome: kind };
 }

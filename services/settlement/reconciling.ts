@@ -47,10 +47,7 @@ export const reconciling = (): Mixin<WithReconciling> =>
 		created() {
 			const { database, metrics, provider, settings } = this.platform;
 			const ending = new AbortController();
-			const around = {
-				...{ database, provider, timeout: settings.providerTimeout, log: this.logger },
-				breach: () => metrics.breached(),
-			};
+			const around = { database, metrics, provider, timeout: settings.providerTimeout, log: this.logger };
 			this.reconcile = (since, until, dryRun) => reconcile(around, { since, until, dryRun, signal: ending.signal });
 			Object.assign(this, { ending });
 			this.reconciling = new Loop('reconciliation', this.logger, async () => {

@@ -1,12 +1,13 @@
 import type { HandOverCall } from '../../domain/commands.ts';
 import type { HandOverOutcome } from '../../domain/shipment.ts';
-import type { Perform } from '../../mixins/calls/index.ts';
+import { outside, type Perform } from '../../mixins/calls/index.ts';
 import { crashPoint } from '../../mixins/runtime/index.ts';
 
 /** Hands one parcel over, under a key made of the order's id, so that a repeat does nothing. */
 export const handOver: Perform<HandOverCall, HandOverOutcome> = async function ({ orderId }, _isInTime, signal) {
 	crashPoint('before:parcel.call');
-	const outcome = await this.platform.parcels.handOver({ orderId, idempotencyKey: `${orderId}:hand-over` }, signal);
+	const request = { orderId, idempotencyKey: `${orderId}:hand-over` };
+	const outcome = await outside(this.platform, 'hand_over', () => this.platform.parcels.handOver(request, signal));
 	crashPoint('after:parcel.call');
 	return outcome;
 };

@@ -1,5 +1,6 @@
 /** `/metrics` on the real system: what it tells after orders went every way, to whom, and while the database is away. */
 import { spawnSync } from 'node:child_process';
+import { readFileSync } from 'node:fs';
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import type { Application } from '../../../bin/application.ts';
 import { startTestApplication } from '../../support/application.ts';
@@ -62,6 +63,14 @@ it('tells what became of the orders', async () => {
 		['payment_outcomes_total', { operation: 'capture', outcome: 'succeeded' }, 1],
 		['payment_outcomes_total', { operation: 'capture', outcome: 'refused' }, 1],
 		['payment_outcomes_total', { operation: 'void', outcome: 'succeeded' }, 1],
+		['provider_call_seconds_count', { operation: 'authorize', outcome: 'declined' }, 1],
+		['provider_call_seconds_count', { operation: 'capture', outcome: 'refused' }, 1],
+		['provider_call_seconds_count', { operation: 'void', outcome: 'succeeded' }, 1],
+		['provider_call_seconds_count', { operation: 'hand_over', outcome: 'succeeded' }, 1],
+		['payments_unknown', {}, 0],
+		['payments_unknown_oldest_age_seconds', {}, 0],
+		['settlement_breaches_total', {}, 0],
+		['holds_ending_soon', {}, 0],
 		['dead_letters_total', { group: 'deadlines' }, 0],
 		['outbox_failing_messages', {}, 0],
 		['outbox_oldest_message_age_seconds', {}, 0],
@@ -101,6 +110,24 @@ it('tells what waits in the outbox, how old it is, and what cannot be sent', asy
 	await database.query('DELETE FROM outbox_messages WHERE message_id = $1', [id]);
 });
 
+it('counts the orders that have not ended, also where they are many', async () => {
+	await database.query(
+		`INSERT INTO orders (id, owner, product_name, amount, currency, payment_method, cancellation_window, status, created_at,
+			pending_until, sequence, sweep_at)
+		SELECT gen_random_uuid(), 'shop', 'crowd', 1, 'USD', 'card_ok', 600000,
+			CASE WHEN n <= 100000 THEN 'Pending' ELSE 'OnHold' END, now(), now() + interval '1 h', 1, now() + interval '1 h'
+		FROM generate_series(1, 100007) AS n`,
+	);
+	const figures = await until(async () => {
+		const text = await scrape();
+		const statuses = ['Pending', 'OnHold', 'CancelRequested', 'Confirmed'];
+		const found = statuses.map((status) => sample(text, 'orders_unfinished', { status }));
+		return found[0] === 0 ? undefined : found;
+	}, 'they are counted');
+	expect(figures).toEqual([100_000, 7, 0, 0]);
+	await database.query(`DELETE FROM orders WHERE product_name = 'crowd'`);
+});
+
 it('counts a dead letter', async () => {
 	await database.query(
 		`INSERT INTO carrier_messages (consumer, deliver_at, id, type, key, due_at, body, attempts)
@@ -111,6 +138,14 @@ it('counts a dead letter', async () => {
 		return sample(found, 'dead_letters_total', { group: 'deadlines' }) === 1 ? found : undefined;
 	}, 'it is counted');
 	expect(sample(text, 'messages_failed_total', { group: 'deadlines' })).toBe(1);
+});
+
+it('every figure of its own is in the table of docs/operations.md', async () => {
+	const documented = readFileSync(new URL('../../../docs/operations.md', import.meta.url), 'utf8');
+	const names = Array.from((await scrape()).matchAll(/^# TYPE (\w+) /gm), ([, name = '']) => name);
+	const own = names.filter((name) => !/^(process|nodejs)_/.test(name));
+	expect(own.length).toBeGreaterThan(20);
+	expect(own.filter((name) => !new RegExp(`^\\|.*\`${name}[\`{]`, 'm').test(documented))).toEqual([]);
 });
 
 it('holds no secret and no label that a client can choose', async () => {
@@ -145,6 +180,7 @@ it('answers while the database is away, without what only the database knows', a
 	try {
 		const text = await scrape();
 		expect(sample(text, 'outbox_unsent_messages')).toBeUndefined();
+		expect(sample(text, 'payments_unknown')).toBeUndefined();
 		expect(text).toMatch(/^# TYPE outbox_unsent_messages gauge$/m);
 		expect(sample(text, 'order_events_total', { type: 'OrderPending' })).toBe(4);
 	} finally {

@@ -90,6 +90,8 @@ describe('payments.list', () => {
 		const figures = (await application.platform.metrics.expose()).body;
 		expect(figures).toMatch(/^payments_undecided 2$/m);
 		expect(figures).toMatch(/^payments_undecided_oldest_age_seconds 72\d\d/m);
+		expect(figures).toMatch(/^payments_unknown 2$/m);
+		expect(figures).toMatch(/^payments_unknown_oldest_age_seconds 72\d\d/m);
 		await expect(list({ olderThan: 'long' })).rejects.toMatchObject({ type: 'VALIDATION_ERROR' });
 		await expect(list({ status: 'Captured' })).rejects.toMatchObject({ type: 'VALIDATION_ERROR' });
 	});

@@ -52,9 +52,11 @@ describe('what is counted', () => {
 		metrics.requestAnswered('GET', '/orders', 404, 3);
 		metrics.requestAnswered('GET', '/orders', 0, 3);
 		metrics.actionCalled('orders.get', 503, 3);
+		metrics.providerCalled('capture', 'succeeded', 300);
 		const found = await samples(metrics);
 		expect(found.get('payment_outcomes_total{operation="void",outcome="refused"}')).toBe(2);
 		expect(found.get('payment_outcomes_total{operation="capture",outcome="succeeded"}')).toBe(1);
+		expect(found.get('provider_call_seconds_sum{operation="capture",outcome="succeeded"}')).toBeCloseTo(0.3);
 		expect(found.get('sweeper_finds_total')).toBe(7);
 		expect(found.get('http_requests_refused_total{reason="overload"}')).toBe(1);
 		for (const status of ['2xx', '4xx', 'none']) {
@@ -112,5 +114,15 @@ describe('figures that are asked for at the scrape', () => {
 		expect((await samples(metrics)).get('waiting_things')).toBe(5);
 		metrics.read({ waiting_things: 'Things that wait.' }, () => ({ waiting_things: 9 }));
 		expect((await samples(metrics)).get('waiting_things')).toBe(9);
+	});
+
+	it('of a figure with a label, a value that is there no longer is missing', async () => {
+		const metrics = new Metrics();
+		let groups: Record<string, number> = { settlement: 1 };
+		metrics.readEach('paused', 'What is paused.', 'group', async () => groups);
+		expect((await samples(metrics)).get('paused{group="settlement"}')).toBe(1);
+		groups = { shipping: 1 };
+		const found = await samples(metrics);
+		expect([found.has('paused{group="settlement"}'), found.get('paused{group="shipping"}')]).toEqual([false, 1]);
 	});
 });
