@@ -1,5 +1,5 @@
 /** The system, or some of its services, in this process. */
-import { ServiceBroker } from 'moleculer';
+import { ServiceBroker, type ServiceSchema } from 'moleculer';
 import type { Platform } from '../mixins/platform.ts';
 import { type ProcessOptions, processOf } from '../mixins/process/index.ts';
 import { abortable } from '../mixins/runtime/index.ts';
@@ -24,6 +24,9 @@ export interface Application {
  * database can be used; with one, when the node has its slot and messages pass.
  */
 export async function startApplication(settings: Settings, options: ProcessOptions = {}): Promise<Application> {
+	// Loaded while the database starts.
+	const schemas = Promise.all(settings.services.map(loadSchema));
+	schemas.catch(() => {}); // its rejection has no listener while the process opens
 	// Signals are the business of whoever starts it.
 	const broker = new ServiceBroker({
 		...(await config.call(undefined, settings, options)),
@@ -32,8 +35,7 @@ export async function startApplication(settings: Settings, options: ProcessOptio
 	const process = processOf(broker);
 	const { platform, leave, stop } = process;
 	try {
-		for (const name of settings.services)
-			await loadService(broker, new URL(`../services/${name}.service.ts`, import.meta.url));
+		for (const schema of await schemas) broker.createService(schema);
 		await Promise.race([abortable(broker.start(), options.signal), process.unfit]);
 	} catch (error) {
 		await stop();
@@ -53,6 +55,6 @@ export async function startApplication(settings: Settings, options: ProcessOptio
 }
 
 /** As Moleculer's own runner does it. */
-async function loadService(broker: ServiceBroker, file: URL): Promise<void> {
-	broker.createService((await import(file.href)).default);
+async function loadSchema(name: string): Promise<ServiceSchema> {
+	return (await import(new URL(`../services/${name}.service.ts`, import.meta.url).href)).default;
 }

@@ -108,6 +108,18 @@ describe('an installation without install scripts', () => {
 			expect(scripts[name]).toMatch(/node --import \.\/bin\/runtime\.mjs bin\//);
 	});
 
+	it('keeps compiled code where it may write, and does without where it may not', () => {
+		const where = (env: NodeJS.ProcessEnv): string => {
+			const print = 'console.log(process.getBuiltinModule("module").getCompileCacheDir())';
+			const args = ['--import', './bin/runtime.mjs', '-e', print];
+			const { status, stdout, stderr } = spawnSync(process.execPath, args, { cwd: ROOT, encoding: 'utf8', env });
+			expect([status, stderr]).toEqual([0, '']);
+			return stdout.trim();
+		};
+		expect(where({})).toContain(join(ROOT, 'node_modules', '.cache'));
+		expect(where({ NODE_DISABLE_COMPILE_CACHE: '1' })).toBe('undefined');
+	});
+
 	it('lacks links to libraries, which is said instead of what the loader says', () => {
 		const folder = join(root, 'package');
 		mkdirSync(join(folder, 'native/lib'), { recursive: true });
