@@ -21,9 +21,13 @@ async function run(command: string, address: DatabaseAddress): Promise<void> {
 	}
 	const client = await openClient(address, MIGRATING);
 	try {
-		const { applied, pending, unknown } = await migrationStatus(client);
-		for (const name of applied) say(`applied  ${name}${unknown.includes(name) ? '  (not known to this program)' : ''}`);
-		for (const name of pending) say(`pending  ${name}`);
+		const { applied, pending, unknown, breaking } = await migrationStatus(client);
+		const breaks = (name: string): string => (breaking.has(name) ? ` breaking: ${breaking.get(name)}` : '');
+		for (const name of applied) {
+			const isNew = unknown.includes(name);
+			say(`applied ${name}${isNew ? ' (not known to this program)' : ''}${breaks(name)}`);
+		}
+		for (const name of pending) say(`pending ${name}${breaks(name)}`);
 	} finally {
 		await client.end();
 	}

@@ -42,6 +42,7 @@ export class Database {
 	readonly #troubles: WaitLog;
 	readonly #log: Log;
 	#open = false;
+	#ended = false;
 
 	constructor(address: DatabaseAddress, log: Log, connections = 20) {
 		this.#log = log;
@@ -60,13 +61,23 @@ export class Database {
 		this.#pool.on('error', (error) => log.debug(`an idle connection ended: ${error.message}`));
 	}
 
-	/** False until the schema is known to be right; until then every use is refused. */
+	/** False while the schema is not known to be right; then every use is refused. */
 	get isOpen(): boolean {
 		return this.#open;
 	}
 
+	/** True once it was closed or cut off: it is not opened again. */
+	get hasEnded(): boolean {
+		return this.#ended;
+	}
+
 	open(): void {
-		this.#open = true;
+		this.#open = !this.#ended;
+	}
+
+	/** Refuses every further use until it is opened again. */
+	shut(): void {
+		this.#open = false;
 	}
 
 	/** How the pool is used, for operators. */
@@ -131,12 +142,14 @@ export class Database {
 	}
 
 	async close(): Promise<void> {
+		this.#ended = true;
 		this.#open = false;
 		await this.#clients.atEnd(this.#pool.end());
 	}
 
 	/** Ends what is under way, whether it gets an answer or not, and refuses everything else. */
 	cutOff(): void {
+		this.#ended = true;
 		this.#open = false;
 		this.#clients.cutOff();
 	}

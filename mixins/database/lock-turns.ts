@@ -17,6 +17,12 @@ const HOLDERS = `SELECT DISTINCT a.pid, a.application_name AS application, l.rel
 		AND c.relkind = 'r' AND c.relnamespace <> 'pg_catalog'::regnamespace AND a.pid <> pg_backend_pid()
 	ORDER BY age DESC NULLS LAST LIMIT 1`;
 
+/** The oldest open transaction: what CREATE INDEX CONCURRENTLY waits for, whatever it has locked. */
+const OLDEST = `SELECT pid, application_name AS application, NULL AS relation,
+		round(extract(epoch FROM clock_timestamp() - xact_start))::int AS age
+	FROM pg_stat_activity WHERE datname = current_database() AND xact_start IS NOT NULL AND pid <> pg_backend_pid()
+	ORDER BY xact_start LIMIT 1`;
+
 /** Waits for locks that others hold: briefly, again and again, up to a limit; logs whose transaction it waits for. */
 export class LockTurns {
 	readonly #client: pg.ClientBase;
@@ -41,8 +47,8 @@ export class LockTurns {
 		this.#waiting.over('the other process is done');
 	}
 
-	/** Does it, and repeats it while the lock cannot be had. */
-	async repeat(name: string, action: () => Promise<void>): Promise<void> {
+	/** Does it, and repeats it while a lock on a table, or the end of older transactions, is not to be had. */
+	async repeat(name: string, action: () => Promise<void>, what: 'table' | 'transaction' = 'table'): Promise<void> {
 		for (let tries = 1; ; tries += 1) {
 			try {
 				await action();
@@ -50,21 +56,27 @@ export class LockTurns {
 				return;
 			} catch (error) {
 				if ((error as { readonly code?: string }).code !== LOCKED_OUT) throw error;
-				await this.#wait(
-					`migration ${name} needs a lock that ${await this.#holder()}`,
-					backOff(tries, FIRST_PAUSE, LONGEST_PAUSE),
-				);
+				const why =
+					what === 'table'
+						? `needs a lock that ${await this.#who(HOLDERS)} holds`
+						: `needs the end of ${await this.#who(OLDEST)}`;
+				await this.#wait(`migration ${name} ${why}`, backOff(tries, FIRST_PAUSE, LONGEST_PAUSE));
 			}
 		}
 	}
 
-	async #holder(): Promise<string> {
-		const { rows } = await this.#client.query<{ pid: number; application: string; relation: string; age: number }>(
-			HOLDERS,
-		);
+	async #who(question: string): Promise<string> {
+		const { rows } = await this.#client.query<{
+			pid: number;
+			application: string;
+			relation: string | null;
+			age: number;
+		}>(question);
 		const [row] = rows;
-		if (row === undefined) return 'others hold';
-		return `a transaction of ${row.age ?? 0} s holds (pid ${row.pid}, ${row.application || 'no name'}, ${row.relation})`;
+		if (row === undefined) return 'another transaction';
+		const { age, pid, application, relation } = row;
+		const where = relation === null ? '' : `, ${relation}`;
+		return `a transaction of ${age ?? 0} s (pid ${pid}, ${application || 'no name'}${where})`;
 	}
 
 	async #wait(reason: string, rest: Duration): Promise<void> {

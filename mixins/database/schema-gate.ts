@@ -7,7 +7,8 @@ import type { DatabaseReadiness } from './readiness.ts';
 import { reasonOf } from './trouble.ts';
 
 const RETRY: Duration = SECOND / 2;
-const LONG: Duration = 60 * SECOND;
+/** How often an open gate looks whether the schema still is one that this program can work with. */
+const WATCH: Duration = 5 * SECOND;
 /** If the database is ready within this time, nothing is logged: it may start together with the process. */
 const QUIET: Duration = 2 * SECOND;
 /** How long one try to migrate waits for what others hold; a stop waits for it. */
@@ -32,9 +33,10 @@ interface Want {
 }
 
 /**
- * Opens the database for use once the sessions that the pool will use are as they have to be, the schema is this
- * program's version, and the database does the work. Migrates it if asked to; otherwise waits until another process
- * has.
+ * Opens the database for use once the sessions that the pool will use are as they have to be, the schema is one that
+ * this program can work with, and the database does the work. Migrates it at the start if asked to; otherwise waits
+ * until another process has. A newer schema is fine unless a migration of it breaks programs without it. While others
+ * migrate, up or down, so that this program cannot go on, the database is shut again.
  */
 export class SchemaGate {
 	readonly #options: SchemaGateOptions;
@@ -42,6 +44,9 @@ export class SchemaGate {
 	readonly #loop: Loop;
 	readonly #opened = Promise.withResolvers<void>();
 	readonly #since = performance.now();
+	#wasOpen = false;
+	/** the newer versions that the log has told of */
+	#newer = '';
 	#waitsFor: string | undefined = 'the database has not answered yet';
 
 	constructor(options: SchemaGateOptions) {
@@ -50,7 +55,7 @@ export class SchemaGate {
 		this.#loop = new Loop('schema', options.log, () => this.#step());
 	}
 
-	/** What it waits for; undefined once the database is open. */
+	/** What it waits for; undefined while the database is open. */
 	get waitsFor(): string | undefined {
 		return this.#waitsFor;
 	}
@@ -74,16 +79,24 @@ export class SchemaGate {
 
 	async #step(): Promise<Duration> {
 		const { database } = this.#options;
-		if (database.isOpen) return LONG;
-		const want = await this.#check();
+		if (database.hasEnded) return WATCH;
+		const want = database.isOpen ? await this.#watch() : await this.#check();
 		this.#waitsFor = want?.kind;
 		if (want === undefined) {
 			database.open();
+			this.#wasOpen = true;
 			this.#opened.resolve();
-			return LONG;
+			return WATCH;
 		}
+		database.shut();
 		if (want.lasts || performance.now() - this.#since > QUIET) this.#waiting.warn(`waiting: ${want.line}`);
 		return RETRY;
+	}
+
+	/** Of an open database only the schema: if it is away, readiness says so. */
+	async #watch(): Promise<Want | undefined> {
+		const want = await this.#checkSchema().catch(() => undefined);
+		return want === undefined ? undefined : { kind: want, line: want, lasts: true };
 	}
 
 	async #check(): Promise<Want | undefined> {
@@ -100,11 +113,25 @@ export class SchemaGate {
 
 	async #checkSchema(): Promise<string | undefined> {
 		const { address, database, migrates, log } = this.#options;
-		const { pending, unknown } = await database.inspect(migrationStatus);
-		if (unknown.length > 0) return `the database is newer than this program (${unknown.join(', ')})`;
+		const { pending, unknown, breaking } = await database.inspect(migrationStatus);
+		const broken = unknown.filter((name) => breaking.has(name));
+		if (broken.length > 0) {
+			const reasons = new Set(broken.map((name) => breaking.get(name)));
+			return `the database is newer than this program (${broken.join(', ')}), which cannot go on beside it: ${[...reasons].join('; ')}`;
+		}
+		if (unknown.length > 0) this.#tellOfNewer(unknown.join(', '));
 		if (pending.length === 0) return undefined;
-		if (!migrates) return `the database lacks ${pending.join(', ')}; run: npm run migrate -- up`;
+		// What is taken back while this process runs was taken back by a person.
+		if (!migrates || this.#wasOpen) return `the database lacks ${pending.join(', ')}; run: npm run migrate -- up`;
 		for (const name of await migrate(address, 'up', log, MIGRATION_PATIENCE)) log.info(`applied migration ${name}`);
 		return undefined;
+	}
+
+	#tellOfNewer(names: string): void {
+		if (this.#newer === names) return;
+		this.#newer = names;
+		this.#options.log.warn(
+			`the database is newer than this program (${names}), which goes on: nothing of it breaks it`,
+		);
 	}
 }

@@ -6,6 +6,7 @@ import type { Migration } from './migration.ts';
  */
 export const migration: Migration = {
 	name: '0001-orders',
+	breaking: false,
 	up: `
 		CREATE TABLE orders (
 			id uuid PRIMARY KEY,

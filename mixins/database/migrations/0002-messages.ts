@@ -2,6 +2,7 @@ import type { Migration } from './migration.ts';
 
 export const migration: Migration = {
 	name: '0002-messages',
+	breaking: false,
 	up: `
 		-- the history: every event once, for ever; outbox rows point here
 		CREATE TABLE order_events (

@@ -3,6 +3,7 @@ import type { Migration } from './migration.ts';
 /** Where PostgreSQL carries the messages: one row for each message and consumer group. */
 export const migration: Migration = {
 	name: '0003-carrier',
+	breaking: false,
 	up: `
 		CREATE TABLE carrier_messages (
 			position bigint GENERATED ALWAYS AS IDENTITY,

@@ -3,6 +3,7 @@ import type { Migration } from './migration.ts';
 /** The journals of the stand-ins for the payment provider and the parcel service. Only these write them. */
 export const migration: Migration = {
 	name: '0004-sandbox',
+	breaking: false,
 	up: `
 		CREATE TABLE sandbox_operations (
 			idempotency_key text PRIMARY KEY,

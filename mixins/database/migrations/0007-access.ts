@@ -3,6 +3,7 @@ import type { Migration } from './migration.ts';
 /** What a customer sees, and how often a client has asked. */
 export const migration: Migration = {
 	name: '0007-access',
+	breaking: false,
 	up: `
 		-- GET /orders of a customer. Who calls without a token sees all orders, so those are never looked for by owner.
 		CREATE INDEX orders_owner ON orders (owner, id) WHERE owner <> 'anonymous';

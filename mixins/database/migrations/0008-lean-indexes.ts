@@ -6,6 +6,7 @@ import type { Migration } from './migration.ts';
  */
 export const migration: Migration = {
 	name: '0008-lean-indexes',
+	breaking: false,
 	up: `
 		ALTER TABLE orders SET (fillfactor = 60);
 		ALTER TABLE payments SET (fillfactor = 50);

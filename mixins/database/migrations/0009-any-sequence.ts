@@ -6,6 +6,7 @@ import type { Migration } from './migration.ts';
  */
 export const migration: Migration = {
 	name: '0009-any-sequence',
+	breaking: false,
 	before: [
 		'DROP INDEX CONCURRENTLY IF EXISTS outbox_messages_waiting',
 		'CREATE INDEX CONCURRENTLY outbox_messages_waiting ON outbox_messages (position) WHERE sent_at IS NULL',

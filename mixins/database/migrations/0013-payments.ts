@@ -6,6 +6,7 @@ import type { Migration } from './migration.ts';
  */
 export const migration: Migration = {
 	name: '0013-payments',
+	breaking: { reason: 'it lets payments into states that a program without it cannot read' },
 	up: `
 		ALTER TABLE payments
 			ADD COLUMN key_number integer,

@@ -7,6 +7,7 @@ import type { Migration } from './migration.ts';
  */
 export const migration: Migration = {
 	name: '0014-sandbox-cards',
+	breaking: false,
 	up: `
 		ALTER TABLE sandbox_operations ADD COLUMN currency text;
 

@@ -3,6 +3,7 @@ import type { Migration } from './migration.ts';
 /** Money that is given back; each row with the call for it, while that is open. */
 export const migration: Migration = {
 	name: '0015-refunds',
+	breaking: false,
 	up: `
 		CREATE TABLE refunds (
 			id uuid PRIMARY KEY,

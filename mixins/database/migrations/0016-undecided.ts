@@ -6,6 +6,7 @@ import type { Migration } from './migration.ts';
  */
 export const migration: Migration = {
 	name: '0016-undecided',
+	breaking: false,
 	before: [
 		'DROP INDEX CONCURRENTLY IF EXISTS payments_undecided',
 		'CREATE INDEX CONCURRENTLY payments_undecided ON payments (undecided_since) WHERE undecided_since IS NOT NULL',

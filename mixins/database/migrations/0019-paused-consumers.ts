@@ -3,6 +3,7 @@ import type { Migration } from './migration.ts';
 /** The consumer groups that an operator has paused. Every process reads it once a second. */
 export const migration: Migration = {
 	name: '0019-paused-consumers',
+	breaking: false,
 	up: `
 		CREATE TABLE paused_consumers (
 			consumer text PRIMARY KEY,

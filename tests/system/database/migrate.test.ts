@@ -79,11 +79,81 @@ it('two whole systems that start at once on an empty database both work', async 
 	}
 }, 120_000);
 
-it('a database that is newer than the program is left alone', async () => {
+/** As a later release would have recorded a migration that it has applied. */
+const FUTURE = '9999-from-the-future';
+const recordFuture = (breaking: boolean | null, reason: string | null, spares: string | null = null) =>
+	database.query('INSERT INTO schema_migrations (name, breaking, reason, spares) VALUES ($1, $2, $3, $4)', [
+		...[FUTURE, breaking, reason, spares],
+	]);
+const forgetFuture = () => database.query('DELETE FROM schema_migrations WHERE name = $1', [FUTURE]);
+
+it('a database that is newer than the program is left alone where the newer release does not say that they go together', async () => {
 	expect(await system.run('bin/migrate.ts', ['up']).exited).toMatchObject({ code: 0 });
-	await database.query(`INSERT INTO schema_migrations (name) VALUES ('9999-from-the-future')`);
+	await database.query('INSERT INTO schema_migrations (name) VALUES ($1)', [FUTURE]); // as older releases do
 	const running = system.start();
-	await until(() => running.lines.some((line) => line.includes('newer than this program (9999-from-the-future)')));
+	await until(() => running.lines.some((line) => line.includes(`newer than this program (${FUTURE}), which cannot`)));
 	expect(running.url).toBeUndefined();
 	expect(await running.stop()).toMatchObject({ code: 0 });
+}, 120_000);
+
+it('a newer schema that breaks nothing is told of once; one that breaks the program makes it not ready, until it is gone', async () => {
+	expect(await system.run('bin/migrate.ts', ['up']).exited).toMatchObject({ code: 0 });
+	await recordFuture(false, null);
+	const running = await system.up({ METRICS_PORT: '0' });
+	const client = new Client(system.url);
+	const ready = async () => {
+		const response = await fetch(`${running.probeUrl}/health/ready`);
+		return { status: response.status, text: await response.text() };
+	};
+	const readiness = (status: number, words: string) =>
+		eventually(async () => expect(await ready()).toEqual({ status, text: expect.stringContaining(words) }));
+	expect(await client.create({ productName: 'beside', amount: 1 }, 'beside')).toMatchObject({ status: 201 });
+	await readiness(200, 'ok');
+
+	await forgetFuture();
+	await recordFuture(true, 'it reads a column that is gone', '9998-of-no-release');
+	await readiness(503, `(${FUTURE}), which cannot go on beside it: it reads a column that is gone`);
+	expect((await fetch(`${running.url}/orders`)).status).toBe(503);
+	const status = system.run('bin/migrate.ts', ['status']);
+	await status.exited;
+	expect(status.lines).toContain(
+		`applied ${FUTURE} (not known to this program) breaking: it reads a column that is gone`,
+	);
+	const down = system.run('bin/migrate.ts', ['down']);
+	expect(await down.exited).toMatchObject({ code: 1 });
+	expect(down.errors).toEqual([`take ${FUTURE} back first, with the release that knows it`]);
+
+	// The same for programs that know the release before: it has not used the column.
+	await forgetFuture();
+	await recordFuture(true, 'it reads a column that is gone', MIGRATIONS.at(-1)?.name);
+	await readiness(200, 'ok');
+	expect(await client.create({ productName: 'after', amount: 1 }, 'after')).toMatchObject({ status: 201 });
+	const told = running.lines.filter((line) => line.includes('which goes on'));
+	expect(told).toEqual([expect.stringContaining(`the database is newer than this program (${FUTURE})`)]);
+	expect(running.lines.filter((line) => line.includes('which cannot go on'))).toHaveLength(1);
+	await forgetFuture();
+
+	// And what this program needs: it was started with MIGRATE=on, but what a person takes back stays so.
+	expect(await system.run('bin/migrate.ts', ['down']).exited).toMatchObject({ code: 0 });
+	await readiness(503, 'npm run migrate -- up');
+	expect(await system.run('bin/migrate.ts', ['up']).exited).toMatchObject({ code: 0 });
+	await readiness(200, 'ok');
+	expect(await running.stop()).toEqual({ code: 0, signal: null });
+}, 180_000);
+
+it('a database of the release before has no word for breaks; to look at it changes nothing, to migrate adds them', async () => {
+	expect(await system.run('bin/migrate.ts', ['up']).exited).toMatchObject({ code: 0 });
+	const last = MIGRATIONS.at(-1);
+	await database.query('ALTER TABLE schema_migrations DROP breaking, DROP reason, DROP spares');
+	await database.query('DELETE FROM schema_migrations WHERE name = $1', ['0013-payments']);
+	const status = system.run('bin/migrate.ts', ['status']);
+	expect(await status.exited).toMatchObject({ code: 0 });
+	expect(status.lines).toContain(`applied ${last?.name}`);
+	expect(status.lines.at(-1)).toMatch(/^pending 0013-payments breaking: it lets payments into states/);
+	const columns = `SELECT attname FROM pg_attribute WHERE attrelid = 'schema_migrations'::regclass AND attnum > 0 AND NOT attisdropped ORDER BY 1`;
+	expect(await database.query(columns)).toHaveLength(2);
+	expect(await system.run('bin/migrate.ts', ['down']).exited).toMatchObject({ code: 0 });
+	expect(await database.query(columns)).toEqual(
+		['applied_at', 'breaking', 'name', 'reason', 'spares'].map((attname) => ({ attname })),
+	);
 }, 120_000);

@@ -1,7 +1,7 @@
 /** Starts, stops and second starts of the real process, and its database's versions. */
 import { setTimeout as pause } from 'node:timers/promises';
 import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
-import { MIGRATIONS } from '../../../mixins/database/migrations/index.ts';
+import { MIGRATIONS, type Migration } from '../../../mixins/database/migrations/index.ts';
 import { Client } from '../../support/client.ts';
 import { collect, unfinished } from '../../support/evidence.ts';
 import { violations } from '../../support/invariants.ts';
@@ -174,15 +174,18 @@ describe('the versions of the database', () => {
 		return { code, lines: run.lines.filter((line) => /^(up|down|applied|pending|nothing|usage)/.test(line)) };
 	}
 
-	it('go up and down by hand, and say where they are', async () => {
-		expect(await migrate('status')).toEqual({ code: 0, lines: NAMES.map((name) => `pending  ${name}`) });
+	const pending = ({ name, breaking }: Migration): string =>
+		breaking === false ? `pending ${name}` : `pending ${name} breaking: ${breaking.reason}`;
+
+	it('go up and down by hand, and say where they are, and what breaks programs that do not know it', async () => {
+		expect(await migrate('status')).toEqual({ code: 0, lines: MIGRATIONS.map(pending) });
 		expect(await migrate('up')).toEqual({ code: 0, lines: NAMES.map((name) => `up ${name}`) });
 		expect(await migrate('up')).toEqual({ code: 0, lines: ['nothing to do'] });
-		expect(await migrate('status')).toEqual({ code: 0, lines: NAMES.map((name) => `applied  ${name}`) });
+		expect(await migrate('status')).toEqual({ code: 0, lines: NAMES.map((name) => `applied ${name}`) });
 		const last = NAMES.at(-1);
 		expect(await migrate('down')).toEqual({ code: 0, lines: [`down ${last}`] });
 		const { lines } = await migrate('status');
-		expect(lines.at(-1)).toBe(`pending  ${last}`);
+		expect(lines.at(-1)).toBe(`pending ${last}`);
 		for (const name of NAMES.slice(0, -1).reverse())
 			expect(await migrate('down')).toEqual({ code: 0, lines: [`down ${name}`] });
 		expect(await migrate('down')).toEqual({ code: 0, lines: ['nothing to do'] });
