@@ -7,6 +7,8 @@ export interface Moment {
 	readonly now: Instant;
 	/** a new UUID v7 */
 	readonly newId: (at: Instant) => string;
+	/** a random number from 0 to 1 */
+	readonly random: () => number;
 }
 
 /** A call to the payment provider whose intent is about to be stored. */

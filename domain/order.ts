@@ -63,16 +63,17 @@ export class Order {
 	}
 
 	/** – → Pending */
-	static place(command: PlaceOrder, { now, newId }: Moment): Order {
+	static place(command: PlaceOrder, moment: Moment): Order {
+		const { now, newId } = moment;
 		const order = new Order(newRecord(command, newId(now), now), newPayment());
 		const { pendingUntil } = order.record;
-		order.#draft.event({ now, newId }, 'OrderPending', {
+		order.#draft.event(moment, 'OrderPending', {
 			productName: command.productName,
 			amountMinor: command.amount.minor.toString(),
 			currency: command.amount.currency,
 			pendingUntil: toIso(pendingUntil),
 		});
-		order.#draft.arm('OrderDue', pendingUntil, { now, newId });
+		order.#draft.arm('OrderDue', pendingUntil, moment);
 		return order;
 	}
 
@@ -221,7 +222,7 @@ export class Order {
 		const { shipment } = this;
 		if (this.record.status !== 'Confirmed' || shipment === null) return false;
 		if (outcome.kind === 'unknown') {
-			const later = failedAttempt(shipment, attempt, moment.now);
+			const later = failedAttempt(shipment, attempt, moment.now, moment.random());
 			if (later === shipment) return false;
 			this.#draft.shipment = later;
 			this.#draft.lookAgain(moment.now);

@@ -85,7 +85,7 @@ function asking(
 export function applyOutcome(draft: Draft, call: MadeCall, outcome: CallOutcome, moment: Moment): boolean {
 	if (call.operation === 'refund') return applyRefundOutcome(draft, call.refund?.id, call.attempt, outcome, moment);
 	const before = draft.payment;
-	const after = settle(before, call.operation, call.attempt, outcome, moment.now);
+	const after = settle(before, call.operation, call.attempt, outcome, moment.now, moment.random());
 	if (after === before) return false;
 	draft.payment = noted(before, after, call, outcome, moment.now);
 	follow(draft, before, call, outcome, moment);

@@ -2,7 +2,7 @@ import type { Attempt } from './attempts.ts';
 import { IllegalTransition } from './errors.ts';
 import type { OrderStatus } from './order-record.ts';
 import type { PaymentAction, PaymentOperation, ProviderOutcome, Trail } from './provider.ts';
-import { backOff, type Duration, HOUR, type Instant, MINUTE, SECOND } from './time.ts';
+import { backOff, type Duration, HOUR, type Instant, MINUTE, SECOND, spread } from './time.ts';
 
 export const PAYMENT_STATUSES = [
 	'Requested',
@@ -177,10 +177,16 @@ function later(payment: Payment, open: OpenOperation, status: PaymentStatus, nex
 	return { ...payment, status, open: { ...open, ...next } };
 }
 
-function unknown(payment: Payment, open: OpenOperation, attempt: number, outcome: CallOutcome, now: Instant): Payment {
+function unknown(
+	payment: Payment,
+	open: OpenOperation,
+	attempt: number,
+	outcome: CallOutcome,
+	{ now, chance }: When,
+): Payment {
 	// A later attempt is in progress: its `attemptUntil` stays, or two calls would run at once.
 	if (attempt < open.attempts) return payment;
-	const waited = backOff(open.attempts, FIRST_RETRY, LONGEST_RETRY);
+	const waited = spread(backOff(open.attempts, FIRST_RETRY, LONGEST_RETRY), chance);
 	if (payment.status === 'Authorized' && open.operation === 'authorize') return { ...payment, open: null };
 	const status = payment.status === 'ActionRequired' && open.operation === 'authorize' ? 'ActionRequired' : 'Unknown';
 	if (outcome.kind === 'notDone' && open.operation !== 'authorize') {
@@ -191,6 +197,12 @@ function unknown(payment: Payment, open: OpenOperation, attempt: number, outcome
 	const isRemembered = outcome.kind === 'unknown' && outcome.remembered === true;
 	const rememberedAt = open.rememberedAt ?? (isRemembered ? now : null);
 	return later({ ...payment, reference }, open, status, { rememberedAt, attemptUntil: now + waited });
+}
+
+/** When an outcome is stored, and by how much the next attempt is spread (`spread`). */
+interface When {
+	readonly now: Instant;
+	readonly chance: number;
 }
 
 type Settled = Extract<CallOutcome, { kind: 'succeeded' | 'declined' | 'refused' | 'gone' }>;
@@ -213,7 +225,8 @@ function settled(payment: Payment, open: OpenOperation, outcome: Settled): Payme
 
 /**
  * Applies the outcome of attempt number `attempt` of `operation`. An outcome counts only while that operation is
- * open; otherwise the same payment comes back. A void that is refused though money is held stays `Unknown`.
+ * open; otherwise the same payment comes back. A void that is refused though money is held stays `Unknown`. `chance`, from
+ * 0 to 1, spreads the next attempts of many orders that have met the same trouble; at 1 each comes as late as it may.
  */
 export function settle(
 	payment: Payment,
@@ -221,13 +234,14 @@ export function settle(
 	attempt: number,
 	outcome: CallOutcome,
 	now: Instant,
+	chance = 1,
 ): Payment {
 	const { open } = payment;
 	if (open === null || open.operation !== operation) return payment;
 	switch (outcome.kind) {
 		case 'actionRequired':
 			if (operation !== 'authorize' || payment.status === 'Authorized') break;
-			return waiting(payment, open, attempt, outcome, now);
+			return waiting(payment, open, attempt, outcome, { now, chance });
 		case 'succeeded':
 		case 'gone':
 			return settled(payment, open, outcome);
@@ -235,7 +249,7 @@ export function settle(
 		case 'refused':
 			if (operation !== 'void') return settled(payment, open, outcome);
 	}
-	return unknown(payment, open, attempt, outcome, now);
+	return unknown(payment, open, attempt, outcome, { now, chance });
 }
 
 function waiting(
@@ -243,10 +257,10 @@ function waiting(
 	open: OpenOperation,
 	attempt: number,
 	{ reference, action }: Extract<CallOutcome, { kind: 'actionRequired' }>,
-	now: Instant,
+	{ now, chance }: When,
 ): Payment {
-	const attemptUntil =
-		attempt < open.attempts ? open.attemptUntil : now + backOff(open.attempts, 2 * SECOND, ASK_EVERY);
+	const next = now + spread(backOff(open.attempts, 2 * SECOND, ASK_EVERY), chance);
+	const attemptUntil = attempt < open.attempts ? open.attemptUntil : next;
 	return { ...payment, status: 'ActionRequired', reference, action, open: { ...open, attemptUntil } };
 }
 

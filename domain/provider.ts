@@ -57,8 +57,8 @@ export type Finding =
 	| ProviderOutcome
 	/** the payment is there, and shows that the operation has not been done */
 	| (Trail & { readonly kind: 'notDone' })
-	/** the provider knows nothing of it */
-	| (Trail & { readonly kind: 'notFound' });
+	/** the provider knows nothing of it; or, `inPart`, it has too many payments of that time for all to be looked at */
+	| (Trail & { readonly kind: 'notFound'; readonly inPart?: boolean });
 
 /** One operation on the money of one order. */
 export interface PaymentRequest {
@@ -112,7 +112,7 @@ export interface ProviderTraits {
 /**
  * A company that moves money. A call that throws, or does not answer in time, has an unknown outcome. When its time is
  * over, `signal` is aborted: the call must end at once then, and give back its connection; what it did stays done. One
- * call is one request: nothing is retried inside.
+ * call is one request: nothing is retried inside. A question moves nothing, and may be asked again inside.
  */
 export interface PaymentProvider {
 	readonly traits: ProviderTraits;

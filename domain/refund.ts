@@ -1,7 +1,7 @@
 /** Money that is given back after the capture: one refund, and what its provider's answers make of it. */
 import { IllegalTransition } from './errors.ts';
 import { type CallOutcome, type CallTerms, KEY_LIFETIME, type OpenOperation, type Payment } from './payment.ts';
-import { backOff, type Duration, HOUR, type Instant, MINUTE, SECOND } from './time.ts';
+import { backOff, type Duration, HOUR, type Instant, MINUTE, SECOND, spread } from './time.ts';
 
 export const REFUND_STATUSES = ['Requested', 'Unknown', 'Succeeded', 'Failed'] as const;
 
@@ -99,9 +99,15 @@ export const refundKeyHasAged = ({ keyUsedAt }: OpenRefund, now: Instant): boole
 
 /**
  * Applies the outcome of attempt number `attempt`. It counts only while a call is open; otherwise the same refund comes
- * back. A refund that has succeeded may fail later, where the provider takes it back.
+ * back. A refund that has succeeded may fail later, where the provider takes it back. `chance` as in `settle`.
  */
-export function settleRefund(refund: Refund, attempt: number, outcome: CallOutcome, now: Instant): Refund {
+export function settleRefund(
+	refund: Refund,
+	attempt: number,
+	outcome: CallOutcome,
+	now: Instant,
+	chance: number,
+): Refund {
 	const { open, status } = refund;
 	if (open === null) return refund;
 	switch (outcome.kind) {
@@ -119,12 +125,12 @@ export function settleRefund(refund: Refund, attempt: number, outcome: CallOutco
 	const isAccepted = outcome.kind === 'pending';
 	if (status === 'Succeeded' && (isAccepted || open.attempts >= MOST_QUESTIONS)) return { ...refund, open: null };
 	if (isAccepted) {
-		const attemptUntil = now + backOff(open.attempts, 2 * FIRST_RETRY, LONGEST_WAIT);
+		const attemptUntil = now + spread(backOff(open.attempts, 2 * FIRST_RETRY, LONGEST_WAIT), chance);
 		return { ...refund, reference: outcome.reference, open: { ...open, attemptUntil } };
 	}
 	const isRemembered = outcome.kind === 'unknown' && outcome.remembered === true;
 	const rememberedAt = open.rememberedAt ?? (isRemembered ? now : null);
-	const attemptUntil = now + backOff(open.attempts, FIRST_RETRY, LONGEST_RETRY);
+	const attemptUntil = now + spread(backOff(open.attempts, FIRST_RETRY, LONGEST_RETRY), chance);
 	const unknown = status === 'Succeeded' ? status : 'Unknown';
 	return { ...refund, status: unknown, open: { ...open, rememberedAt, attemptUntil } };
 }

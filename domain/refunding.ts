@@ -95,7 +95,7 @@ export function applyRefundOutcome(
 ): boolean {
 	const before = draft.refunds.find((refund) => refund.id === id);
 	if (before === undefined) return false;
-	const refund = settleRefund(before, attempt, outcome, moment.now);
+	const refund = settleRefund(before, attempt, outcome, moment.now, moment.random());
 	if (refund === before) return false;
 	store(draft, refund);
 	draft.payment = afterRefunds(draft.payment, draft.record.amount.minor, draft.refunds);

@@ -1,4 +1,4 @@
-import { backOff, type Duration, type Instant, MINUTE, SECOND } from './time.ts';
+import { backOff, type Duration, type Instant, MINUTE, SECOND, spread } from './time.ts';
 
 /** The hand-over of one parcel that was intended and whose outcome is not known yet; immutable. */
 export interface Shipment {
@@ -23,8 +23,8 @@ export function nextAttempt(shipment: Shipment | null, now: Instant, timeout: Du
 	return { attemptUntil: now + timeout, attempts: shipment.attempts + 1 };
 }
 
-/** After a failed attempt: when the next may begin. If a later attempt is in progress, its moment stays. */
-export function failedAttempt(shipment: Shipment, attempt: number, now: Instant): Shipment {
+/** After a failed attempt: when the next may begin. If a later attempt is in progress, its moment stays. `chance`: see `spread`. */
+export function failedAttempt(shipment: Shipment, attempt: number, now: Instant, chance: number): Shipment {
 	if (attempt < shipment.attempts) return shipment;
-	return { ...shipment, attemptUntil: now + backOff(shipment.attempts, FIRST_RETRY, LONGEST_RETRY) };
+	return { ...shipment, attemptUntil: now + spread(backOff(shipment.attempts, FIRST_RETRY, LONGEST_RETRY), chance) };
 }

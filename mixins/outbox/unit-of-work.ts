@@ -72,7 +72,7 @@ export class UnitOfWork {
 
 	/** The database's clock, read after the locks, and new ids. */
 	get moment(): Moment {
-		return { now: this.#now, newId };
+		return { now: this.#now, newId, random: Math.random };
 	}
 
 	/** Reads the clock alone, for orders that do not exist yet. */

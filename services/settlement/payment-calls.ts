@@ -79,7 +79,8 @@ const notDone = (): CallOutcome => ({
 
 /** What asking without a call after it comes to. */
 function withoutCall(call: PaymentCall, found: Finding, tellPerson: (line: string) => void): CallOutcome {
-	if (call.mayConclude) return { kind: 'declined', reason: 'provider error', found: true };
+	const wasLookedAt = found.kind !== 'notFound' || found.inPart !== true;
+	if (call.mayConclude && wasLookedAt) return { kind: 'declined', reason: 'provider error', found: true };
 	if (call.mayCall === 'next key' && found.kind === 'notDone') return notDone();
 	if (!call.keyAged) return { kind: 'unknown', reason: 'the provider shows nothing yet', found: true };
 	const what = call.refund === null ? `the ${call.operation}` : `refund ${call.refund.id}`;

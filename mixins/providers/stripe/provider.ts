@@ -38,10 +38,12 @@ export class StripeProvider implements PaymentProvider {
 	readonly #client: StripeClient | undefined;
 	readonly #lookUp: Search | undefined;
 	readonly #isLive: boolean | undefined;
+	readonly #timeout: Duration;
 
 	constructor({ apiKey, apiBase, callsPerSecond, isLive }: StripeSettings, timeout: Duration) {
 		this.traits = traitsOf(callsPerSecond);
 		this.#isLive = isLive;
+		this.#timeout = timeout;
 		if (apiKey === undefined) return;
 		this.#client = new StripeClient({ apiKey, apiBase, timeout, callsPerSecond });
 		this.#lookUp = new Search(this.#client, timeout);
@@ -94,7 +96,7 @@ export class StripeProvider implements PaymentProvider {
 	async *list(since: Instant, until: Instant, signal: AbortSignal): AsyncIterable<ProviderPayment> {
 		const created = { gte: Math.floor(since / SECOND), lte: Math.floor(until / SECOND) };
 		try {
-			for await (const page of pages(this.#open(), created, signal)) yield* page.map(paymentOf);
+			for await (const page of pages(this.#open(), created, this.#timeout / 2, signal)) yield* page.map(paymentOf);
 		} catch (error) {
 			if (!(error instanceof Stripe.errors.StripeError)) throw error;
 			const outcome = outcomeOfError(error);
@@ -155,7 +157,8 @@ export class StripeProvider implements PaymentProvider {
 		this.#open();
 		const found = (await this.#lookUp?.find(request, signal)) ?? 'none';
 		if (typeof found === 'object') return findingOf(operation, found, request);
-		if (found === 'none' || Date.now() - request.keyUsedAt < KEY_LASTS) return { kind: 'notFound' };
+		if (found === 'none') return { kind: 'notFound' };
+		if (Date.now() - request.keyUsedAt < KEY_LASTS) return { kind: 'notFound', inPart: found === 'unread' };
 		return { kind: 'unknown', reason: 'Stripe has too many payments of that time to look through.' };
 	}
 }

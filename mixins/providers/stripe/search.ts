@@ -18,8 +18,18 @@ export interface Sought {
 	readonly keyUsedAt: Instant;
 }
 
-/** The payment; that there is none; or that there are too many of that time to be looked through. */
-export type Found = Stripe.PaymentIntent | 'none' | 'too many';
+/**
+ * The payment; that there is none; or that there are too many of the time after it was asked for to be looked through
+ * (`too many`), or too many of the time when it was (`unread`).
+ */
+export type Found = Stripe.PaymentIntent | 'none' | 'too many' | 'unread';
+
+interface Seeker extends Sought {
+	/** Answers at once, though others are still looked for. */
+	readonly tell: (found: Stripe.PaymentIntent) => void;
+	/** aborted once nobody waits for the answer any more */
+	readonly gone: AbortSignal;
+}
 
 /** In whole seconds since 1970, both ends within. */
 interface Stretch {
@@ -29,29 +39,44 @@ interface Stretch {
 
 /**
  * Looks for payments, all that are sought at the same time together: after an outage they are many, and of the same
- * minutes. First among those made when they were asked for first, then among those made later.
+ * minutes. First among those made when they were asked for first, then among those made later. Each is told as soon as it
+ * is found. A page that Stripe does not give, though asked for it several times, ends the search for those not found yet.
  */
 export class Search {
 	readonly #client: StripeClient;
 	readonly #timeout: Duration;
-	readonly #together: Batcher<Sought & { readonly signal: AbortSignal }, Found>;
+	readonly #together: Batcher<Seeker, Found>;
 
 	constructor(client: StripeClient, timeout: Duration) {
 		this.#client = client;
 		this.#timeout = timeout;
-		this.#together = new Batcher({ size: 500, inFlight: 1 }, (sought) => this.#lookFor(sought));
+		this.#together = new Batcher({ size: 500, inFlight: 1 }, (seekers) => this.#lookFor(seekers));
 	}
 
 	find(sought: Sought, signal: AbortSignal): Promise<Found> {
-		return abortable(this.#together.add({ ...sought, signal }), signal);
+		const told = new AbortController();
+		const { promise, resolve } = Promise.withResolvers<Found>();
+		const tell = (found: Stripe.PaymentIntent): void => {
+			resolve(found);
+			told.abort();
+		};
+		const searched = this.#together.add({ ...sought, tell, gone: AbortSignal.any([signal, told.signal]) });
+		return abortable(Promise.race([promise, searched]), signal);
 	}
 
-	async #lookFor(all: readonly (Sought & { readonly signal: AbortSignal })[]): Promise<Found[]> {
-		const signal = AbortSignal.any([AbortSignal.timeout(this.#timeout), whenAll(all.map((one) => one.signal))]);
-		const round = new Round(this.#client, all, signal);
+	/** Takes half of a call's time at most: the other half is for the call, where nothing is found. */
+	async #lookFor(all: readonly Seeker[]): Promise<Found[]> {
+		const over = AbortSignal.timeout(this.#timeout / 2);
+		const signal = AbortSignal.any([over, whenAll(all.map(({ gone }) => gone))]);
+		const round = new Round(this.#client, all, this.#timeout / 8, signal);
 		const near = ({ keyUsedAt }: Sought): Stretch => stretch(keyUsedAt - SKEW, keyUsedAt + this.#timeout + SKEW);
-		await round.read(near);
-		await round.read((one) => ({ from: near(one).to + 1, to: stretch(0, one.keyUsedAt + LONGEST).to }));
+		try {
+			await round.read(near, 'unread');
+			await round.read((one) => ({ from: near(one).to + 1, to: stretch(0, one.keyUsedAt + LONGEST).to }), 'too many');
+		} catch (error) {
+			// Pages come, but they are too many for the time that there is.
+			if (!over.aborted || round.pages === 0) throw error;
+		}
 		return all.map(({ orderId }) => round.resultOf(orderId));
 	}
 }
@@ -79,33 +104,46 @@ const stretch = (from: Instant, to: Instant): Stretch => ({
 /** One search for several payments. */
 class Round {
 	readonly #client: StripeClient;
+	readonly #patience: Duration;
 	readonly #signal: AbortSignal;
 	/** by order */
 	readonly #found = new Map<string, Stripe.PaymentIntent>();
 	/** not found yet, by order */
-	readonly #missing: Map<string, Sought>;
-	/** those whose time was not read as a whole */
-	readonly #inPart = new Set<string>();
+	readonly #missing: Map<string, Seeker>;
+	/** what is said of a missing one: until its stretches have been read as a whole, that they were not */
+	readonly #results = new Map<string, 'none' | 'too many' | 'unread'>();
 	#pages = 0;
 
-	constructor(client: StripeClient, all: readonly Sought[], signal: AbortSignal) {
+	constructor(client: StripeClient, all: readonly Seeker[], patience: Duration, signal: AbortSignal) {
 		this.#client = client;
+		this.#patience = patience;
 		this.#signal = signal;
 		this.#missing = new Map(all.map((one) => [one.orderId, one]));
 	}
 
-	resultOf(orderId: string): Found {
-		return this.#found.get(orderId) ?? (this.#inPart.has(orderId) ? 'too many' : 'none');
+	/** how many have been read */
+	get pages(): number {
+		return this.#pages;
 	}
 
-	/** Reads the stretch of each payment that is missing; those that overlap are read once. */
-	async read(of: (one: Sought) => Stretch): Promise<void> {
-		const stretches = Array.from(this.#missing.values(), of);
-		for (const whole of merged(stretches)) {
+	resultOf(orderId: string): Found {
+		return this.#found.get(orderId) ?? this.#results.get(orderId) ?? 'unread';
+	}
+
+	/**
+	 * Reads the stretch of each payment that is missing; those that overlap are read once. `inPart` is said of a payment
+	 * whose stretch cannot be read as a whole, unless more than that was said of it before.
+	 */
+	async read(of: (one: Sought) => Stretch, inPart: 'too many' | 'unread'): Promise<void> {
+		for (const id of this.#missing.keys()) {
+			if (this.#results.get(id) !== 'unread') this.#results.set(id, inPart);
+		}
+		for (const whole of merged(Array.from(this.#missing.values(), of))) {
 			const readFrom = await this.#readStretch(whole);
 			for (const one of this.#missing.values()) {
 				const { from, to } = of(one);
-				if (from >= whole.from && to <= whole.to && from < readFrom) this.#inPart.add(one.orderId);
+				const isRead = from >= Math.max(whole.from, readFrom) && to <= whole.to;
+				if (isRead && this.#results.get(one.orderId) === inPart) this.#results.set(one.orderId, 'none');
 			}
 		}
 	}
@@ -116,7 +154,8 @@ class Round {
 		let read = 0;
 		const hasRoom = (): boolean => read < MOST_PAGES.ofStretch && this.#pages < MOST_PAGES.ofSearch;
 		if (!hasRoom()) return oldest;
-		for await (const page of pages(this.#client, { gte: from, lte: to }, this.#signal, this.#pages)) {
+		const created = { gte: from, lte: to };
+		for await (const page of pages(this.#client, created, this.#patience, this.#signal, this.#pages)) {
 			read += 1;
 			this.#pages += 1;
 			for (const intent of page) this.#note(intent);
@@ -128,7 +167,11 @@ class Round {
 
 	#note(intent: Stripe.PaymentIntent): void {
 		const orderId = orderOf(intent);
-		if (orderId !== null && this.#missing.delete(orderId)) this.#found.set(orderId, intent);
+		const seeker = orderId === null ? undefined : this.#missing.get(orderId);
+		if (seeker === undefined) return;
+		this.#missing.delete(seeker.orderId);
+		this.#found.set(seeker.orderId, intent);
+		seeker.tell(intent);
 	}
 }
 

@@ -18,7 +18,7 @@ export const LIMIT_AT: Instant = PAUSED + LIMIT;
 let lastId = 0;
 
 /** The moment `now`, with ids that never repeat. */
-export const at = (now: Instant): Moment => ({ now, newId: () => `id-${++lastId}` });
+export const at = (now: Instant): Moment => ({ now, newId: () => `id-${++lastId}`, random: () => 1 });
 
 export const place = (change: Partial<PlaceOrder> = {}): Order =>
 	Order.place(

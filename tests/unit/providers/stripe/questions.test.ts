@@ -148,11 +148,88 @@ describe('an authorisation whose answer never came', () => {
 		const provider = stripe.provider();
 		const find = (keyUsedAt: number) => provider.find('authorize', request({ keyUsedAt }), signal);
 		lists(others(1_000, Math.floor(now / 1_000)));
-		expect(await find(now)).toEqual({ kind: 'notFound' });
+		expect(await find(now)).toEqual({ kind: 'notFound', inPart: true });
 		expect(stripe.asked).toHaveLength(7);
+		// Those made later are too many; of those made at that time there are none.
+		lists(others(1_000, Math.floor(now / 1_000) + 3_600));
+		expect(await find(now)).toEqual({ kind: 'notFound', inPart: false });
 		const long = now - 23 * HOUR;
 		lists(others(1_000, Math.floor(long / 1_000)));
 		expect(await find(long)).toMatchObject({ kind: 'unknown' });
+	});
+});
+
+describe('a page of the list that does not come', () => {
+	const used = Math.floor(Date.now() / 1_000) - 60;
+	const find = (provider = stripe.provider(), orderId = ORDER, keyUsedAt = used * 1_000): Promise<Finding> =>
+		provider.find('authorize', request({ orderId, keyUsedAt }), signal);
+	const ours = () => intent('requires_capture', { created: used, latest_charge: charge({ created: used }) });
+
+	/** Page after page as Stripe's list, but for those that `trouble` answers; undefined there is no answer at all. */
+	function troubled(
+		intents: readonly ReturnType<typeof intent>[],
+		trouble: (nth: number, asked: URLSearchParams) => object | undefined | 'none',
+	): void {
+		lists(intents);
+		const { script } = stripe;
+		stripe.script = (asked, response) => {
+			const answer = trouble(stripe.asked.length, asked.query);
+			if (answer !== 'none') return answer as ReturnType<typeof script>;
+			return script(asked, response);
+		};
+	}
+
+	it.each<[string, object | undefined]>([
+		['an error of its own', { status: 500, body: { error: { type: 'api_error' } } }],
+		['that there are too many calls', { status: 429, body: { error: { code: 'rate_limit' } } }],
+		['a page of something in between', { status: 502, body: '<html>' }],
+		['half of an answer', { headers: { 'content-length': '10' }, body: '{' }],
+		['nothing', undefined],
+	])('is asked for again, where Stripe says %s', async (_, answer) => {
+		troubled([...others(120, used + 3), ours()], (nth) => (nth % 2 === 0 ? 'none' : answer));
+		expect(await find(stripe.provider({ timeout: 4_000 }))).toMatchObject({ kind: 'succeeded', reference: 'pi_1' });
+		expect(stripe.asked).toHaveLength(4); // each of the two pages twice
+	});
+
+	it('is asked for three times, and decides nothing then', async () => {
+		troubled([ours()], () => ({ status: 500, body: { error: { type: 'api_error' } } }));
+		expect(await find()).toMatchObject({ kind: 'unknown' });
+		expect(stripe.asked).toHaveLength(3);
+	});
+
+	it('is not asked for again where Stripe refuses us', async () => {
+		troubled([ours()], () => ({ status: 401, body: { error: { type: 'invalid_request_error' } } }));
+		expect(await find()).toMatchObject({ kind: 'refusesUs' });
+		expect(stripe.asked).toHaveLength(1);
+	});
+
+	it('harms nobody who stands on those before it, and they do not wait for it', async () => {
+		const isSecond = (query: URLSearchParams): boolean => query.has('starting_after');
+		const failure = Promise.withResolvers<void>();
+		lists([intent('requires_capture', { ...ours(), created: used + 4 }), ...others(150, used + 3)]);
+		const { script } = stripe;
+		stripe.script = (asked, response) => {
+			if (!isSecond(asked.query)) return script(asked, response);
+			void failure.promise.then(() => response.writeHead(500).end('{"error":{"type":"api_error"}}'));
+			return undefined;
+		};
+		const provider = stripe.provider({ timeout: 60_000 });
+		const other = find(provider, 'other-140');
+		expect(await find(provider)).toMatchObject({ kind: 'succeeded', reference: 'pi_1' });
+		await until(() => stripe.asked.some(({ query }) => isSecond(query)));
+		failure.resolve();
+		expect(await other).toMatchObject({ kind: 'unknown' });
+	});
+
+	it('in time leaves the rest of the time for the call; nothing is concluded from what was not looked at', async () => {
+		troubled(others(150, used + 3), (_, query) => (query.has('starting_after') ? undefined : 'none'));
+		const provider = stripe.provider({ timeout: 1_000 });
+		const begun = performance.now();
+		expect(await find(provider)).toEqual({ kind: 'notFound', inPart: true });
+		expect(performance.now() - begun).toBeLessThan(900);
+		const long = Math.floor(Date.now() / 1_000) - 23 * 3_600;
+		troubled(others(150, long), (_, query) => (query.has('starting_after') ? undefined : 'none'));
+		expect(await find(provider, ORDER, long * 1_000)).toMatchObject({ kind: 'unknown' });
 	});
 });
 
