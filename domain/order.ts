@@ -169,9 +169,12 @@ export class Order {
 		this.#draft.arm('PaymentDue', moment.now, moment);
 	}
 
-	/** The same for refunds: also those that have succeeded, which a provider may take back. Returns whether any is asked for. */
-	askForRefunds(moment: Moment): boolean {
-		return askForRefunds(this.#draft, moment);
+	/**
+	 * The same for refunds that are under way. One that has succeeded is asked for only if the news is of itself, by the
+	 * provider's name `changed`: a provider may take it back. Returns whether any is asked for.
+	 */
+	askForRefunds(changed: string | null, moment: Moment): boolean {
+		return askForRefunds(this.#draft, changed, moment);
 	}
 
 	/** The provider operation that the order's state asks for, whether or not it may begin yet. */

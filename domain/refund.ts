@@ -75,12 +75,13 @@ export function beginRefundCall(
 
 /**
  * The provider has news of it, or may have. It is asked where that cannot meet a call under way: if the provider has
- * accepted it, or if it has succeeded and may have been taken back.
+ * accepted it, or if it has succeeded and may have been taken back: then only where the news is of this refund, by the
+ * provider's name `changed`.
  */
-export function askForRefund(refund: Refund, now: Instant): Refund {
+export function askForRefund(refund: Refund, changed: string | null, now: Instant): Refund {
 	const { open, status, reference } = refund;
 	if (open === null) {
-		if (status !== 'Succeeded') return refund;
+		if (status !== 'Succeeded' || reference === null || reference !== changed) return refund;
 		const asked = { keyUsedAt: now, attemptUntil: now, attempts: 1, rememberedAt: null, requestVersion: 0 };
 		return { ...refund, open: asked };
 	}

@@ -108,8 +108,8 @@ export function applyRefundOutcome(
 }
 
 /** See `Order.askForRefunds`. */
-export function askForRefunds(draft: Draft, moment: Moment): boolean {
-	const asked = draft.refunds.map((refund) => askForRefund(refund, moment.now));
+export function askForRefunds(draft: Draft, changed: string | null, moment: Moment): boolean {
+	const asked = draft.refunds.map((refund) => askForRefund(refund, changed, moment.now));
 	if (asked.every((refund, index) => refund === draft.refunds[index])) return false;
 	draft.refunds = asked;
 	draft.lookAgain(moment.now);

@@ -17,6 +17,8 @@ export interface ProviderNews {
 	readonly reference: string | null;
 	/** the order that the payment is said to be of; null if it names none */
 	readonly orderId: string | null;
+	/** the provider's name for the refund whose outcome has changed; null if none has */
+	readonly refund: string | null;
 }
 
 /** A message that is not the provider's; the reason is for who sent it. */

@@ -20,8 +20,9 @@ const NEWS_PARAMS: ObjectSchema = {
 		about: { enum: [...NEWS, null] },
 		reference: { type: ['string', 'null'], maxLength: 255 },
 		orderId: { type: ['string', 'null'], format: 'uuid' },
+		refund: { type: ['string', 'null'], maxLength: 255 },
 	},
-	required: ['id', 'isLive', 'about', 'reference', 'orderId'],
+	required: ['id', 'isLive', 'about', 'reference', 'orderId', 'refund'],
 	additionalProperties: false,
 };
 
@@ -31,7 +32,8 @@ export interface Hearing {
 }
 
 /** Of an order that may be ours. */
-type OfOrder = ProviderNews & {
+type OfOrder = Omit<ProviderNews, 'refund'> & {
+	readonly refund?: ProviderNews['refund'];
 	readonly about: NonNullable<ProviderNews['about']>;
 	readonly orderId: string;
 	readonly reference: string;
@@ -61,7 +63,7 @@ export const news = (): Mixin<Hearing> =>
 			},
 		},
 		methods: {
-			hear({ id, about, orderId, reference }: OfOrder): Promise<Heard['result']> {
+			hear({ id, about, orderId, reference, refund = null }: OfOrder): Promise<Heard['result']> {
 				return this.outbox.transaction('provider.handle', async (work, tx, tries) => {
 					const { orders, busy } = await work.lockSoon([orderId], tries === 1);
 					if (busy.has(orderId)) throw new Busy('Somebody else works on this order.');
@@ -71,7 +73,7 @@ export const news = (): Mixin<Hearing> =>
 					// That an authorised payment was authorised is no news.
 					const mayAsk = about === 'hold' || (about === 'authorization' && before.status === 'ActionRequired');
 					if (mayAsk) order.askProvider(work.moment);
-					const asksRefunds = about === 'refund' && order.askForRefunds(work.moment);
+					const asksRefunds = about === 'refund' && order.askForRefunds(refund, work.moment);
 					if (order.payment === before && !asksRefunds) return 'nothing';
 					const fresh = await insertInbox(tx, CONSUMER, [{ id: v5(id, v5.URL), key: orderId }]);
 					if (fresh.size === 0) return 'known';

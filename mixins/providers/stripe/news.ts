@@ -17,10 +17,14 @@ const ABOUT: Readonly<Record<string, ProviderNews['about']>> = {
 	'payment_intent.canceled': 'hold',
 	'charge.expired': 'hold',
 	'charge.refunded': 'refund',
+	'charge.refund.updated': 'refund',
 	'refund.created': 'refund',
 	'refund.updated': 'refund',
 	'refund.failed': 'refund',
 };
+
+/** Of a refund that may have succeeded before: it is named. */
+const CHANGES_REFUND: readonly string[] = ['charge.refund.updated', 'refund.updated', 'refund.failed'];
 
 /** Checks signatures, and takes nothing but names from what is signed: its shape is that of the endpoint's API version. */
 export class StripeNews implements NewsReader {
@@ -64,12 +68,14 @@ function newsOf(event: unknown): ProviderNews {
 	// Of a payment itself, or of something that belongs to one.
 	const payment = type.startsWith('payment_intent.') ? object.id : object.payment_intent;
 	const { order_id: orderId } = record(object.metadata);
+	const refund = CHANGES_REFUND.includes(type) ? object.id : null;
 	return {
 		id,
 		isLive: livemode === true,
 		about: (Object.hasOwn(ABOUT, type) ? ABOUT[type] : null) ?? null,
 		reference: typeof payment === 'string' && /^pi_\w{1,250}$/.test(payment) ? payment : null,
 		orderId: isUuid(orderId) ? orderId : null,
+		refund: typeof refund === 'string' && /^\w{1,255}$/.test(refund) ? refund : null,
 	};
 }
 

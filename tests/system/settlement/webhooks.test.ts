@@ -7,6 +7,7 @@ import { META, startTestApplication } from '../../support/application.ts';
 import { startTestDatabase, type TestDatabase } from '../../support/database.ts';
 import type { EventRow } from '../../support/stripe/account.ts';
 import { authenticate } from '../../support/stripe/intents.ts';
+import { settleRefund } from '../../support/stripe/refunds.ts';
 import { StripeStandIn, TEST_KEY } from '../../support/stripe/stand-in.ts';
 import { eventually, until } from '../../support/until.ts';
 
@@ -210,6 +211,25 @@ describe('an order whose money is held', () => {
 			expect(await post(eventOf(type, { id }))).toBe(204);
 		expect(await traces()).toEqual({ handled: 0, asked: 0 });
 		expect([await get(id), requests(id)]).toMatchObject([{ status: 'Cancelled', paymentStatus: 'Voided' }, before]);
+	});
+});
+
+describe('a refund that has succeeded', () => {
+	it('is asked about again only where the news is of itself', async () => {
+		const { id } = await place({ paymentMethod: 'pm_card_refundFail', cancellationWindow: '1s' });
+		await comesTo(id, { status: 'Shipped' });
+		for (const amount of ['5', '6', '7']) await call('orders.refund', { id, amount });
+		await comesTo(id, { refundedAmount: '18' });
+		const before = requests(id);
+		for (const type of ['refund.created', 'charge.refunded']) expect(await post(eventOf(type, { id }))).toBe(204);
+		expect([await traces(), requests(id)]).toEqual([{ handled: 0, asked: 0 }, before]);
+		// The bank did not take the second one.
+		const [, second] = standIn.account.refunds.values();
+		if (second === undefined) throw new Error('Stripe has no second refund');
+		settleRefund(standIn.account, second);
+		expect(await post(eventOf('refund.failed', { id }))).toBe(204);
+		await comesTo(id, { refundedAmount: '12', paymentStatus: 'PartiallyRefunded' });
+		expect([await traces(), requests(id)]).toEqual([{ handled: 1, asked: 1 }, before + 1]);
 	});
 });
 

@@ -197,7 +197,7 @@ describe('a refund that has succeeded', () => {
 
 	it('is asked about on news, and fails where the provider has taken it back', () => {
 		const order = given();
-		expect(order.askForRefunds(at(THEN + HOUR))).toBe(true);
+		expect(order.askForRefunds('ref-1', at(THEN + HOUR))).toBe(true);
 		expect(order.record.sweepAt).not.toBeNull();
 		const call = begin(order, THEN + HOUR);
 		expect(call).toMatchObject({ asksFirst: true, mayCall: 'no', mayConclude: false, keyAged: false });
@@ -212,15 +212,21 @@ describe('a refund that has succeeded', () => {
 
 	it.each(['succeeded', 'pending'] as const)('stays so where the answer is %s', (kind) => {
 		const order = given();
-		order.askForRefunds(at(THEN + HOUR));
+		order.askForRefunds('ref-1', at(THEN + HOUR));
 		for (const _ of order.refunds) settle(order, begin(order, THEN + HOUR), kind, THEN + HOUR);
 		expect(seen(order)).toEqual(['Succeeded,Succeeded', 'Refunded', 1050n, null]);
 		expect(order.raised.filter(({ type }) => type === 'RefundSucceeded')).toHaveLength(2);
 	});
 
+	it('is not asked about where the news is of another one, or of none', () => {
+		const order = given();
+		for (const changed of [null, 'ref-2', '']) expect(order.askForRefunds(changed, at(THEN + HOUR))).toBe(false);
+		expect(order.beginPayment(at(THEN + HOUR), TERMS)).toBeNull();
+	});
+
 	it('is not asked about for ever', () => {
 		const order = given();
-		order.askForRefunds(at(THEN + HOUR));
+		order.askForRefunds('ref-1', at(THEN + HOUR));
 		let calls = 0;
 		for (let now = THEN + HOUR; order.record.sweepAt !== null && calls < 100; now += MINUTE) {
 			for (let call = order.beginPayment(at(now), TERMS); call !== null; call = order.beginPayment(at(now), TERMS)) {

@@ -60,7 +60,9 @@ it('answers 204 without a word once the message is stored', async () => {
 	await open();
 	const res = await post();
 	expect([res.status, await res.text()]).toEqual([204, '']);
-	expect(heard).toEqual([{ id: 'evt_1', isLive: false, about: 'hold', reference: 'pi_1', orderId: ORDER }]);
+	expect(heard).toEqual([
+		{ id: 'evt_1', isLive: false, about: 'hold', reference: 'pi_1', orderId: ORDER, refund: null },
+	]);
 	expect((await on.metrics.expose()).body).toContain('provider_webhooks_total{result="asked"} 1');
 });
 

@@ -38,12 +38,18 @@ describe('what Stripe says', () => {
 		['payment_intent.processing', INTENT, null],
 		['charge.expired', { ...INTENT, id: 'ch_1', payment_intent: 'pi_1' }, 'hold'],
 		['charge.refunded', { ...INTENT, id: 'ch_1', payment_intent: 'pi_1' }, 'refund'],
-		['refund.updated', { ...INTENT, id: 're_1', payment_intent: 'pi_1' }, 'refund'],
+		['refund.created', { ...INTENT, id: 're_1', payment_intent: 'pi_1' }, 'refund'],
 		['toString', { ...INTENT, payment_intent: 'pi_1' }, null],
 	])('%s: names, and what to ask about', (type, object, about) => {
 		expect(read(event(type, object))).toEqual({
-			...{ id: 'evt_1', isLive: false, about, reference: 'pi_1', orderId: ORDER },
+			...{ id: 'evt_1', isLive: false, about, reference: 'pi_1', orderId: ORDER, refund: null },
 		});
+	});
+
+	it.each(['refund.updated', 'refund.failed', 'charge.refund.updated'])('%s names the refund too', (type) => {
+		const said = (id: unknown) => read(event(type, { ...INTENT, id, payment_intent: 'pi_1' }));
+		expect(said('re_1')).toMatchObject({ about: 'refund', reference: 'pi_1', orderId: ORDER, refund: 're_1' });
+		for (const id of [undefined, 7, '../re_1', 'r'.repeat(300)]) expect(said(id).refund).toBeNull();
 	});
 
 	it.each<[string, object]>([
