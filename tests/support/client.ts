@@ -60,6 +60,7 @@ interface Raw {
 
 const ATTEMPT = 20_000;
 const BETWEEN_ATTEMPTS = 60;
+const LONGEST_BETWEEN = 2_000;
 
 export class Client {
 	readonly answers: Answer[] = [];
@@ -132,13 +133,14 @@ export class Client {
 		send: () => Promise<T>,
 	): Promise<T> {
 		const begin = performance.now();
-		for (;;) {
+		for (let pauses = BETWEEN_ATTEMPTS; ; pauses = Math.min(2 * pauses, LONGEST_BETWEEN)) {
 			const answer = await send();
 			const { status, code } = answer;
 			if (status > 0 && status < 500 && code !== 'Idempotency.InProgress') return answer;
 			if (performance.now() - begin > this.#patience)
 				throw new Error(`no answer in ${this.#patience} ms, the last: ${status} ${code}`);
-			await pause(BETWEEN_ATTEMPTS);
+			// Some hundred buyers who come back at once would themselves be what there is too much of.
+			await pause(code === 'Service.Overloaded' ? pauses * (0.5 + Math.random()) : BETWEEN_ATTEMPTS);
 		}
 	}
 

@@ -82,7 +82,10 @@ export async function runClusterChaos(options: ClusterChaosOptions): Promise<Clu
 		}
 		await Promise.all(members.map(({ running }) => ready(running)));
 		await until(() => load.count >= orders, `there are ${orders} orders`, TO_THE_END + (orders / perSecond) * 1_000);
-		await load.stop();
+		await load.stop().catch((error: unknown) => {
+			say(cluster.lastWords());
+			throw error;
+		});
 		await until(
 			async () => (await unfinished(cluster)) === 0,
 			() => 'every order has ended',
