@@ -1,8 +1,8 @@
 /** What became of each call to the payment provider, for people who look into one order. */
 import type { PaymentCall } from './commands.ts';
-import type { CallOutcome, Payment } from './payment.ts';
+import type { CallOutcome, OpenOperation, Payment } from './payment.ts';
 import type { ProviderOperation } from './provider.ts';
-import { type Instant, toIso } from './time.ts';
+import { type Duration, type Instant, toIso } from './time.ts';
 
 /** One call to the provider, or one question. Times are RFC 3339; nothing secret is in it. */
 export interface Attempt {
@@ -34,8 +34,19 @@ const LAST = 15;
 export type MadeCall = Pick<PaymentCall, 'operation' | 'attempt' | 'intendedAt' | 'idempotencyKey'> &
 	Partial<Pick<PaymentCall, 'refund'>>;
 
+/** What attempts are kept with: a payment, or a refund. */
+interface Tried {
+	readonly tried: readonly Attempt[];
+	readonly reference: string | null;
+}
+
 /** The attempts so far, with this one. */
-function kept({ tried, reference }: Payment, call: MadeCall, outcome: CallOutcome, now: Instant): readonly Attempt[] {
+export function kept(
+	{ tried, reference }: Tried,
+	call: MadeCall,
+	outcome: CallOutcome,
+	now: Instant,
+): readonly Attempt[] {
 	const { requestId = null, code = null, found = false } = outcome;
 	const { operation, attempt, idempotencyKey: key, intendedAt } = call;
 	const made: Attempt = {
@@ -44,6 +55,22 @@ function kept({ tried, reference }: Payment, call: MadeCall, outcome: CallOutcom
 	};
 	const all = [...tried, made];
 	return all.length <= FIRST + LAST ? all : [...all.slice(0, FIRST), ...all.slice(-LAST)];
+}
+
+/**
+ * Until when a call could still reach the provider: the last attempt whose answer is not known, until its time is over.
+ * After a question that was answered nothing is under way, whenever the next attempt is due.
+ */
+export function mayArriveUntil(
+	{ tried }: Tried,
+	open: Pick<OpenOperation, 'attempts' | 'attemptUntil'>,
+	operation: ProviderOperation,
+	timeout: Duration,
+): Instant {
+	const last = tried.at(-1);
+	if (last?.operation !== operation || last.attempt !== open.attempts) return open.attemptUntil;
+	const isAnswered = last.by === 'find' || last.outcome !== 'unknown';
+	return isAnswered ? Date.parse(last.endedAt) : Date.parse(last.beganAt) + timeout;
 }
 
 /** True of a payment that a person may have to decide. */

@@ -1,5 +1,6 @@
 import type { MadeCall } from './attempts.ts';
 import type { HandOverCall, Moment, PaymentCall } from './commands.ts';
+import type { Resolution } from './decision.ts';
 import { Draft } from './draft.ts';
 import { IllegalTransition, type Refusal } from './errors.ts';
 import type { Raised } from './events.ts';
@@ -15,10 +16,10 @@ import {
 	operationFor,
 	type Payment,
 } from './payment.ts';
-import type { PaymentOperation } from './provider.ts';
+import type { Finding, PaymentOperation } from './provider.ts';
 import type { Refund } from './refund.ts';
-import { askForRefunds, requestRefund } from './refunding.ts';
-import { type Resolution, resolvePayment } from './resolving.ts';
+import { askForRefunds, correctRefund, requestRefund } from './refunding.ts';
+import { beginResolution, resolve } from './resolving.ts';
 import { ok, type Result, refuse } from './result.ts';
 import { failedAttempt, type HandOverOutcome, nextAttempt, type Shipment } from './shipment.ts';
 import { laterLook, lookInstead } from './sweeping.ts';
@@ -204,11 +205,25 @@ export class Order {
 	}
 
 	/**
-	 * Applies a person's decision about a payment that is `Unknown` or waits for the buyer. Refused where the money could
-	 * move twice by it, or against a cancel.
+	 * A person wants to decide what became of a payment, or of a refund: the question that the provider is asked first, as
+	 * the next attempt, so that nobody calls it meanwhile. Refused while a call may be under way, and where the money could
+	 * move twice by the decision, or against a cancel.
 	 */
-	resolvePayment(resolution: Resolution, moment: Moment): Result<void, Refusal> {
-		return resolvePayment(this.#draft, resolution, moment);
+	beginResolution(resolution: Resolution, moment: Moment, terms: CallTerms): Result<PaymentCall, Refusal> {
+		return beginResolution(this.#draft, resolution, moment, terms);
+	}
+
+	/**
+	 * Applies what the provider has said to that question (null: no answer), or else the decision. Refused where the two
+	 * contradict each other; the provider's answer is applied then too, and has to be stored.
+	 */
+	resolve(call: PaymentCall, found: Finding | null, resolution: Resolution, moment: Moment): Result<void, Refusal> {
+		return resolve(this.#draft, call, found, resolution, moment);
+	}
+
+	/** The provider gave back what we count as failed: Failed → Succeeded. Returns false where that is not so, or would be too much (I9). */
+	correctRefund(id: string, reference: string | null, moment: Moment): boolean {
+		return correctRefund(this.#draft, id, reference, moment);
 	}
 
 	/** Starts, or repeats, the hand-over of a paid order, and returns the call to make once this is committed. */

@@ -11,6 +11,7 @@ import {
 	giveUp,
 	keyHasAged,
 	mayRepeat,
+	type OpenPayment,
 	operationFor,
 	type Payment,
 	SETTLED_AFTER,
@@ -42,8 +43,13 @@ export function beginPayment(draft: Draft, moment: Moment, terms: CallTerms): Pa
 	if (draft.payment.open === null && draft.record.status === 'CancelRequested') cancelWithoutCall(draft, moment);
 	const operation = operationFor(draft.record.status, draft.payment);
 	if (operation === null || !needsCall(draft, moment.now)) return null;
-	const begun = beginOrRepeat(draft.payment, operation, moment.now, terms);
+	return intended(draft, beginOrRepeat(draft.payment, operation, moment.now, terms), moment);
+}
+
+/** Stores the intent of the open operation's next call, and returns the call. */
+export function intended(draft: Draft, begun: OpenPayment, moment: Moment): PaymentCall {
 	const { open } = begun;
+	const { operation } = open;
 	const isFirst = operation === 'authorize' && begun.authorizedMinor === null;
 	const payment = isFirst ? { ...begun, authorizedMinor: draft.record.amount.minor } : begun;
 	draft.payment = payment;
@@ -61,6 +67,12 @@ export function beginPayment(draft: Draft, moment: Moment, terms: CallTerms): Pa
 		...asking(payment, open, moment.now),
 	};
 }
+
+/** The call that ends at the provider what the authorisation has left there. */
+export const voidOf = (call: PaymentCall, reference: string): PaymentCall => ({
+	...{ ...call, operation: 'void', reference },
+	idempotencyKey: keyOf(call.orderId, 'void', 1),
+});
 
 function asking(
 	{ status }: Payment,
@@ -83,7 +95,7 @@ function asking(
 
 /** See `Order.applyPaymentOutcome`. */
 export function applyOutcome(draft: Draft, call: MadeCall, outcome: CallOutcome, moment: Moment): boolean {
-	if (call.operation === 'refund') return applyRefundOutcome(draft, call.refund?.id, call.attempt, outcome, moment);
+	if (call.operation === 'refund') return applyRefundOutcome(draft, call, outcome, moment);
 	const before = draft.payment;
 	const after = settle(before, call.operation, call.attempt, outcome, moment.now, moment.random());
 	if (after === before) return false;

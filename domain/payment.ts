@@ -141,10 +141,18 @@ export const mayRepeat = (payment: Payment, now: Instant): boolean =>
 	payment.open !== null && now >= payment.open.attemptUntil;
 
 /** Moves an overdue open operation on to its next attempt, under the same key. */
-export function repeat(payment: Payment, now: Instant, { timeout }: CallTerms): OpenPayment {
+export function repeat(payment: Payment, now: Instant, terms: CallTerms): OpenPayment {
 	if (payment.open === null || !mayRepeat(payment, now)) throw new IllegalTransition('nothing to repeat');
-	return { ...payment, open: { ...payment.open, attemptUntil: now + timeout, attempts: payment.open.attempts + 1 } };
+	return nextAttempt(payment, payment.open, now, terms);
 }
+
+/** The same whether or not its time has come. */
+export const nextAttempt = (
+	payment: Payment,
+	open: OpenOperation,
+	now: Instant,
+	{ timeout }: CallTerms,
+): OpenPayment => ({ ...payment, open: { ...open, attemptUntil: now + timeout, attempts: open.attempts + 1 } });
 
 /** The intent for the first or the next attempt. */
 export const beginOrRepeat = (

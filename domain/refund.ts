@@ -1,4 +1,5 @@
 /** Money that is given back after the capture: one refund, and what its provider's answers make of it. */
+import { type Attempt, kept, type MadeCall } from './attempts.ts';
 import { IllegalTransition } from './errors.ts';
 import { type CallOutcome, type CallTerms, KEY_LIFETIME, type OpenOperation, type Payment } from './payment.ts';
 import { backOff, type Duration, HOUR, type Instant, MINUTE, SECOND, spread } from './time.ts';
@@ -34,11 +35,15 @@ export interface Refund {
 	readonly reference: string | null;
 	/** null before its first call, and while nothing is asked for */
 	readonly open: OpenRefund | null;
+	/** what was tried while its outcome is not known */
+	readonly tried: readonly Attempt[];
+	/** since when it has been `Unknown` without a break; null for other states */
+	readonly undecidedSince: Instant | null;
 }
 
 export const newRefund = (id: string, amountMinor: bigint, reason: string | null, now: Instant): Refund => ({
 	...{ id, amountMinor, reason, status: 'Requested', createdAt: now },
-	...{ settledAt: null, failureReason: null, reference: null, open: null },
+	...{ settledAt: null, failureReason: null, reference: null, open: null, tried: [], undecidedSince: null },
 });
 
 const sum = (refunds: readonly Refund[]): bigint => refunds.reduce((total, { amountMinor }) => total + amountMinor, 0n);
@@ -65,9 +70,18 @@ export const mayBeginRefund = (refund: Refund, now: Instant): boolean =>
 export function beginRefundCall(
 	refund: Refund,
 	now: Instant,
-	{ timeout, requestVersion }: CallTerms,
+	terms: CallTerms,
 ): Refund & { readonly open: OpenRefund } {
 	if (!mayBeginRefund(refund, now)) throw new IllegalTransition(`a call for a refund ${refund.status}`);
+	return nextRefundCall(refund, now, terms);
+}
+
+/** The same whether or not its time has come. */
+export function nextRefundCall(
+	refund: Refund,
+	now: Instant,
+	{ timeout, requestVersion }: CallTerms,
+): Refund & { readonly open: OpenRefund } {
 	const { open } = refund;
 	const next = { attemptUntil: now + timeout, attempts: (open?.attempts ?? 0) + 1 };
 	return { ...refund, open: { ...(open ?? { keyUsedAt: now, rememberedAt: null, requestVersion }), ...next } };
@@ -135,3 +149,13 @@ export function settleRefund(
 	const unknown = status === 'Succeeded' ? status : 'Unknown';
 	return { ...refund, status: unknown, open: { ...open, rememberedAt, attemptUntil } };
 }
+
+/** The refund after an outcome, with the attempt, and since when its outcome is not known. */
+export function notedRefund(before: Refund, after: Refund, call: MadeCall, outcome: CallOutcome, now: Instant): Refund {
+	const since = after.status !== 'Unknown' ? null : before.status === 'Unknown' ? (before.undecidedSince ?? now) : now;
+	return { ...after, tried: kept(after, call, outcome, now), undecidedSince: since };
+}
+
+/** Nothing is asked for any more: what was tried stands in its event. */
+export const forgottenRefund = (refund: Refund): Refund =>
+	refund.open !== null || refund.tried.length === 0 ? refund : { ...refund, tried: [] };

@@ -1,4 +1,5 @@
 /** How an order gives money back: the refunds that are asked for, their calls, and what the outcomes lead to. */
+import type { MadeCall } from './attempts.ts';
 import type { Moment, PaymentCall } from './commands.ts';
 import type { Draft } from './draft.ts';
 import { invalidState, type Refusal, tooMuch } from './errors.ts';
@@ -9,9 +10,11 @@ import {
 	afterRefunds,
 	askForRefund,
 	beginRefundCall,
+	forgottenRefund,
 	leftToRefund,
 	mayBeginRefund,
 	newRefund,
+	notedRefund,
 	type OpenRefund,
 	type Refund,
 	refundKeyHasAged,
@@ -39,6 +42,9 @@ export function requestRefund(
 	return ok(refund);
 }
 
+/** The idempotency key of a refund, its only one. */
+export const refundKey = (orderId: string, refundId: string): string => `${orderId}:refund:${refundId}`;
+
 /** The first refund whose call may be made now. */
 const nextRefund = ({ refunds }: Draft, now: Instant): Refund | undefined =>
 	refunds.find((refund) => mayBeginRefund(refund, now));
@@ -50,15 +56,23 @@ export const needsRefundCall = (draft: Draft, now: Instant): boolean => nextRefu
 export function beginRefund(draft: Draft, moment: Moment, terms: CallTerms): PaymentCall | null {
 	const waiting = nextRefund(draft, moment.now);
 	if (waiting === undefined) return null;
-	const refund = beginRefundCall(waiting, moment.now, terms);
+	return intendedRefund(draft, beginRefundCall(waiting, moment.now, terms), moment);
+}
+
+/** Stores the intent of a refund's next call, and returns the call. */
+export function intendedRefund(
+	draft: Draft,
+	refund: Refund & { readonly open: OpenRefund },
+	moment: Moment,
+): PaymentCall {
 	const { open, reference } = refund;
-	store(draft, refund);
+	storeRefund(draft, refund);
 	// As with a payment: the sweeper leaves calls in progress alone.
 	if (open.attempts > 1) draft.lookAgain(moment.now);
 	const { id: orderId, amount, paymentMethod } = draft.record;
 	return {
 		...{ orderId, operation: 'refund', attempt: open.attempts, intendedAt: moment.now, paymentMethod },
-		idempotencyKey: `${orderId}:refund:${refund.id}`,
+		idempotencyKey: refundKey(orderId, refund.id),
 		amount: { ...amount, minor: refund.amountMinor },
 		reference: draft.payment.reference,
 		refund: { id: refund.id, reference },
@@ -86,24 +100,35 @@ function asking(
 }
 
 /** Applies the outcome of a refund's call. Returns whether it counted. */
-export function applyRefundOutcome(
-	draft: Draft,
-	id: string | undefined,
-	attempt: number,
-	outcome: CallOutcome,
-	moment: Moment,
-): boolean {
-	const before = draft.refunds.find((refund) => refund.id === id);
+export function applyRefundOutcome(draft: Draft, call: MadeCall, outcome: CallOutcome, moment: Moment): boolean {
+	const before = draft.refunds.find(({ id }) => id === call.refund?.id);
 	if (before === undefined) return false;
-	const refund = settleRefund(before, attempt, outcome, moment.now, moment.random());
-	if (refund === before) return false;
-	store(draft, refund);
+	const after = settleRefund(before, call.attempt, outcome, moment.now, moment.random());
+	if (after === before) return false;
+	followRefund(draft, before, notedRefund(before, after, call, outcome, moment.now), moment);
+	return true;
+}
+
+/** What the order does about a refund whose state may just have changed. */
+export function followRefund(draft: Draft, before: Refund, after: Refund, moment: Moment): void {
+	storeRefund(draft, forgottenRefund(after));
 	draft.payment = afterRefunds(draft.payment, draft.record.amount.minor, draft.refunds);
-	if (refund.status === before.status) draft.lookAgain(moment.now);
-	else if (refund.status === 'Succeeded') raise(draft, moment, 'RefundSucceeded', refund);
-	else if (refund.status === 'Failed') {
-		raise(draft, moment, 'RefundFailed', refund, { reason: refund.failureReason });
+	const { status, failureReason: reason, tried: attempts } = after;
+	if (status !== before.status && status === 'Succeeded') raise(draft, moment, 'RefundSucceeded', after, { attempts });
+	else if (status !== before.status && status === 'Failed') {
+		raise(draft, moment, 'RefundFailed', after, { reason, attempts });
 	} else draft.lookAgain(moment.now);
+}
+
+/** See `Order.correctRefund`. */
+export function correctRefund(draft: Draft, id: string, reference: string | null, moment: Moment): boolean {
+	const { record, refunds } = draft;
+	const before = refunds.find((refund) => refund.id === id);
+	if (before?.status !== 'Failed') return false;
+	// Another refund may have been asked for in its place; only once that has failed too is there room for this one.
+	if (before.amountMinor > leftToRefund(record.amount.minor, refunds)) return false;
+	const given = { status: 'Succeeded', settledAt: moment.now, failureReason: null, open: null } as const;
+	followRefund(draft, before, { ...before, ...given, reference: reference ?? before.reference }, moment);
 	return true;
 }
 
@@ -117,7 +142,7 @@ export function askForRefunds(draft: Draft, changed: string | null, moment: Mome
 	return true;
 }
 
-function store(draft: Draft, changed: Refund): void {
+export function storeRefund(draft: Draft, changed: Refund): void {
 	draft.refunds = draft.refunds.map((refund) => (refund.id === changed.id ? changed : refund));
 }
 

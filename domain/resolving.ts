@@ -1,34 +1,27 @@
-/** A person decides what became of a payment that the provider does not tell. */
-import { isUndecided, sinceWhen } from './attempts.ts';
-import type { Moment } from './commands.ts';
+/**
+ * A person decides what became of a payment or a refund that the provider does not tell. That takes two steps, with a
+ * question to the provider between them: what it says clearly counts more than any decision.
+ */
+import { isUndecided, kept, mayArriveUntil, sinceWhen } from './attempts.ts';
+import type { Moment, PaymentCall } from './commands.ts';
+import {
+	compare,
+	contradiction,
+	FITTING,
+	MEANWHILE,
+	NOT_TOLD,
+	type Resolution,
+	resolved,
+	told,
+	underWay,
+} from './decision.ts';
 import type { Draft } from './draft.ts';
 import { invalidState, type Refusal } from './errors.ts';
-import { follow, voided } from './paying.ts';
-import { type CallOutcome, operationFor, type Payment, settle } from './payment.ts';
-import type { PaymentOperation } from './provider.ts';
+import { applyOutcome, follow, intended, voided } from './paying.ts';
+import { begin, type CallOutcome, type CallTerms, nextAttempt, operationFor, type Payment, settle } from './payment.ts';
+import type { Finding, PaymentOperation } from './provider.ts';
+import { beginRefundResolution, resolveRefund } from './resolving-refunds.ts';
 import { ok, type Result, refuse } from './result.ts';
-import { type Instant, toIso } from './time.ts';
-
-export const RESOLUTION_OUTCOMES = ['authorized', 'declined', 'captured', 'voided', 'failed'] as const;
-export type ResolutionOutcome = (typeof RESOLUTION_OUTCOMES)[number];
-
-/** What a person has found out at the provider. */
-export interface Resolution {
-	readonly outcome: ResolutionOutcome;
-	/** the provider's name for the authorisation; null if it is known already, or if there is none */
-	readonly reference: string | null;
-	/** why, for the history */
-	readonly note: string;
-	/** who decides */
-	readonly by: string;
-}
-
-/** What a person may say of each operation. A cancelled order's money is never taken, so a void only ends one way. */
-const FITTING: Readonly<Record<PaymentOperation, readonly ResolutionOutcome[]>> = {
-	authorize: ['authorized', 'declined', 'voided'],
-	capture: ['captured', 'failed', 'voided'],
-	void: ['voided'],
-};
 
 /** Why the buyer's payment has failed, where a person said so. */
 const REASONS = {
@@ -37,28 +30,88 @@ const REASONS = {
 	voided: 'The money is no longer held.',
 } as const;
 
-/** See `Order.resolvePayment`. */
-export function resolvePayment(draft: Draft, resolution: Resolution, moment: Moment): Result<void, Refusal> {
-	const before = draft.payment;
-	const operation = before.open?.operation ?? 'void';
-	const refusal = refusesResolution(draft, operation, resolution, moment.now);
+/** See `Order.beginResolution`. */
+export function beginResolution(
+	draft: Draft,
+	resolution: Resolution,
+	moment: Moment,
+	terms: CallTerms,
+): Result<PaymentCall, Refusal> {
+	if (resolution.refundId !== null) return beginRefundResolution(draft, resolution, moment, terms);
+	const { payment } = draft;
+	const operation = operationFor(draft.record.status, payment) ?? 'void';
+	const refusal = refusesResolution(draft, operation, resolution);
 	if (refusal !== undefined) return refuse(refusal);
-	const { outcome, reference, note, by } = resolution;
-	draft.event(moment, 'PaymentResolved', { by, note, operation, outcome, reference });
-	if (outcome === 'voided') {
-		draft.payment = sinceWhen(before, { ...before, status: 'Voided', open: null, action: null }, moment.now);
+	const { open } = payment;
+	if (open?.operation !== operation) return ok(intended(draft, begin(payment, operation, moment.now, terms), moment));
+	const until = mayArriveUntil(payment, open, operation, terms.timeout);
+	if (moment.now < until) return refuse(underWay(until));
+	return ok(intended(draft, nextAttempt(payment, open, moment.now, terms), moment));
+}
+
+/** See `Order.resolve`. */
+export function resolve(
+	draft: Draft,
+	call: PaymentCall,
+	found: Finding | null,
+	resolution: Resolution,
+	moment: Moment,
+): Result<void, Refusal> {
+	const step = call.refund === null ? resolvePayment : resolveRefund;
+	const result = step(draft, call, found, resolution, moment);
+	// What the order asks for now is begun by settlement.
+	if (operationFor(draft.record.status, draft.payment) !== null) draft.arm('PaymentDue', moment.now, moment);
+	return result;
+}
+
+function resolvePayment(
+	draft: Draft,
+	call: PaymentCall,
+	found: Finding | null,
+	resolution: Resolution,
+	moment: Moment,
+): Result<void, Refusal> {
+	const before = draft.payment;
+	const { operation, attempt } = call;
+	const { outcome, reference } = resolution;
+	if (operation === 'refund' || before.open?.operation !== operation || before.open.attempts !== attempt) {
+		return refuse(MEANWHILE);
+	}
+	const verdict = compare(operation, outcome, found);
+	if (found !== null && verdict === 'contradicts') {
+		applyOutcome(draft, call, told(found), moment);
+		return refuse(contradiction(operation, resolution, found));
+	}
+	if (verdict === 'silent' && outcome === 'authorized' && reference === null && before.reference === null) {
+		applyOutcome(draft, call, NOT_TOLD, moment);
+		return refuse(invalidState(NO_NAME));
+	}
+	resolved(draft, operation, resolution, moment);
+	if (found !== null && verdict === 'agrees') applyOutcome(draft, call, told(found), moment);
+	else decide(draft, before, call, operation, resolution, moment);
+	return ok(undefined);
+}
+
+/** Nobody but the person knows. */
+function decide(
+	draft: Draft,
+	before: Payment,
+	call: PaymentCall,
+	operation: PaymentOperation,
+	resolution: Resolution,
+	moment: Moment,
+): void {
+	const tried = kept(before, call, NOT_TOLD, moment.now);
+	const decided = (after: Payment): Payment => ({ ...sinceWhen(before, after, moment.now), tried });
+	if (resolution.outcome === 'voided') {
+		draft.payment = decided({ ...before, status: 'Voided', open: null, action: null });
 		voided(draft, moment, REASONS.voided);
 		draft.payment = { ...draft.payment, tried: [] };
-	} else {
-		const attempt = before.open?.attempts ?? 0;
-		const said = asOutcome(resolution);
-		draft.payment = sinceWhen(before, settle(before, operation, attempt, said, moment.now), moment.now);
-		// Nothing was called: of the call only the operation is known.
-		const call = { operation, attempt, intendedAt: moment.now, idempotencyKey: '' };
-		follow(draft, before, call, said, moment);
+		return;
 	}
-	if (operationFor(draft.record.status, draft.payment) !== null) draft.arm('PaymentDue', moment.now, moment);
-	return ok(undefined);
+	const said = asOutcome(resolution);
+	draft.payment = decided(settle(before, operation, call.attempt, said, moment.now, moment.random()));
+	follow(draft, before, call, said, moment);
 }
 
 function asOutcome({ outcome, reference }: Resolution): CallOutcome {
@@ -67,37 +120,24 @@ function asOutcome({ outcome, reference }: Resolution): CallOutcome {
 	return { kind: 'succeeded', reference };
 }
 
+const NO_NAME = 'The provider has told no name for this payment: give it as "reference".';
+
 function refusesResolution(
 	{ payment, record }: Draft,
 	operation: PaymentOperation,
-	{ outcome, reference }: Resolution,
-	now: Instant,
+	{ outcome }: Resolution,
 ): Refusal | undefined {
 	if (!isUndecided(payment)) return invalidState(`The payment is ${payment.status}: there is nothing to decide.`);
-	if (isUnderWay(payment, now)) {
-		const until = toIso(payment.open?.attemptUntil ?? now);
-		return invalidState(`A call to the provider is under way, until ${until} at the latest. Decide after that.`);
-	}
 	if (operation === 'void' && outcome !== 'voided') {
 		return invalidState(
 			'The money of this order is to be released, and never taken (I3). Release it at the provider, or give it back there; then decide "voided".',
 		);
 	}
 	if (!FITTING[operation].includes(outcome)) {
-		return invalidState(
-			`The open operation is ${operation}: it can end as ${FITTING[operation].join(', ')}, not as ${outcome}.`,
-		);
+		const ends = FITTING[operation].join(', ');
+		return invalidState(`The open operation is ${operation}: it can end as ${ends}, not as ${outcome}.`);
 	}
 	if (outcome === 'captured' && record.status !== 'Confirmed')
 		return invalidState(`The order is ${record.status}: its money is not taken (I1).`);
-	if (outcome === 'authorized' && reference === null && payment.reference === null)
-		return invalidState('The provider has told no name for this payment: give it as "reference".');
 	return undefined;
-}
-
-/** True from the intent of a call until its outcome is stored, or its time is over. */
-function isUnderWay({ open, tried }: Payment, now: Instant): boolean {
-	if (open === null || now >= open.attemptUntil) return false;
-	const last = tried.at(-1);
-	return last?.operation !== open.operation || last.attempt !== open.attempts;
 }

@@ -1,7 +1,6 @@
 import { inboxOperations } from '../mixins/inbox/index.ts';
 import { outbox, outboxOperations, relay, retention } from '../mixins/outbox/index.ts';
 import { defineService } from '../mixins/service.ts';
-import { deciding } from './outbox-relay/deciding.ts';
 import { LINGER } from './topology.ts';
 
 /** Sends the outbox, purges what was kept long enough, and offers operators' actions. */
@@ -9,5 +8,5 @@ export default defineService({
 	name: 'outbox-relay',
 	// The names of the operators' actions are not prefixed with the service's name.
 	settings: { $noServiceNamePrefix: true },
-	mixins: [outboxOperations(), inboxOperations(), deciding(), relay({ rest: LINGER }), retention(), outbox()],
+	mixins: [outboxOperations(), inboxOperations(), relay({ rest: LINGER }), retention(), outbox()],
 });

@@ -4,6 +4,7 @@ import { delay } from '../mixins/delay/index.ts';
 import { inbox } from '../mixins/inbox/index.ts';
 import { outbox } from '../mixins/outbox/index.ts';
 import { defineService } from '../mixins/service.ts';
+import { deciding } from './settlement/deciding.ts';
 import { holds } from './settlement/holds.ts';
 import { news } from './settlement/news.ts';
 import { callProvider, mostCalls, nextCall, toResolve } from './settlement/payment-calls.ts';
@@ -17,9 +18,12 @@ import { LINGER } from './topology.ts';
 /** Authorises, confirms when due, captures or voids, gives back; sweeps up orders whose wake-up was lost. */
 export default defineService({
 	name: 'settlement',
+	// The actions `payments.…` are not prefixed with the service's name, so the others say it themselves.
+	settings: { $noServiceNamePrefix: true },
 	mixins: [
 		sweeper(),
 		reconciling(),
+		deciding(),
 		holds(),
 		unfinished(),
 		sandboxPages(),
@@ -36,7 +40,7 @@ export default defineService({
 		outbox(),
 	],
 	actions: {
-		sweep: {
+		'settlement.sweep': {
 			visibility: 'public',
 			handler(): Promise<Swept> {
 				return this.sweeper.sweep();

@@ -1,4 +1,5 @@
 /** Refunds, read and written under the row lock of their order. */
+import type { Attempt } from '../../domain/attempts.ts';
 import type { Order } from '../../domain/order.ts';
 import type { OpenRefund, Refund } from '../../domain/refund.ts';
 import { plainArray } from './arrays.ts';
@@ -9,7 +10,11 @@ import type { Statement } from './statement.ts';
 type NothingOpen = { readonly [Name in keyof OpenRefund]: null };
 
 /** A refund as it is stored: of a call that is not open, nothing is. */
-export type RefundRow = Omit<Refund, 'open'> & { readonly orderId: string } & (OpenRefund | NothingOpen);
+export type RefundRow = Omit<Refund, 'open' | 'tried'> & {
+	readonly orderId: string;
+	/** the `Attempt`s as JSON; null if there are none */
+	readonly tried: string | null;
+} & (OpenRefund | NothingOpen);
 
 const FIXED = { id: 'uuid', orderId: 'uuid', amountMinor: 'bigint', reason: 'text', createdAt: 'moment' } as const;
 const CHANGING = {
@@ -22,6 +27,8 @@ const CHANGING = {
 	attempts: 'int',
 	rememberedAt: 'moment',
 	requestVersion: 'int',
+	tried: 'text',
+	undecidedSince: 'moment',
 } as const;
 const REFUND = { ...FIXED, ...CHANGING } satisfies ColumnsOf<RefundRow>;
 
@@ -32,6 +39,9 @@ export const SHOWN_REFUND = {
 	settledAt: CHANGING.settledAt,
 	failureReason: CHANGING.failureReason,
 } as const satisfies Columns;
+
+/** What is read beside that, with the history of one order. */
+export const TRIED_REFUND = { tried: CHANGING.tried } as const satisfies Columns;
 
 /** All refunds of these orders, the oldest first. */
 export async function readRefunds(
@@ -49,8 +59,10 @@ export async function readRefunds(
 }
 
 function toRefund(row: RefundRow): Refund {
-	const { id, amountMinor, status, reason, createdAt, settledAt, failureReason, reference } = row;
-	const known = { id, amountMinor, status, reason, createdAt, settledAt, failureReason, reference };
+	const { id, amountMinor, status, reason, createdAt, settledAt, failureReason, reference, undecidedSince } = row;
+	const tried: readonly Attempt[] = row.tried === null ? [] : JSON.parse(row.tried);
+	const told = { id, amountMinor, status, reason, createdAt, settledAt, failureReason, reference };
+	const known = { ...told, tried, undecidedSince };
 	if (row.keyUsedAt === null) return { ...known, open: null };
 	const { keyUsedAt, attemptUntil, attempts, rememberedAt, requestVersion } = row;
 	return { ...known, open: { keyUsedAt, attemptUntil, attempts, rememberedAt, requestVersion } };
@@ -77,6 +89,9 @@ export interface ChangedRefunds {
 export const storeRefunds = (changed: readonly ChangedRefunds[]): Statement =>
 	stored(
 		changed.flatMap(({ order, refunds }) =>
-			refunds.map(({ open, ...refund }) => ({ ...refund, orderId: order.record.id, ...(open ?? NOTHING_OPEN) })),
+			refunds.map(({ open, tried, ...refund }) => ({
+				...{ ...refund, orderId: order.record.id, ...(open ?? NOTHING_OPEN) },
+				tried: tried.length === 0 ? null : JSON.stringify(tried),
+			})),
 		),
 	);

@@ -103,7 +103,7 @@ const EVENT_PROPERTIES: Readonly<Record<string, Schema>> = {
 	data: {
 		type: 'object',
 		description:
-			'The event itself, with its `version`. The end of a payment operation has `attempts` (schema `Attempt`).',
+			'The event itself, with its `version`. The end of a payment operation and of a refund has `attempts` (schema `Attempt`).',
 	},
 };
 
@@ -117,7 +117,7 @@ export const EVENT_SCHEMA: Schema = {
 const orNull = (description: string): Schema => ({ type: ['string', 'null'], description });
 
 const ATTEMPT_PROPERTIES: Readonly<Record<keyof Attempt, Schema>> = {
-	operation: { type: 'string', enum: PAYMENT_OPERATIONS },
+	operation: { type: 'string', enum: [...PAYMENT_OPERATIONS, 'refund'] },
 	attempt: { type: 'integer', minimum: 1, description: '1 for the first call of the operation.' },
 	key: { type: 'string', description: 'The idempotency key.' },
 	outcome: { type: 'string', description: 'What became of it, such as `succeeded`, `declined` or `unknown`.' },
@@ -126,7 +126,7 @@ const ATTEMPT_PROPERTIES: Readonly<Record<keyof Attempt, Schema>> = {
 		enum: ['call', 'find'],
 		description: 'What showed the outcome: the call, or asking what became of an earlier one.',
 	},
-	reference: orNull("The provider's name for the payment."),
+	reference: orNull("The provider's name for the payment or the refund."),
 	requestId: orNull("The provider's name for the request."),
 	code: orNull("The provider's word for what happened."),
 	beganAt: time('When the call was intended.'),

@@ -29,9 +29,9 @@ export interface EventDto extends Pick<EventRow, 'id' | 'type' | 'sequence' | 'd
 	readonly occurredAt: string;
 }
 
-/** A page of what happened to an order, and what is tried for its payment at the moment. */
+/** A page of what happened to an order, and what is tried for its payment and its refunds at the moment. */
 export interface History extends Page<EventDto> {
-	/** of the operation whose outcome is not known yet; what was tried for the others stands in their events */
+	/** of the operations whose outcomes are not known yet; what was tried for the others stands in their events */
 	readonly attempts: readonly Attempt[];
 	/** the provider's page of the payment, for the merchant's people; null for others, and where there is none */
 	readonly paymentPage: string | null;
@@ -76,17 +76,22 @@ export const reading = (): Mixin<WithReading> =>
 			this.readHistory = async (caller, { id: orderId, limit, cursor }) => {
 				const after = cursor === undefined ? 0 : sequenceOfCursor(cursor);
 				const where = { orderId, sequence: { [Op.gt]: after } };
-				const [rows, payment] = await reads(database, () =>
+				const [rows, payment, refunds] = await reads(database, () =>
 					Promise.all([
 						models.events.findAll({ where, order: [['sequence', 'ASC']], limit: limit + 1 }),
 						models.payments.findByPk(orderId, { attributes: ['reference', 'tried'] }),
+						models.refunds.findAll({
+							where: { orderId, tried: IS_SET },
+							attributes: ['tried'],
+							order: [['id', 'ASC']],
+						}),
 					]),
 				);
 				const { reference = null, tried = null } = payment?.get({ plain: true }) ?? {};
 				const events = rows.map((row) => eventToDto(row.get({ plain: true })));
 				return {
 					...pageOf(events, limit, ({ sequence }) => cursorOfSequence(sequence)),
-					attempts: tried === null ? [] : JSON.parse(tried),
+					attempts: [tried, ...refunds.map((refund) => refund.get({ plain: true }).tried)].flatMap(attemptsOf),
 					paymentPage: reference !== null && isAdmin(caller) ? provider.pageOf(reference) : null,
 				};
 			};
@@ -124,6 +129,8 @@ const NARROWED: Readonly<Record<OrderStatus, object>> = {
 	PaymentFailed: { failedAt: IS_SET },
 	Shipped: {},
 };
+
+const attemptsOf = (tried: string | null): readonly Attempt[] => (tried === null ? [] : JSON.parse(tried));
 
 const eventToDto = ({ id, type, occurredAt, sequence, data }: EventRow): EventDto => ({
 	id,

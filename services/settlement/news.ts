@@ -50,7 +50,7 @@ const CONSUMER = 'provider';
 export const news = (): Mixin<Hearing> =>
 	defineMixin<Hearing, object, WithOutbox>({
 		actions: {
-			news: {
+			'settlement.news': {
 				visibility: 'public',
 				params: NEWS_PARAMS,
 				async handler({ params }: Context<ProviderNews>): Promise<Heard> {

@@ -1,7 +1,7 @@
 import type { Moment, PaymentCall } from '../../domain/commands.ts';
 import type { Order } from '../../domain/order.ts';
 import type { CallOutcome, CallTerms } from '../../domain/payment.ts';
-import type { Finding, PaymentOperation, ProviderOutcome } from '../../domain/provider.ts';
+import type { Finding, ProviderOperation, ProviderOutcome } from '../../domain/provider.ts';
 import { SECOND } from '../../domain/time.ts';
 import { type Calls, NOT_BEGUN, outside, type Perform } from '../../mixins/calls/index.ts';
 import { pausesOf } from '../../mixins/inbox/index.ts';
@@ -19,7 +19,7 @@ export function nextCall(platform: Platform, order: Order, moment: Moment): Paym
 export type PaymentCalls = Calls<PaymentCall, CallOutcome>;
 
 /** What calls to the provider are made with from now on. */
-const termsOf = ({ provider, settings }: Platform): CallTerms => ({
+export const termsOf = ({ provider, settings }: Platform): CallTerms => ({
 	timeout: settings.providerTimeout,
 	requestVersion: provider.traits.requestVersion,
 });
@@ -84,18 +84,17 @@ function withoutCall(call: PaymentCall, found: Finding, tellPerson: (line: strin
 	if (call.mayCall === 'next key' && found.kind === 'notDone') return notDone();
 	if (!call.keyAged) return { kind: 'unknown', reason: 'the provider shows nothing yet', found: true };
 	const what = call.refund === null ? `the ${call.operation}` : `refund ${call.refund.id}`;
-	const say =
-		call.operation === 'refund'
-			? 'Look there.'
-			: `If nothing was done there: ${toResolve(call.orderId, call.operation)}`;
+	const say = toResolve(call.orderId, call.operation, call.refund?.id);
 	tellPerson(
-		`order ${call.orderId}: the provider knows nothing of ${what} asked for long ago; a person must decide. ${say}`,
+		`order ${call.orderId}: the provider knows nothing of ${what} asked for long ago; a person must decide. If nothing was done there: ${say}`,
 	);
 	return { kind: 'unknown', reason: 'not found at the provider under a key that has aged', found: true };
 }
 
-const NOTHING_DONE = { authorize: 'declined', capture: 'failed', void: 'voided' } as const;
+const NOTHING_DONE = { authorize: 'declined', capture: 'failed', void: 'voided', refund: 'failed' } as const;
 
 /** What a person types into the REPL once nothing was done, or nothing is held, at the provider. */
-export const toResolve = (orderId: string, operation: PaymentOperation): string =>
-	`call payments.resolve '${JSON.stringify({ orderId, outcome: NOTHING_DONE[operation], note: 'looked at the provider' })}'`;
+export function toResolve(orderId: string, operation: ProviderOperation, refundId?: string): string {
+	const decision = { orderId, refundId, outcome: NOTHING_DONE[operation], note: 'looked at the provider' };
+	return `call payments.resolve '${JSON.stringify(decision)}'`;
+}

@@ -3,8 +3,10 @@ import type { PaymentProvider, PaymentRequest, ProviderOutcome, ProviderPayment 
 import type { Duration, Instant } from '../../domain/time.ts';
 import { outside } from '../../mixins/calls/index.ts';
 import { type Database, instant, plainArray } from '../../mixins/database/index.ts';
+import type { Outbox } from '../../mixins/outbox/index.ts';
 import type { Platform } from '../../mixins/platform.ts';
 import { errorMessage, type Log } from '../../mixins/runtime/index.ts';
+import { correctRefunds } from './correcting.ts';
 
 /** How many payments are looked up with one statement. */
 const PAGE = 200;
@@ -18,9 +20,9 @@ export interface PaymentDifference {
 	/** the provider's name for the payment */
 	readonly reference: string;
 	readonly problem: string;
-	/** what was done about it, or would be in a dry run; null if a person has to look */
-	readonly remedy: 'void' | 'refund' | null;
-	/** what the provider said to the remedy; null in a dry run, and where there is none */
+	/** what was done about it, or would be in a dry run (`correct`: in our book); null if a person has to look */
+	readonly remedy: 'void' | 'refund' | 'correct' | null;
+	/** what the provider said to the remedy, or if our book could be corrected; null in a dry run, and where there is none */
 	readonly outcome: ProviderOutcome['kind'] | null;
 }
 
@@ -58,23 +60,35 @@ type Judged = Pick<Ours, 'status' | 'amount' | 'reference' | 'refundedMinor'>;
 
 interface Surroundings extends Pick<Platform, 'metrics'> {
 	readonly database: Database;
+	readonly outbox: Outbox;
 	readonly provider: PaymentProvider;
 	readonly timeout: Duration;
 	readonly log: Log;
 }
 
-type Finding = Pick<PaymentDifference, 'problem' | 'remedy'>;
+interface Finding {
+	readonly problem: string;
+	readonly remedy: 'void' | 'refund' | null;
+}
 
 /**
  * Compares the provider's list with our orders. It touches only payments that carry the id of an order of ours, and of
  * them only those whose order has ended, or that no order belongs to (an old backup was restored, say): what such an order
- * still holds is released, and what was taken for it though it was cancelled is given back. Everything else is told.
+ * still holds is released, and what was taken for it though it was cancelled is given back. Refunds that count as failed
+ * and were given are set right. Everything else is told.
  */
 export async function reconcile(around: Surroundings, options: ReconcileOptions): Promise<Reconciled> {
 	const { provider, log } = around;
 	const total = { checked: 0, voided: 0, refunded: 0 };
 	const differences: PaymentDifference[] = [];
 	let more = false;
+	const note = (difference: PaymentDifference): void => {
+		const { orderId, problem, reference } = difference;
+		log.warn(`order ${orderId}: ${problem} (${reference})${toldOf(difference)}`);
+		if (differences.length < MOST_TOLD) differences.push(difference);
+		else more = true;
+	};
+	for await (const difference of correctRefunds(around, options)) note(difference);
 	const madeAt = await readMadeAt(around.database);
 	for await (const page of pagesOf(provider.list(options.since, options.until, options.signal))) {
 		const ours = await read(around.database, page);
@@ -86,9 +100,7 @@ export async function reconcile(around: Surroundings, options: ReconcileOptions)
 			const difference = await mend(around, payment, found, options);
 			if (difference.remedy === 'void' && settles(difference)) total.voided += 1;
 			if (difference.remedy === 'refund' && settles(difference)) total.refunded += 1;
-			log.warn(`order ${payment.orderId}: ${found.problem} (${payment.reference})${toldOf(difference)}`);
-			if (differences.length < MOST_TOLD) differences.push(difference);
-			else more = true;
+			note(difference);
 		}
 		log.debug(`reconciliation: ${total.checked} payments compared`);
 		options.signal.throwIfAborted();
@@ -103,7 +115,7 @@ const toldOf = ({ remedy, outcome }: PaymentDifference): string =>
 	remedy === null
 		? '; a person must look at it'
 		: outcome === null
-			? `; it needs a ${remedy}`
+			? `; it needs a ${remedy === 'correct' ? 'correction in our book' : remedy}`
 			: `; ${remedy}: ${outcome}`;
 
 type OfOrder = ProviderPayment & { readonly orderId: string };

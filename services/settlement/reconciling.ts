@@ -1,6 +1,7 @@
 /** Reconciliation with the provider's list: every hour, and when an operator asks for it. */
 import { type Context, Errors } from 'moleculer';
 import { type Duration, HOUR, type Instant, MINUTE } from '../../domain/time.ts';
+import type { WithOutbox } from '../../mixins/outbox/index.ts';
 import { Loop } from '../../mixins/runtime/index.ts';
 import { defineMixin, type Mixin } from '../../mixins/service.ts';
 import { type Reconciled, reconcile } from './reconciliation.ts';
@@ -26,9 +27,9 @@ interface Params {
 
 /** The action `settlement.reconcile`, and `this.reconciling`: one process does it every hour. */
 export const reconciling = (): Mixin<WithReconciling> =>
-	defineMixin<WithReconciling>({
+	defineMixin<WithReconciling, object, WithOutbox>({
 		actions: {
-			reconcile: {
+			'settlement.reconcile': {
 				visibility: 'public',
 				timeout: 10 * MINUTE,
 				params: {
@@ -47,7 +48,10 @@ export const reconciling = (): Mixin<WithReconciling> =>
 		created() {
 			const { database, metrics, provider, settings } = this.platform;
 			const ending = new AbortController();
-			const around = { database, metrics, provider, timeout: settings.providerTimeout, log: this.logger };
+			const around = {
+				...{ database, metrics, outbox: this.outbox, provider },
+				...{ timeout: settings.providerTimeout, log: this.logger },
+			};
 			this.reconcile = (since, until, dryRun) => reconcile(around, { since, until, dryRun, signal: ending.signal });
 			Object.assign(this, { ending });
 			this.reconciling = new Loop('reconciliation', this.logger, async () => {

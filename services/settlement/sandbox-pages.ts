@@ -25,7 +25,7 @@ interface Internal {
 export const sandboxPages = (): Mixin =>
 	defineMixin<object, Internal, Hearing>({
 		actions: {
-			sandboxPage: {
+			'settlement.sandboxPage': {
 				visibility: 'public',
 				params: PAGE_PARAMS,
 				async handler({ params }: Context<{ page: string }>): Promise<SandboxPage> {
@@ -35,7 +35,7 @@ export const sandboxPages = (): Mixin =>
 					return { amount: formatAmount({ minor, currency }, storedUnits), currency, endedAs };
 				},
 			},
-			sandboxAnswer: {
+			'settlement.sandboxAnswer': {
 				visibility: 'public',
 				params: ANSWER_PARAMS,
 				async handler({ params: { page, outcome } }: Context<AnswerParams>): Promise<void> {

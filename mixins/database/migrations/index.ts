@@ -21,6 +21,8 @@ import { migration as attempts } from './0016-attempts.ts';
 import { migration as undecided } from './0016-undecided.ts';
 import { migration as reconciliation } from './0018-reconciliation.ts';
 import { migration as pausedConsumers } from './0019-paused-consumers.ts';
+import { migration as refundAttempts } from './0022-refund-attempts.ts';
+import { migration as undecidedRefunds } from './0023-undecided-refunds.ts';
 import type { Migration } from './migration.ts';
 import { run } from './run.ts';
 import { type MigrationStatus, readStatus } from './versions.ts';
@@ -49,6 +51,8 @@ export const MIGRATIONS: readonly Migration[] = [
 	undecided,
 	reconciliation,
 	pausedConsumers,
+	refundAttempts,
+	undecidedRefunds,
 ];
 
 /** Which of this program's versions a database has, and which others. Needs no lock and changes nothing. */

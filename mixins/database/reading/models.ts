@@ -22,7 +22,7 @@ import {
 	TRIED_PAYMENT,
 	type TriedPayment,
 } from '../orders-columns.ts';
-import { SHOWN_REFUND, type RefundRow as StoredRefund } from '../refunds-store.ts';
+import { SHOWN_REFUND, type RefundRow as StoredRefund, TRIED_REFUND } from '../refunds-store.ts';
 import { checkReader, readerModule } from './client.ts';
 
 /** Values as Sequelize has them: moments are dates, and bigints are text. */
@@ -43,7 +43,7 @@ export interface OrderRow extends Read<ShownOrder> {
 }
 
 /** A refund as it is read for people. */
-export type RefundRow = Read<Pick<StoredRefund, keyof typeof SHOWN_REFUND>>;
+export type RefundRow = Read<Pick<StoredRefund, keyof typeof SHOWN_REFUND | keyof typeof TRIED_REFUND>>;
 
 /** An event as it is read for people. */
 export interface EventRow {
@@ -117,7 +117,7 @@ export function defineModels(address: DatabaseAddress): Models {
 		{ override: true },
 	);
 	const events = sequelize.define<Model<EventRow>>('order_events', modelled(EVENT, 'orderId', 'sequence'));
-	const refunds = sequelize.define<Model<RefundRow>>('refunds', modelled(SHOWN_REFUND, 'id'));
+	const refunds = sequelize.define<Model<RefundRow>>('refunds', modelled({ ...SHOWN_REFUND, ...TRIED_REFUND }, 'id'));
 	const cutOff = (): void => clients.cutOff();
 	return { sequelize, orders, events, payments, refunds, cutOff, close: () => clients.atEnd(sequelize.close()) };
 }

@@ -95,7 +95,7 @@ export const SCHEMAS = {
 		attempts: {
 			...listOf({ $ref: '#/components/schemas/Attempt' }),
 			description:
-				'What was tried for the payment operation whose outcome is not known yet: the first 5 and the last 15. Of those that have ended it stands in `data.attempts` of their events.',
+				'What was tried for the payment operation, and for each refund, whose outcome is not known yet: of each the first 5 and the last 15. Of those that have ended it stands in `data.attempts` of their events.',
 		},
 		paymentPage: {
 			type: ['string', 'null'],

@@ -1,10 +1,12 @@
 import { describe, expect, it } from '@jest/globals';
+import { RESOLUTION_OUTCOMES, type Resolution, type ResolutionOutcome } from '../../../domain/decision.ts';
 import type { Order } from '../../../domain/order.ts';
-import { RESOLUTION_OUTCOMES, type Resolution, type ResolutionOutcome } from '../../../domain/resolving.ts';
-import { SECOND } from '../../../domain/time.ts';
-import { at, call, DUE, FIXTURES, made, outcome, PAUSED, place, START, TERMS } from './order.fixtures.ts';
+import type { Finding } from '../../../domain/provider.ts';
+import { HOUR, SECOND } from '../../../domain/time.ts';
+import { at, call, DUE, FIXTURES, made, outcome, PAUSED, place, START, TERMS, TIMEOUT } from './order.fixtures.ts';
 
 const decision = (what: ResolutionOutcome, reference: string | null = null): Resolution => ({
+	refundId: null,
 	outcome: what,
 	reference,
 	note: 'seen at the provider',
@@ -18,15 +20,20 @@ const fixture = (name: string): Order => {
 	return found.make();
 };
 
-/** Decides, and answers with what was raised, or the refusal. */
+/** Decides after the provider was asked, and answers with what was raised, or the refusal. `null`: it does not answer. */
 function decide(
 	order: Order,
 	what: ResolutionOutcome,
 	now: number,
 	reference: string | null = null,
+	found: Finding | null = null,
 ): string[] | string {
 	const from = order.raised.length;
-	const result = order.resolvePayment(decision(what, reference), at(now));
+	const resolution = decision(what, reference);
+	const asked = order.beginResolution(resolution, at(now), TERMS);
+	if (!asked.ok) return asked.error.message;
+	expect(order.needsCall(now + TIMEOUT - 1)).toBe(false); // nobody calls meanwhile
+	const result = order.resolve(asked.value, found, resolution, at(now));
 	return result.ok ? types(order, from) : result.error.message;
 }
 
@@ -76,7 +83,12 @@ describe('a person decides', () => {
 			data: { by: 'olga', note: 'seen at the provider', operation: 'capture', outcome: 'captured', reference: null },
 		});
 		expect(order.raised.at(-1)).toMatchObject({
-			data: { attempts: [{ operation: 'capture', attempt: 1, outcome: 'unknown' }] },
+			data: {
+				attempts: [
+					{ operation: 'capture', attempt: 1, outcome: 'unknown', by: 'call' },
+					{ operation: 'capture', attempt: 2, outcome: 'unknown', by: 'find' },
+				],
+			},
 		});
 	});
 
@@ -92,7 +104,9 @@ describe('a person decides', () => {
 					capture: 'captured failed voided',
 					void: 'voided',
 				};
-				const fits = isUndecided && (ends[open ?? 'void'] ?? '').split(' ').includes(what);
+				// What waits for the buyer is ended once the order was cancelled.
+				const operation = payment === 'ActionRequired' && before[0] === 'CancelRequested' ? 'void' : open;
+				const fits = isUndecided && (ends[operation ?? 'void'] ?? '').split(' ').includes(what);
 				expect([name, what, typeof said]).toEqual([name, what, fits ? 'object' : 'string']);
 				if (!fits) expect(states(order)).toEqual(before);
 				// An order that was cancelled is never paid for.
@@ -107,15 +121,24 @@ describe('a person decides', () => {
 		expect(states(order)).toEqual(['Pending', 'Unknown']);
 	});
 
-	it('not while a call is under way, but in the pause before the next one', () => {
+	it('not while a call is under way or may arrive yet, and says from when on; then also before the next one', () => {
 		const order = place();
 		call(order, START, 'unknown');
-		const next = order.payment.open?.attemptUntil ?? Number.NaN;
+		const early = decide(order, 'declined', START + TIMEOUT - 1);
+		expect(early).toBe(
+			`A call to the provider may still be under way. Decide again from ${new Date(START + TIMEOUT).toISOString()} on.`,
+		);
+		const next = START + TIMEOUT;
 		order.beginPayment(at(next), TERMS);
-		expect(decide(order, 'declined', next + 1)).toMatch(/under way/);
-		order.applyPaymentOutcome(made('authorize', 2), outcome('unknown'), at(next + 2));
-		expect(order.payment.open?.attemptUntil).toBeGreaterThan(next + 3);
-		expect(decide(order, 'declined', next + 3)).toEqual(['PaymentResolved', 'PaymentDeclined']);
+		expect(decide(order, 'declined', next + TIMEOUT - 1)).toMatch(/under way/);
+		order.applyPaymentOutcome(made('authorize', 2, next), outcome('unknown'), at(next + 2));
+		expect(decide(order, 'declined', next + 3)).toMatch(/under way/);
+		order.beginPayment(at(next + TIMEOUT), TERMS);
+		const asked = { ...outcome('unknown'), found: true };
+		order.applyPaymentOutcome(made('authorize', 3, next + TIMEOUT), asked, at(next + TIMEOUT + 2));
+		// Nothing was called: to ask is no call.
+		expect(order.payment.open?.attemptUntil).toBeGreaterThan(next + TIMEOUT + 3);
+		expect(decide(order, 'declined', next + TIMEOUT + 3)).toEqual(['PaymentResolved', 'PaymentDeclined']);
 	});
 
 	it('after a call whose outcome was lost', () => {
@@ -132,6 +155,93 @@ describe('a person decides', () => {
 		decide(order, 'captured', LATER);
 		expect(order.applyPaymentOutcome(made('capture', 1), outcome('refused'), at(LATER + 1))).toBe(false);
 		expect(states(order)).toEqual(['Confirmed', 'Captured']);
+	});
+});
+
+const saying = (kind: Finding['kind']): Finding =>
+	kind === 'notFound' || kind === 'notDone' ? { kind } : (outcome(kind) as Finding);
+
+/** `true`: the decision counts; a state: what the payment is by the provider's answer, against the decision. */
+type Verdicts = Readonly<Partial<Record<Finding['kind'], Partial<Record<ResolutionOutcome, true | string>>>>>;
+const SILENT = ['notFound', 'unknown', 'refusesUs'] as const;
+
+const VERDICTS: Readonly<Record<string, Verdicts>> = {
+	'Pending / Unknown (authorize open)': {
+		succeeded: { authorized: true, declined: 'Authorized', voided: 'Authorized' },
+		declined: { authorized: 'Declined', declined: true, voided: true },
+		refused: { authorized: 'Declined', declined: true, voided: true },
+		gone: { authorized: 'Declined', declined: true, voided: true },
+		actionRequired: { authorized: 'ActionRequired', declined: 'ActionRequired', voided: 'ActionRequired' },
+		pending: { authorized: 'Unknown', declined: 'Unknown', voided: 'Unknown' },
+		notDone: { authorized: 'Unknown', declined: true, voided: true },
+	},
+	'Confirmed / Unknown (capture open)': {
+		succeeded: { captured: true, failed: 'Captured', voided: 'Captured' },
+		declined: { captured: 'Failed', failed: true, voided: true },
+		refused: { captured: 'Failed', failed: true, voided: true },
+		gone: { captured: 'Failed', failed: true, voided: true },
+		pending: { captured: 'Unknown', failed: 'Unknown', voided: 'Unknown' },
+		notDone: { captured: 'Unknown', failed: true, voided: true },
+	},
+	'CancelRequested / Unknown (void open)': {
+		succeeded: { voided: true },
+		gone: { voided: true },
+		refused: { voided: true },
+		notDone: { voided: 'Unknown' },
+	},
+};
+
+describe('what the provider says clearly counts more than a decision', () => {
+	it.each(Object.entries(VERDICTS))('%s', (name, verdicts) => {
+		for (const [kind, each] of Object.entries(verdicts)) {
+			for (const [what, expected] of Object.entries(each)) {
+				const order = fixture(name);
+				const reference = what === 'authorized' ? 'pi_1' : null;
+				const found = saying(kind as Finding['kind']);
+				const said = decide(order, what as ResolutionOutcome, LATER, reference, found);
+				const has = order.raised.some(({ type }) => type === 'PaymentResolved');
+				expect([kind, what, typeof said, has]).toEqual([
+					kind,
+					what,
+					expected === true ? 'object' : 'string',
+					expected === true,
+				]);
+				if (expected === true) expect(order.payment.undecidedSince).toBeNull();
+				else {
+					expect([kind, what, order.payment.status]).toEqual([kind, what, expected]);
+					expect(said).toMatch(/^The provider was asked, and says that the (authorize|capture|void) .*counts/);
+				}
+			}
+		}
+	});
+
+	it('and nothing of it counts where it knows nothing, or does not answer', () => {
+		for (const kind of SILENT) {
+			const order = fixture('Confirmed / Unknown (capture open)');
+			expect(decide(order, 'captured', LATER, null, saying(kind))).toEqual(['PaymentResolved', 'PaymentCaptured']);
+		}
+	});
+
+	it('and what follows from it goes on: a capture that was not made is made later, and one that was ships', () => {
+		const order = fixture('Confirmed / Unknown (authorize open)');
+		expect(decide(order, 'declined', LATER, null, saying('succeeded'))).toMatch(/was done/);
+		expect(states(order)).toEqual(['Confirmed', 'Authorized']);
+		expect(order.raised.at(-1)).toMatchObject({ type: 'PaymentDue' });
+		const unpaid = fixture('Confirmed / Unknown (capture open)');
+		expect(decide(unpaid, 'captured', LATER, null, saying('notDone'))).toMatch(/was not done/);
+		expect(unpaid.beginHandOver(at(LATER), TIMEOUT)).toBeNull();
+		expect(unpaid.beginPayment(at(LATER + HOUR), TERMS)).toMatchObject({ operation: 'capture', mayCall: 'same key' });
+	});
+
+	it('and an answer that comes after the order has changed changes nothing', () => {
+		const order = fixture('Pending / Unknown (authorize open)');
+		const resolution = decision('declined');
+		const asked = order.beginResolution(resolution, at(LATER), TERMS);
+		if (!asked.ok) throw new Error(asked.error.message);
+		order.beginPayment(at(LATER + TIMEOUT), TERMS); // the sweeper goes on: the answer was too long in coming
+		const result = order.resolve(asked.value, saying('declined'), resolution, at(LATER + TIMEOUT));
+		expect(result).toMatchObject({ error: { message: expect.stringMatching(/has changed/) } });
+		expect(states(order)).toEqual(['Pending', 'Unknown']);
 	});
 });
 
