@@ -7,15 +7,7 @@ import type { Raised } from './events.ts';
 import type { Money } from './money.ts';
 import { newRecord, type OrderRecord, type PlaceOrder } from './order-record.ts';
 import { applyOutcome, beginPayment, needsCall } from './paying.ts';
-import {
-	askNow,
-	CAPTURE_MARGIN,
-	type CallOutcome,
-	type CallTerms,
-	newPayment,
-	operationFor,
-	type Payment,
-} from './payment.ts';
+import { askNow, type CallOutcome, type CallTerms, newPayment, operationFor, type Payment } from './payment.ts';
 import type { Finding, PaymentOperation } from './provider.ts';
 import type { Refund } from './refund.ts';
 import { askForRefunds, correctRefund, requestRefund } from './refunding.ts';
@@ -24,7 +16,7 @@ import { ok, type Result, refuse } from './result.ts';
 import { failedAttempt, type HandOverOutcome, nextAttempt, type Shipment } from './shipment.ts';
 import { laterLook, lookInstead } from './sweeping.ts';
 import { type Duration, type Instant, toIso } from './time.ts';
-import { refusesAmend, refusesCancel, refusesHold, refusesResume, resumedUntil } from './window.ts';
+import { latestEnd, refusesAmend, refusesCancel, refusesHold, refusesResume, resumedUntil } from './window.ts';
 
 const NO_REFUNDS: readonly Refund[] = [];
 
@@ -85,7 +77,7 @@ export class Order {
 		if (refusal !== undefined) return refuse(refusal);
 		if (this.record.status === 'OnHold') return ok(undefined);
 		const limit = this.record.holdExpiresAt ?? moment.now + holdLimit;
-		const holdExpiresAt = captureBefore === null ? limit : Math.min(limit, captureBefore - CAPTURE_MARGIN);
+		const holdExpiresAt = Math.min(limit, latestEnd(this.record, captureBefore, moment.now));
 		const draft = this.#draft;
 		draft.change({ status: 'OnHold', heldAt: moment.now, holdExpiresAt, pauses: this.record.pauses + 1 });
 		draft.event(moment, 'OrderHeld', { heldUntil: toIso(holdExpiresAt) });

@@ -5,7 +5,6 @@ import type { Draft } from './draft.ts';
 import {
 	askNow,
 	beginOrRepeat,
-	CAPTURE_MARGIN,
 	type CallOutcome,
 	type CallTerms,
 	giveUp,
@@ -22,6 +21,7 @@ import type { PaymentOperation } from './provider.ts';
 import { applyRefundOutcome, beginRefund, needsRefundCall } from './refunding.ts';
 import { GRACE } from './sweeping.ts';
 import { type Instant, toIso } from './time.ts';
+import { latestEnd } from './window.ts';
 
 const NOT_AUTHENTICATED = 'The buyer did not complete the authentication.';
 
@@ -148,8 +148,8 @@ function authorized(draft: Draft, before: Payment, moment: Moment): void {
 	}
 	const holdsUntil = captureBefore === null ? {} : { captureBefore: toIso(captureBefore) };
 	draft.event(moment, 'PaymentAuthorized', { ...holdsUntil, ...attempted(draft) });
-	const { status, holdExpiresAt, pendingUntil } = draft.record;
-	const limit = captureBefore === null ? Number.POSITIVE_INFINITY : captureBefore - CAPTURE_MARGIN;
+	const { status, heldAt, holdExpiresAt, pendingUntil } = draft.record;
+	const limit = latestEnd(draft.record, captureBefore, heldAt ?? moment.now);
 	if (status === 'OnHold' && holdExpiresAt !== null && limit < holdExpiresAt) {
 		draft.change({ holdExpiresAt: limit });
 		draft.arm('HoldExpired', limit, moment);

@@ -25,7 +25,7 @@ export const KEY_LIFETIME: Duration = 23 * HOUR;
 export const ASK_EVERY: Duration = MINUTE;
 /** How long after a remembered error the provider's list is trusted to show what was done. */
 export const SETTLED_AFTER: Duration = MINUTE;
-/** A pause ends at least this long before the provider lets the money go. */
+/** A pause, and the rest of the window after it, end at least this long before the provider lets the money go. */
 export const CAPTURE_MARGIN: Duration = HOUR;
 
 const FIRST_RETRY: Duration = SECOND;

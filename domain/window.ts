@@ -13,7 +13,7 @@ export const MOST_PAUSES = 20;
 
 const PAUSED_OFTEN = invalidState(`This order has been paused ${MOST_PAUSES} times already.`);
 const OVER = windowClosed('The cancellation window of this order is over.');
-const LAPSES = windowClosed('The payment provider holds the money for less than an hour more.');
+const LAPSES = windowClosed('The payment provider does not hold the money long enough for a pause.');
 const HOLD_OVER = windowClosed('The hold limit of this order has passed.');
 
 const isOver = ({ status, pendingUntil }: OrderRecord, now: Instant): boolean =>
@@ -31,7 +31,7 @@ export function refusesResume(order: OrderRecord, now: Instant): Refusal | undef
 export function refusesHold(order: OrderRecord, captureBefore: Instant | null, now: Instant): Refusal | undefined {
 	const refusal = refusesResume(order, now);
 	if (refusal !== undefined || order.status === 'OnHold') return refusal;
-	if (captureBefore !== null && now >= captureBefore - CAPTURE_MARGIN) return LAPSES;
+	if (now >= latestEnd(order, captureBefore, now)) return LAPSES;
 	return order.pauses >= MOST_PAUSES ? PAUSED_OFTEN : undefined;
 }
 
@@ -52,8 +52,17 @@ export function refusesCancel(order: OrderRecord, now: Instant): Refusal | undef
 	return order.status !== 'OnHold' && isOver(order, now) ? OVER : undefined;
 }
 
+/** How much of the window follows on a pause that began then. */
+const restOf = ({ pendingUntil, cancellationWindow }: OrderRecord, heldAt: Instant): Duration =>
+	Math.max(pendingUntil - heldAt, Math.min(SHORTEST_REST, cancellationWindow));
+
+/**
+ * When a pause that began then has to end, so that the rest of the window, which follows on it, is over an hour before the
+ * provider lets the money go.
+ */
+export const latestEnd = (order: OrderRecord, captureBefore: Instant | null, heldAt: Instant): Instant =>
+	captureBefore === null ? Number.POSITIVE_INFINITY : captureBefore - restOf(order, heldAt) - CAPTURE_MARGIN;
+
 /** When the window of an order ends that is resumed now: the rest of it begins. */
-export function resumedUntil({ pendingUntil, heldAt, cancellationWindow }: OrderRecord, now: Instant): Instant {
-	const rest = pendingUntil - (heldAt ?? pendingUntil);
-	return now + Math.max(rest, Math.min(SHORTEST_REST, cancellationWindow));
-}
+export const resumedUntil = (order: OrderRecord, now: Instant): Instant =>
+	now + restOf(order, order.heldAt ?? order.pendingUntil);

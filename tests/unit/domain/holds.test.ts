@@ -14,12 +14,28 @@ function held(captureBefore: number, prepare = (_order: Order): unknown => undef
 	return order;
 }
 
+/** The latest end of a pause of an order whose hold ends after three hours: the rest of the window comes after it, and an hour. */
+const END = START + 3 * HOUR - (DUE - PAUSED) - HOUR;
+
 describe('a hold that ends by itself', () => {
-	it('limits a pause to an hour before its end', () => {
+	it('is never over before the end of a window that was resumed at the last moment', () => {
+		const order = held(START + 3 * HOUR);
+		order.hold(at(PAUSED), LIMIT);
+		expect(order.resume(at(END)).ok).toBe(false);
+		expect(order.resume(at(END - 1)).ok).toBe(true);
+		expect(order.record.pendingUntil).toBe(START + 2 * HOUR - 1);
+		// The rest is short now, but never less than a minute.
+		const late = order.record.pendingUntil - SECOND;
+		expect(order.hold(at(late), LIMIT)).toMatchObject({ error: { code: 'Orders.WindowClosed' } });
+		const soon = held(PAUSED + HOUR + MINUTE);
+		expect(soon.hold(at(PAUSED), LIMIT)).toMatchObject({ error: { code: 'Orders.WindowClosed' } });
+	});
+
+	it('limits a pause, so that the rest of the window is over an hour before its end', () => {
 		const order = held(START + 3 * HOUR);
 		expect(order.payment.captureBefore).toBe(START + 3 * HOUR);
 		order.hold(at(PAUSED), LIMIT);
-		expect(order.record.holdExpiresAt).toBe(START + 2 * HOUR);
+		expect(order.record.holdExpiresAt).toBe(END);
 		const long = held(START + 7 * DAY);
 		long.hold(at(PAUSED), LIMIT);
 		expect(long.record.holdExpiresAt).toBe(PAUSED + LIMIT);
@@ -27,9 +43,9 @@ describe('a hold that ends by itself', () => {
 
 	it('limits a pause that began before it was known, and refuses one that comes too late', () => {
 		const order = held(START + 3 * HOUR, (paused) => paused.hold(at(PAUSED), LIMIT));
-		expect(order.record.holdExpiresAt).toBe(START + 2 * HOUR);
-		expect(order.raised.at(-1)).toMatchObject({ type: 'HoldExpired', at: START + 2 * HOUR });
-		order.wakeAtHoldLimit(START + 2 * HOUR, at(START + 2 * HOUR));
+		expect(order.record.holdExpiresAt).toBe(END);
+		expect(order.raised.at(-1)).toMatchObject({ type: 'HoldExpired', at: END });
+		order.wakeAtHoldLimit(END, at(END));
 		expect(order.record.status).toBe('CancelRequested');
 		expect(held(PAUSED + 20 * SECOND).hold(at(PAUSED), LIMIT)).toMatchObject({
 			error: { code: 'Orders.WindowClosed' },

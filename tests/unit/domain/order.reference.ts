@@ -4,7 +4,7 @@ import type { OrderStatus } from '../../../domain/order-record.ts';
 import type { PaymentStatus } from '../../../domain/payment.ts';
 import type { PaymentOperation } from '../../../domain/provider.ts';
 import type { RefundStatus } from '../../../domain/refund.ts';
-import { HOUR, type Instant, MINUTE } from '../../../domain/time.ts';
+import { type Duration, HOUR, type Instant, MINUTE } from '../../../domain/time.ts';
 import { START } from './order.fixtures.ts';
 import type { Did, Kind, Plan } from './order.world.ts';
 
@@ -29,8 +29,10 @@ export interface Facts {
 	heldAt: Instant;
 	limit: Instant;
 	pauses: number;
-	/** when a pause must have ended, because the provider lets the money go an hour later */
+	/** when the rest of the window after a pause must have ended: the provider lets the money go an hour later */
 	pausable: Instant;
+	/** a resumed order has so much left, at least */
+	readonly shortest: Duration;
 	amount: bigint;
 	/** the amount that the provider was asked to hold */
 	authorized: bigint | null;
@@ -53,6 +55,10 @@ export function same(actual: readonly unknown[], expected: readonly unknown[]): 
 	throw new Error('not the same');
 }
 
+/** What is left of the window for after a pause from then on. */
+const rest = ({ due, shortest }: Facts, heldAt: Instant): Duration => Math.max(due - heldAt, shortest);
+const pauseEnd = (facts: Facts, heldAt = facts.now): Instant => facts.pausable - rest(facts, heldAt);
+
 type OrderRow = [from: readonly OrderStatus[], to: OrderStatus, on: string, guard: (facts: Facts) => boolean];
 
 /** contract.md, Order states. The payment's change comes before the order's. */
@@ -61,7 +67,7 @@ const ORDER: readonly OrderRow[] = [
 		['Pending'],
 		'OnHold',
 		'hold',
-		({ now, due, limit, pausable, pauses }) => now < due && now < limit && now < pausable && pauses < 20,
+		(facts) => facts.now < facts.due && facts.now < facts.limit && facts.now < pauseEnd(facts) && facts.pauses < 20,
 	],
 	[['OnHold'], 'Pending', 'resume', ({ now, limit }) => now < limit],
 	[['Pending'], 'CancelRequested', 'cancel', ({ now, due }) => now < due],
@@ -104,7 +110,7 @@ type Asked = Extract<Did, { on: 'hold' | 'resume' | 'cancel' | 'amend' | 'refund
 
 /** contract.md, HTTP: the code of a refusal, or undefined where the command is accepted. */
 export function refusal(did: Asked, facts: Facts): string | undefined {
-	const { now, status, due, limit, pausable, pauses, amount } = facts;
+	const { now, status, due, limit, pauses, amount } = facts;
 	if (did.on === 'refund') {
 		if (status !== 'Shipped') return 'Orders.InvalidState';
 		return left(facts) === 0n || (did.minor ?? 0n) > left(facts) ? 'Refunds.TooMuch' : undefined;
@@ -116,7 +122,7 @@ export function refusal(did: Asked, facts: Facts): string | undefined {
 	if (now >= limit) return 'Orders.WindowClosed';
 	if (did.on === 'amend') return did.minor > 0n && did.minor <= amount ? undefined : 'Validation.Failed';
 	if (did.on === 'resume' || status === 'OnHold') return undefined;
-	if (now >= pausable) return 'Orders.WindowClosed';
+	if (now >= pauseEnd(facts)) return 'Orders.WindowClosed';
 	return pauses === 20 ? 'Orders.InvalidState' : undefined;
 }
 
@@ -136,7 +142,13 @@ export class Reference {
 	constructor(plan: Plan, amount: bigint) {
 		this.#plan = plan;
 		const fresh = { status: 'Pending', payment: 'Requested', open: null, parcels: 0, pauses: 0, heldAt: 0 } as const;
-		const moments = { now: START, due: START + plan.window, limit: NEVER, pausable: NEVER };
+		const moments = {
+			now: START,
+			due: START + plan.window,
+			limit: NEVER,
+			pausable: NEVER,
+			shortest: Math.min(MINUTE, plan.window),
+		};
 		this.facts = { ...fresh, ...moments, amount, authorized: null, refunds: [] };
 	}
 
@@ -237,7 +249,7 @@ export class Reference {
 		const { facts } = this;
 		const { lapse } = this.#plan;
 		if (lapse !== null) facts.pausable = START + lapse - HOUR;
-		if (facts.status === 'OnHold') facts.limit = Math.min(facts.limit, facts.pausable);
+		if (facts.status === 'OnHold') facts.limit = Math.min(facts.limit, pauseEnd(facts, facts.heldAt));
 		if (before === 'ActionRequired') this.#order('authenticated');
 	}
 
@@ -261,10 +273,10 @@ export class Reference {
 		if (on === 'hold') {
 			facts.heldAt = facts.now;
 			facts.pauses += 1;
-			facts.limit = Math.min(facts.limit, facts.now + this.#plan.limit, facts.pausable);
+			facts.limit = Math.min(facts.limit, facts.now + this.#plan.limit, pauseEnd(facts));
 		}
 		if (on === 'resume') {
-			facts.due = facts.now + Math.max(facts.due - facts.heldAt, Math.min(MINUTE, this.#plan.window));
+			facts.due = facts.now + rest(facts, facts.heldAt);
 		}
 		facts.status = row[1];
 	}
