@@ -11,6 +11,7 @@ import { ALIASES, isDocument, METHODS, matchRoute, PATHS, splitTarget } from './
 import { news } from './gateway/news.ts';
 import { sandboxPages } from './gateway/sandbox-pages.ts';
 import { serving, type WithServer } from './gateway/serving.ts';
+import { streaming } from './gateway/streaming.ts';
 import type { Alias, Request } from './gateway/types.ts';
 import { web } from './gateway/web.ts';
 import { ADMIN_SCOPE, isAdmin, type Meta } from './orders/caller.ts';
@@ -68,7 +69,7 @@ const ORDERS = {
 /** HTTP ⇄ actions: the order routes of the contract, the documents, and this process's health and metrics. */
 export default defineService({
 	name: 'gateway',
-	mixins: [news(), sandboxPages(), serving(), web()],
+	mixins: [news(), sandboxPages(), streaming(), serving(), web()],
 	settings: { routes: [ORDERS] },
 	methods: {
 		/** Every request comes here: it is refused, answered here, or passed on to moleculer-web. */
@@ -107,6 +108,7 @@ export default defineService({
 					return await this.answerSandbox(id, req, res);
 				}
 				refuseOtherSites(req);
+				if (destination === 'stream') return await this.answerStream(req, res);
 				if (destination === 'orders.get') req.$wait = waitOf(req.headers.prefer);
 				if (req.$wait) route += ' (waiting)';
 				await this.httpHandler(req, res);

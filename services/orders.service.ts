@@ -5,6 +5,7 @@ import { outbox } from '../mixins/outbox/index.ts';
 import { defineService } from '../mixins/service.ts';
 import { inCurrency, readAmount } from './orders/amounts.ts';
 import { callerOf, type Meta } from './orders/caller.ts';
+import { following } from './orders/changes/following.ts';
 import { placingError } from './orders/errors.ts';
 import { versionOf, waitForChange } from './orders/long-poll.ts';
 import { changing, longPolls, placing } from './orders/mixins.ts';
@@ -39,7 +40,7 @@ type IdContext = Context<{ id: string }, Meta>;
  */
 export default defineService({
 	name: 'orders',
-	mixins: [paymentLinks(), placing(), longPolls(), refunding(), changing(), reading(), outbox()],
+	mixins: [paymentLinks(), placing(), longPolls(), refunding(), following(), changing(), reading(), outbox()],
 	actions: {
 		create: {
 			// Checked in the handler: a request that is refused today may repeat one that was accepted earlier.

@@ -1,3 +1,4 @@
+export { SECURITY_HEADERS } from './headers.ts';
 export { listen, urlOf } from './listen.ts';
 export {
 	type Fault,

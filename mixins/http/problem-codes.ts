@@ -105,6 +105,11 @@ export const PROBLEMS = {
 		'Service unavailable',
 		'The service cannot answer at the moment, or not in time. Send the request again after `Retry-After` seconds, a new order with the same `Idempotency-Key`.',
 	),
+	'Stream.TooOld': kind(
+		410,
+		'Too old to go on from',
+		'More than 100,000 entries came after this `Last-Event-ID`, or it is from before the database was restored or copied. Open the stream without it, then read the list.',
+	),
 	'Validation.Failed': kind(
 		422,
 		'Invalid request',

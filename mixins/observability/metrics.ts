@@ -40,6 +40,10 @@ export class Metrics {
 		'Requests refused for their number: overload (503), or one client alone (429).',
 		['reason'],
 	);
+	readonly #dropped = this.#counter(
+		'http_streams_dropped_total',
+		'Streams that were ended because their client did not read; it may resume.',
+	);
 	readonly #actions = this.#histogram(
 		'action_duration_seconds',
 		'Calls of the actions of this process, whoever made them.',
@@ -126,6 +130,10 @@ export class Metrics {
 
 	requestRefused(reason: Refusal): void {
 		this.#refused.inc({ reason });
+	}
+
+	streamDropped(): void {
+		this.#dropped.inc();
 	}
 
 	actionCalled(action: string, status: number, took: Duration): void {

@@ -23,6 +23,9 @@ export interface Schema {
 	readonly pattern?: string;
 	readonly minLength?: number;
 	readonly maxLength?: number;
+	/** of a text that holds something else */
+	readonly contentMediaType?: string;
+	readonly contentSchema?: Schema;
 	readonly minimum?: number;
 	readonly maximum?: number;
 	readonly items?: Schema;

@@ -12,6 +12,7 @@ import { GatewayServer, LIMITS, type Limits } from './http/server.ts';
 import { OpenWaits } from './long-polls.ts';
 import { Documents } from './openapi/documents.ts';
 import { listenWhenReady } from './opening.ts';
+import type { Streams } from './stream/streams.ts';
 import type { Request } from './types.ts';
 
 /** Settings of the service that tests change. */
@@ -34,7 +35,7 @@ export interface WithServer {
 	phase(): 'starting' | 'running' | 'stopping';
 	/** Rejects, with a message of one line, if it cannot. */
 	listen(): Promise<void>;
-	/** Ends long polls with an answer, then waits for the other requests. */
+	/** Ends streams, and long polls with an answer; then waits for the other requests. */
 	drain(): Promise<void>;
 }
 
@@ -50,7 +51,7 @@ interface Dispatching {
 
 /** Listens once the process is ready, and lets the service's `dispatch` answer every request. */
 export const serving = (): Mixin<WithServer, { dispatch(req: Request, res: ServerResponse): Promise<void> }> =>
-	defineMixin<WithServer, Dispatching>({
+	defineMixin<WithServer, Dispatching, { streams: Streams }>({
 		events: {
 			'$broker.started'() {
 				this.up = true;
@@ -73,6 +74,7 @@ export const serving = (): Mixin<WithServer, { dispatch(req: Request, res: Serve
 			drain(): Promise<void> {
 				const drained = this.server.drain();
 				this.waits.endAll();
+				this.streams.endAll();
 				return drained;
 			},
 		},

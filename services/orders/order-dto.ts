@@ -99,7 +99,7 @@ export function rowToDto(row: OrderRow, caller: Caller): OrderDto {
 }
 
 /** From what the order watch reads. */
-export function viewToDto(view: OrderView, caller: Caller): OrderDto {
+export function viewToDto(view: Omit<OrderView, 'version'>, caller: Caller): OrderDto {
 	const { captureBefore, refundedMinor, paymentStatus: status } = view;
 	const payment = { status, action: actionOf(view.action), captureBefore, refundedMinor };
 	const amount = { minor: view.amount, currency: view.currency };

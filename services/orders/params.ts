@@ -252,3 +252,24 @@ export const HISTORY_PARAMS = {
 	...ID_PARAMS,
 	properties: { ...ID_PARAMS.properties, ...HISTORY_QUERY.properties },
 } as const satisfies ObjectSchema;
+
+/** The header `Last-Event-ID` of a stream. */
+export const LAST_EVENT_ID = { type: 'string', minLength: 1, maxLength: 12_000 } as const satisfies Schema;
+
+export interface ChangesParams {
+	/** a position; without one nothing is told but the present position */
+	after?: string;
+	limit: number;
+	/** refuses a position that is too far behind */
+	bounded?: boolean;
+}
+
+export const CHANGES_PARAMS = {
+	type: 'object',
+	properties: {
+		after: LAST_EVENT_ID,
+		limit: { type: 'integer', minimum: 1, maximum: 1_000, default: 200 },
+		bounded: { type: 'boolean' },
+	},
+	additionalProperties: false,
+} as const satisfies ObjectSchema;

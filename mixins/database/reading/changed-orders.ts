@@ -25,12 +25,15 @@ export interface Known {
 	readonly version: string | null;
 }
 
+/** What is shown of the payment `p` of an order; it has no row before its first change. */
+export const SHOWN_WITH_PAYMENT = `coalesce(p.status, 'Requested') AS "paymentStatus",
+	${instant('p.capture_before', '"captureBefore"')}, p.action, coalesce(p.refunded_minor, 0) AS "refundedMinor"`;
+
 /** The orders whose version differs from the known one, in one statement. Unchanged and missing orders are left out. */
 export function readChanged(database: Database, known: readonly Known[]): Promise<OrderView[]> {
 	return database.query<OrderView>({
 		name: 'read-changed-orders',
-		text: `SELECT ${selected(SHOWN_ORDER, 'o')}, coalesce(p.status, 'Requested') AS "paymentStatus",
-				${instant('p.capture_before', '"captureBefore"')}, p.action, coalesce(p.refunded_minor, 0) AS "refundedMinor",
+		text: `SELECT ${selected(SHOWN_ORDER, 'o')}, ${SHOWN_WITH_PAYMENT},
 				concat(o.xmin, '.', p.xmin) AS version, ${NOW} AS now
 			FROM unnest($1::uuid[], $2::text[]) AS k (id, version)
 			CROSS JOIN LATERAL (SELECT t.xmin, t.* FROM orders t WHERE t.id = k.id LIMIT 1) AS o

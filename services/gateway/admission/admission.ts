@@ -6,11 +6,11 @@ import { type Problem, ProblemError, problem } from '../../../mixins/http/index.
 import type { Log } from '../../../mixins/runtime/index.ts';
 import type { Access } from '../../../mixins/settings/index.ts';
 import type { Caller } from '../../orders/caller.ts';
-import { ANYBODY, callerOf } from './authenticate.ts';
+import { ANYBODY, grantOf } from './authenticate.ts';
 import { ClientAddresses } from './client-address.ts';
 import { refuseOtherHosts } from './host.ts';
 import { RateLimiter } from './rate-limiter.ts';
-import { Tokens } from './tokens.ts';
+import { type Grant, Tokens } from './tokens.ts';
 
 /** A `HOST` that is not this machine's alone. */
 const ANYWHERE = '0.0.0.0';
@@ -64,17 +64,22 @@ export class Admission {
 
 	/** The caller of a request. Throws a problem if the caller is not let in or comes too often. */
 	async admit(req: IncomingMessage): Promise<Caller> {
+		return (await this.grant(req)).caller;
+	}
+
+	/** The same with the moment up to which it holds. */
+	async grant(req: IncomingMessage): Promise<Grant> {
 		if (this.#tokens === undefined) {
 			await this.admitUnknown(req);
-			return ANYBODY;
+			return { caller: ANYBODY, until: Number.POSITIVE_INFINITY };
 		}
-		const caller = await callerOf(req, this.#tokens).catch(async (error) => {
+		const grant = await grantOf(req, this.#tokens).catch(async (error) => {
 			// Requests with a bad token count for their address; otherwise anybody could try tokens without limit.
 			await this.admitUnknown(req);
 			throw error;
 		});
-		await this.#count(`token ${caller.subject}`);
-		return caller;
+		await this.#count(`token ${grant.caller.subject}`);
+		return grant;
 	}
 
 	/** The same for requests that need no token. */

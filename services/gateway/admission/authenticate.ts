@@ -3,18 +3,18 @@ import type { IncomingMessage } from 'node:http';
 import { type Problem, type ProblemCode, ProblemError, problem, unavailable } from '../../../mixins/http/index.ts';
 import { ADMIN_SCOPE, type Caller } from '../../orders/caller.ts';
 import { KeysUnavailable } from './jwks.ts';
-import { TokenRefused, type Tokens } from './tokens.ts';
+import { type Grant, TokenRefused, type Tokens } from './tokens.ts';
 
 /** Everybody may everything. */
 export const ANYBODY: Caller = Object.freeze({ subject: 'anonymous', scopes: Object.freeze([ADMIN_SCOPE]) });
 
 /** Throws the problem 400, 401 or 503 if the caller is not let in. */
-export async function callerOf(req: IncomingMessage, tokens: Tokens): Promise<Caller> {
+export async function grantOf(req: IncomingMessage, tokens: Tokens): Promise<Grant> {
 	const token = bearerOf(req);
 	if (token === undefined)
 		throw new ProblemError(unauthorized('Auth.TokenMissing', 'The request needs a bearer token.'));
 	try {
-		return await tokens.verify(token);
+		return await tokens.grantOf(token);
 	} catch (error) {
 		if (error instanceof KeysUnavailable) {
 			throw new ProblemError(unavailable('Tokens cannot be checked at the moment. Try again.'));

@@ -1,5 +1,5 @@
 import { errors, type JWTPayload, type JWTVerifyOptions, jwtVerify } from 'jose';
-import { SECOND } from '../../../domain/time.ts';
+import { type Duration, type Instant, SECOND } from '../../../domain/time.ts';
 import type { Log } from '../../../mixins/runtime/index.ts';
 import type { TokenRules } from '../../../mixins/settings/index.ts';
 import type { Caller } from '../../orders/caller.ts';
@@ -16,17 +16,26 @@ export class TokenRefused extends Error {
 	}
 }
 
-/** Subjects that a token may not have: `anonymous` calls without a token, `operator` is the REPL. */
-const RESERVED_SUBJECTS: ReadonlySet<string> = new Set(['anonymous', 'operator']);
+/** What a token allows. */
+export interface Grant {
+	readonly caller: Caller;
+	/** by this machine's clock, in milliseconds since 1970; the tolerance is part of it */
+	readonly until: Instant;
+}
+
+/** Subjects that a token may not have: `anonymous` calls without a token, `operator` is the REPL, `gateway` the gateway. */
+const RESERVED_SUBJECTS: ReadonlySet<string> = new Set(['anonymous', 'operator', 'gateway']);
 
 /** Checks tokens: JSON Web Tokens (RFC 7519) in compact form, signed with one of the accepted algorithms. */
 export class Tokens {
 	readonly keys: Keys;
 	readonly #options: JWTVerifyOptions;
+	readonly #tolerance: Duration;
 
 	constructor(rules: TokenRules, log: Log, times?: Times) {
 		const { issuer, audience, algorithms, clockTolerance } = rules;
 		this.keys = keysOf(rules.keys, log, times);
+		this.#tolerance = clockTolerance;
 		if (audience === undefined) log.warn('AUTH_AUDIENCE is not set: tokens made for other services are accepted too');
 		this.#options = {
 			algorithms: [...algorithms],
@@ -39,8 +48,14 @@ export class Tokens {
 
 	/** Throws `TokenRefused`, or `KeysUnavailable` if the token cannot be checked. */
 	async verify(token: string): Promise<Caller> {
+		return (await this.grantOf(token)).caller;
+	}
+
+	/** The same with the moment at which the token ends. */
+	async grantOf(token: string): Promise<Grant> {
 		try {
-			return callerOf(await this.#payloadOf(token));
+			const payload = await this.#payloadOf(token);
+			return { caller: callerOf(payload), until: (payload.exp ?? 0) * SECOND + this.#tolerance };
 		} catch (error) {
 			if (error instanceof KeysUnavailable || error instanceof TokenRefused) throw error;
 			throw new TokenRefused(sentenceOf(error), error instanceof errors.JWTExpired);

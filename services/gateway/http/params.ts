@@ -64,6 +64,9 @@ export async function paramsOf(action: OrderAction, req: Request, id: string, qu
 	}
 }
 
+/** Throws 422 for any query. */
+export const refuseQuery = (query: string): void => void readQuery(query, NOTHING);
+
 /** The body's own object, with the amount as its exact text and the key from its header. */
 async function createParams(req: IncomingMessage): Promise<Params> {
 	const key = idempotencyKey(req);

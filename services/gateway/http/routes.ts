@@ -26,6 +26,7 @@ const PROBLEMS = DOCUMENTS.problem.replace('{slug}', '');
 const OTHERS = [
 	{ method: 'POST', path: '/orders', destination: 'orders.create' },
 	{ method: 'GET', path: '/orders', destination: 'orders.list' },
+	{ method: 'GET', path: '/orders/stream', destination: 'stream' },
 	{ method: 'GET', path: ITEM, destination: 'orders.get' },
 	{ method: 'GET', path: `${ITEM}/history`, destination: 'orders.history' },
 	{ method: 'POST', path: `${ITEM}/cancel`, destination: 'orders.cancel' },

@@ -5,7 +5,7 @@
 
 import { PROBLEM_CODES, PROBLEM_TYPE, PROBLEMS, type ProblemCode, problemType } from '../../../mixins/http/index.ts';
 import type { ObjectSchema, Schema } from '../../../mixins/validation/index.ts';
-import { ID_PARAMS, IDEMPOTENCY_KEY, LONGEST_WAIT } from '../../orders/params.ts';
+import { ID_PARAMS, IDEMPOTENCY_KEY, LAST_EVENT_ID, LONGEST_WAIT } from '../../orders/params.ts';
 import { type Method, ROUTES } from '../http/routes.ts';
 import { problemExample } from './examples.ts';
 import type { Body, HeaderName, Operation, ParameterName, Success } from './operation.ts';
@@ -215,6 +215,12 @@ const PARAMETERS: Readonly<Record<ParameterName, Json>> = {
 			examples: ['"3q2-7wAAAAAAAAAAAAAAAA"'],
 		},
 	},
+	'Last-Event-ID': {
+		name: 'Last-Event-ID',
+		in: 'header',
+		description: 'The `id` of the last event that you have read; what came after it follows. Opaque.',
+		schema: LAST_EVENT_ID,
+	},
 	'Stripe-Signature': {
 		name: 'Stripe-Signature',
 		in: 'header',
@@ -282,7 +288,7 @@ const INTRODUCTION = `A shop's order is paid by a **hold** on the buyer's card. 
 
 **Sending again**: whatever is lost on the way may be sent again. Give each new order an \`Idempotency-Key\` of its own; cancel, pause and resume may be repeated as they are. After 429 and 503 wait for \`Retry-After\` seconds.
 
-**Waiting** for an order to change: \`GET /orders/{id}\` with \`If-None-Match\` and \`Prefer: wait=30\`, again and again; every order comes to its end by itself.
+**Waiting** for an order to change: \`GET /orders/{id}\` with \`If-None-Match\` and \`Prefer: wait=30\`, again and again; every order comes to its end by itself. For many orders there is \`GET /orders/stream\`.
 
 **Errors** are problem details (RFC 9457), \`${PROBLEM_TYPE}\`. Programs go by \`code\`; each operation lists those that it can answer with. A request that cannot be read (JSON, a header, an id) is 400; one that can, with a field, query value or cursor that is not valid, is 422, and \`errors\` names each. Fields and query parameters that are not documented are refused; of a field that comes twice in one object the last counts. Any other path is 404 \`Route.NotFound\`, any other method 405 \`Route.MethodNotAllowed\` with \`Allow\`. HEAD is answered wherever GET is.
 

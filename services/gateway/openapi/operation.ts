@@ -19,6 +19,7 @@ export type ParameterName =
 	| 'Page'
 	| 'Idempotency-Key'
 	| 'If-None-Match'
+	| 'Last-Event-ID'
 	| 'Prefer'
 	| 'Stripe-Signature';
 

@@ -5,6 +5,7 @@ import { HISTORY_QUERY, LIST_PARAMS } from '../../orders/params.ts';
 import type { Destination } from '../http/routes.ts';
 import { AMENDMENTS, ANSWERS, BODIES, EVENTS, ORDERS, READINESS, REFUND_BODIES, REFUNDS } from './examples.ts';
 import type { HeaderName, Operation, Success } from './operation.ts';
+import { STREAM } from './stream.ts';
 
 const byId = (operationId: string) => ({ operationId, parameters: { id: '$response.body#/id' } });
 const CURSOR = '$response.body#/nextCursor';
@@ -84,6 +85,7 @@ export const OPERATIONS: Readonly<Record<Exclude<Destination, 'reference/script'
 		],
 		problems: ['Validation.Failed'],
 	},
+	stream: STREAM,
 	'orders.get': {
 		id: 'getOrder',
 		tag: 'Orders',

@@ -5,6 +5,7 @@ import type { Schema } from '../../../mixins/validation/index.ts';
 import { ATTEMPT_SCHEMA, EVENT_SCHEMA, ORDER_SCHEMA, REFUND_SCHEMA } from '../../orders/order-schema.ts';
 import { AMEND_BODY, CREATE_BODY, REFUND_BODY } from '../../orders/params.ts';
 import { SANDBOX_ANSWER } from '../../settlement/sandbox-params.ts';
+import { NOW_SCHEMA, STREAM_SCHEMA } from './stream.ts';
 
 export const ref = (name: keyof typeof SCHEMAS): Schema => ({ $ref: `#/components/schemas/${name}` });
 
@@ -89,6 +90,8 @@ export type RequestName = keyof typeof REQUESTS;
 export const SCHEMAS = {
 	Order: ORDER_SCHEMA,
 	OrderPage: pageOf('Order'),
+	OrderStream: STREAM_SCHEMA,
+	Now: NOW_SCHEMA,
 	Event: EVENT_SCHEMA,
 	Attempt: ATTEMPT_SCHEMA,
 	History: pageOf('Event', {

@@ -93,6 +93,10 @@ it('each is answered as the document says', async () => {
 		// The second order ships after five seconds.
 		if (path.includes('/refunds')) await until(async () => (await statusOf(ids[1] ?? '')) === 'Shipped');
 		const answer = await fetch(`${application.url}${path}`, { method, headers, body });
+		if (answer.headers.get('content-type') === 'text/event-stream') {
+			await answer.body?.cancel(); // it has no end
+			continue;
+		}
 		const text = await answer.text();
 		expect([title, answer.ok, text]).toEqual([title, true, text]);
 		const created = method === 'POST' && path === '/orders';

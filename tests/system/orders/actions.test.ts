@@ -25,7 +25,7 @@ it('are those of the contract alone, and what the gateway needs beside them', ()
 		'deadletters.list',
 		'deadletters.replay',
 		'inbox.stats',
-		...['amend', 'cancel', 'create', 'get', 'history', 'hold', 'list', 'refund', 'refunds', 'resume'].map(
+		...['amend', 'cancel', 'changes', 'create', 'get', 'history', 'hold', 'list', 'refund', 'refunds', 'resume'].map(
 			(name) => `orders.${name}`,
 		),
 		'outbox.replay',
