@@ -7,7 +7,7 @@ import { type BrokerOptions, ServiceBroker } from 'moleculer';
 import { SECOND } from './domain/time.ts';
 import { REQUEST_TIMEOUT } from './mixins/brokers/index.ts';
 import { CALL_POLICIES, drainFirst } from './mixins/cluster/index.ts';
-import { loggerOf, meteredActions } from './mixins/observability/index.ts';
+import { loggerOf, meteredActions, tracedActions } from './mixins/observability/index.ts';
 import {
 	environmentUnder,
 	openProcess,
@@ -58,6 +58,7 @@ export function brokerOptions(
 			...(more.middlewares ?? []),
 			drainFirst,
 			meteredActions(platform.metrics),
+			...(platform.tracing.isOn ? [tracedActions(platform.tracing)] : []),
 			...middlewares.last,
 		],
 	};

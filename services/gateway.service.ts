@@ -1,6 +1,6 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { Context, Service } from 'moleculer';
-import { overloaded, ProblemError, sendAnswer, sendProblem, traceOf, unavailable } from '../mixins/http/index.ts';
+import { overloaded, ProblemError, sendAnswer, sendProblem, unavailable } from '../mixins/http/index.ts';
 import { ALIVE, gatewayNotReady, readinessAnswer } from '../mixins/observability/index.ts';
 import { defineService, type WithPlatform } from '../mixins/service.ts';
 import { forbidden } from './gateway/admission/authenticate.ts';
@@ -22,6 +22,9 @@ const KNOWN: ReadonlySet<string> = new Set([...METHODS, 'HEAD']);
 
 /** Limits the label to few values, whatever clients send. */
 const methodOf = ({ method = '' }: IncomingMessage): string => (KNOWN.has(method) ? method : 'other');
+
+/** Whoever asks so every few seconds would fill the traces. */
+const isProbe = ({ url = '' }: IncomingMessage): boolean => /^\/(?:health|metrics)\b/.test(url);
 
 /**
  * A part of the places is reserved for requests about existing orders: a cancel that is refused now may come too late.
@@ -60,6 +63,8 @@ const ORDERS = {
 		// A request takes its place only after its body was read, so slow uploads occupy no place.
 		if (this.load.isFull(SHARE(alias.action))) throw new ProblemError(overloaded());
 		// A long-polling request does not count as work, and its duration is not measured as latency.
+		// For the same reason its span ends here.
+		if (req.$wait) req.$trace.answered(PATHS[alias.action], 0);
 		if (!req.$wait) req.$leave = this.load.enter();
 		else if (this.phase() === 'stopping') params.wait = 0;
 		else ctx.meta.waitTicket = this.waits.begin(res);
@@ -74,10 +79,10 @@ export default defineService({
 	methods: {
 		/** Every request comes here: it is refused, answered here, or passed on to moleculer-web. */
 		async dispatch(req: Request, res: ServerResponse): Promise<void> {
-			const { metrics } = this.platform;
+			const { metrics, tracing } = this.platform;
 			const begin = performance.now();
 			let route = 'none';
-			req.$trace = traceOf(req.headers.traceparent);
+			req.$trace = tracing.request(methodOf(req), req.headers.traceparent, isProbe(req));
 			req.$prefix = this.admission.prefixOf(req);
 			res.setHeader('X-Request-Id', req.$trace.id);
 			try {
@@ -117,6 +122,7 @@ export default defineService({
 			} finally {
 				const status = res.headersSent ? res.statusCode : 0;
 				metrics.requestAnswered(methodOf(req), route, status, performance.now() - begin);
+				req.$trace.answered(route, status);
 			}
 		},
 

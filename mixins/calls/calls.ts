@@ -1,7 +1,8 @@
 import { setTimeout as pause } from 'node:timers/promises';
 import type { Duration } from '../../domain/time.ts';
 import type { BatchHandler, Failure } from '../brokers/index.ts';
-import type { Consuming } from '../inbox/index.ts';
+import type { Consuming, Decide } from '../inbox/index.ts';
+import type { Cause } from '../observability/index.ts';
 import { Batcher, errorMessage, type Log, Semaphore, tell } from '../runtime/index.ts';
 
 /**
@@ -22,6 +23,14 @@ const since = ({ monotonic, wall }: Stamp): Duration => Math.max(performance.now
 export interface Done<C, O> {
 	readonly call: C;
 	readonly outcome: O;
+	/** what the call was made for */
+	readonly cause: Cause;
+}
+
+/** A call, and what it is made for. */
+export interface Caused<C> {
+	readonly call: C;
+	readonly cause: Cause;
 }
 
 interface Made<O> {
@@ -40,7 +49,7 @@ export interface CallsOptions<C, O> {
 	 * must ask `isInTime` after that: after the time-out others may repeat the call. Then `signal` is aborted, and the
 	 * call must end.
 	 */
-	readonly perform: (call: C, isInTime: () => boolean, signal: AbortSignal) => Promise<O>;
+	readonly perform: (call: C, isInTime: () => boolean, signal: AbortSignal, cause: Cause) => Promise<O>;
 	/** the outcome of a call that threw or took too long */
 	readonly unknown: (reason: string) => O;
 	/** stores outcomes in one transaction; returns for each the next call of that order, or null */
@@ -83,8 +92,8 @@ export class Calls<C, O> {
 	 * Makes a call for which the caller has taken a slot; the slot is given back in the end. `intended` was taken before
 	 * the transaction that stored the intent: after its time-out others may repeat the call, so it is not begun then.
 	 */
-	start(call: C, intended: Stamp): void {
-		void this.#run(call, intended);
+	start(call: C, intended: Stamp, cause: Cause = null): void {
+		void this.#run(call, intended, cause);
 	}
 
 	/** Handles messages that lead to calls. */
@@ -103,14 +112,14 @@ export class Calls<C, O> {
 		giveUp.abort();
 	}
 
-	async #run(first: C, firstIntended: Stamp): Promise<void> {
+	async #run(first: C, firstIntended: Stamp, cause: Cause): Promise<void> {
 		let intended = firstIntended;
 		let ending: Promise<void> | undefined;
 		try {
 			for (let call: C | null = first; call !== null; ) {
-				const { outcome, ...made }: Made<O> = await this.#perform(call, intended);
+				const { outcome, ...made }: Made<O> = await this.#perform(call, intended, cause);
 				ending = made.ending;
-				({ next: call, intended } = await this.#outcomes.add({ call, outcome }));
+				({ next: call, intended } = await this.#outcomes.add({ call, outcome, cause }));
 			}
 		} catch (error) {
 			tell(this.#options.log, 'warn', 'an outcome was not stored', error);
@@ -120,13 +129,13 @@ export class Calls<C, O> {
 		}
 	}
 
-	async #perform(call: C, intended: Stamp): Promise<Made<O>> {
+	async #perform(call: C, intended: Stamp, cause: Cause): Promise<Made<O>> {
 		const { log, perform, timeout, unknown } = this.#options;
 		const left = timeout - since(intended);
 		if (left <= 0) return { outcome: unknown(NOT_BEGUN) };
 		const abort = new AbortController();
 		const { promise: tooLate, resolve } = Promise.withResolvers<Made<O>>();
-		const made = perform(call, () => since(intended) < timeout, abort.signal).then(
+		const made = perform(call, () => since(intended) < timeout, abort.signal, cause).then(
 			(outcome): Made<O> => ({ outcome }),
 			(error: unknown): Made<O> => {
 				tell(log, 'debug', 'a call has failed', error);
@@ -150,13 +159,17 @@ export class Calls<C, O> {
  * so a batch goes in parts if need be; each call begins after its intent's commit.
  */
 function intentHandler<C, O>(calls: Calls<C, O>, options: Consuming<C>): BatchHandler {
-	const { inbox, transaction, consumer, decide } = options;
+	const { inbox, transaction, consumer } = options;
+	const decide: Decide<Caused<C>> = (order, delivery, moment, cause) => {
+		const call = options.decide(order, delivery, moment, cause);
+		return call === null ? null : { call, cause };
+	};
 	return async (deliveries) => {
 		const failures: Failure[] = [];
 		for (let done = 0; done < deliveries.length; ) {
 			const slots = await calls.slots.acquire(deliveries.length - done);
 			const since = stamp();
-			let intended: readonly C[] = [];
+			let intended: readonly Caused<C>[] = [];
 			try {
 				const part = deliveries.slice(done, done + slots);
 				const handled = await inbox.handle(transaction, consumer, part, decide);
@@ -164,7 +177,7 @@ function intentHandler<C, O>(calls: Calls<C, O>, options: Consuming<C>): BatchHa
 				failures.push(...handled.failures);
 			} finally {
 				calls.slots.release(slots - intended.length);
-				for (const call of intended) calls.start(call, since);
+				for (const { call, cause } of intended) calls.start(call, since, cause);
 			}
 			done += slots;
 		}

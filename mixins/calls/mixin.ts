@@ -1,6 +1,7 @@
 import type { Service } from 'moleculer';
 import type { Moment } from '../../domain/commands.ts';
 import type { Order } from '../../domain/order.ts';
+import type { Cause } from '../observability/index.ts';
 import type { WithOutbox } from '../outbox/index.ts';
 import type { Platform } from '../platform.ts';
 import { defineMixin, type Mixin, type WithPlatform } from '../service.ts';
@@ -26,6 +27,7 @@ export type Perform<C, O> = (
 	call: C,
 	isInTime: () => boolean,
 	signal: AbortSignal,
+	cause: Cause,
 ) => Promise<O>;
 
 /** Applies the outcome of a call to its order, and returns the order's next call, or null; `afterCommit` runs then. */

@@ -35,6 +35,7 @@ export function storing<C extends { readonly orderId: string }, O>(
 			const next = new Map<Done<C, O>, C>();
 			for (const done of group) {
 				const order = orders.get(done.call.orderId);
+				if (done.cause !== null) work.trace(done.call.orderId, done.cause);
 				const call = order && settle(order, done, work.moment, (action) => tx.afterCommit(action));
 				if (call) next.set(done, call);
 			}

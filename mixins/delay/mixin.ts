@@ -51,9 +51,9 @@ export const delay = <const D extends string>(
 ): Mixin<WithDelay, Record<D, (order: Order, wakeUp: WakeUp, moment: Moment) => void>> =>
 	defineMixin<WithDelay, Record<string, unknown>>({
 		created() {
-			const { database, groups, stored } = this.platform;
+			const { database, groups, stored, tracing } = this.platform;
 			groups.declare(group, takes);
-			this.inbox ??= new Inbox(database, stored, this.logger);
+			this.inbox ??= new Inbox(database, stored, this.logger, tracing);
 			this.subscriptions ??= new Subscriptions(this.platform);
 			this.lateness = new Lateness();
 			methodOf(this, decide);
@@ -62,14 +62,19 @@ export const delay = <const D extends string>(
 			const { carrier, clock, metrics } = this.platform;
 			const wake = methodOf(this, decide);
 			const handle: BatchHandler = async (deliveries) => {
-				const handled = await this.inbox.handle(`${group}.handle`, group, deliveries, (order, delivery, moment) => {
-					const { type, deliverAt } = delivery;
-					if (deliverAt === null) throw new Error('a wake-up without its moment');
-					const lateness = moment.now - deliverAt;
-					this.lateness.note(lateness);
-					wake(order, delivery, moment);
-					return { type, lateness };
-				});
+				const handled = await this.inbox.handle(
+					`${group}.handle`,
+					group,
+					deliveries,
+					(order, delivery, moment, cause) => {
+						const { type, deliverAt } = delivery;
+						if (deliverAt === null) throw new Error('a wake-up without its moment');
+						const lateness = moment.now - deliverAt;
+						this.lateness.note(lateness);
+						wake(order, delivery, moment, cause);
+						return { type, lateness };
+					},
+				);
 				for (const { type, lateness } of handled.results) metrics.wakeUpHandled(type, lateness);
 				return handled.failures;
 			};

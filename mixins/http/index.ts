@@ -20,4 +20,4 @@ export {
 } from './problem.ts';
 export { isProblemCode, PROBLEM_CODES, PROBLEMS, type ProblemCode, problemType } from './problem-codes.ts';
 export { type Answer, send, sendAnswer, sendProblem } from './send.ts';
-export { type Trace, traceOf } from './trace.ts';
+export { formatTraceparent, parseTraceparent, type Trace, type TraceContext, traceOf } from './trace.ts';

@@ -11,21 +11,34 @@ export interface Trace {
 	readonly parent: string;
 }
 
+/** What a valid `traceparent` says. */
+export interface TraceContext {
+	readonly id: string;
+	/** 16 hexadecimal digits */
+	readonly span: string;
+	readonly isSampled: boolean;
+}
+
 /** The flags stand in the last two digits; of a version above 00 more may follow. */
 const TRACEPARENT = /^([0-9a-f]{2})-([0-9a-f]{32})-([0-9a-f]{16})-([0-9a-f]{2})($|-)/;
 const SAMPLED = 1;
 
+/** Undefined for a text that is not valid, as the specification asks. */
+export function parseTraceparent(text: string): TraceContext | undefined {
+	const [, version, id, span, flags] = TRACEPARENT.exec(text) ?? [];
+	const length = version === '00' ? text.length === 55 : version !== 'ff';
+	if (!id || !span || !flags || !length || isZero(id) || isZero(span)) return undefined;
+	return { id, span, isSampled: (Number.parseInt(flags, 16) & SAMPLED) === SAMPLED };
+}
+
+export const formatTraceparent = ({ id, span, isSampled }: TraceContext): string =>
+	`00-${id}-${span}-0${isSampled ? SAMPLED : 0}`;
+
 /** A header that is not valid is treated as absent, as the specification asks. */
 export function traceOf(header: string | string[] | undefined): Trace {
-	if (typeof header === 'string') {
-		const [, version, id, span, flags] = TRACEPARENT.exec(header) ?? [];
-		const length = version === '00' ? header.length === 55 : version !== 'ff';
-		if (id && span && flags && length && !isZero(id) && !isZero(span)) {
-			return { id, parent: `00-${id}-${randomHex(8)}-0${Number.parseInt(flags, 16) & SAMPLED}` };
-		}
-	}
-	const id = randomHex(16);
-	return { id, parent: `00-${id}-${randomHex(8)}-00` };
+	const began = typeof header === 'string' ? parseTraceparent(header) : undefined;
+	const { id, isSampled } = began ?? { id: randomHex(16), isSampled: false };
+	return { id, parent: formatTraceparent({ id, span: randomHex(8), isSampled }) };
 }
 
 function isZero(hex: string): boolean {

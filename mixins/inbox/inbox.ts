@@ -13,12 +13,13 @@ import {
 	limited,
 	type Transaction,
 } from '../database/index.ts';
+import { type Cause, NO_TRACING, type OpenSpan, processing, type Tracing } from '../observability/index.ts';
 import { type Free, insertInbox, type OnStored, Outbox, type UnitOfWork } from '../outbox/index.ts';
 import { bisect, errorMessage, isNew, type Log, type TransactionName } from '../runtime/index.ts';
 import { MOST_ATTEMPTS } from './dead-letters.ts';
 
-/** Applies one message to its order; may return something to do after the commit. */
-export type Decide<R> = (order: Order, delivery: Delivery, moment: Moment) => R | null;
+/** Applies one message to its order; may return something to do after the commit, which `cause` has caused. */
+export type Decide<R> = (order: Order, delivery: Delivery, moment: Moment, cause: Cause) => R | null;
 
 export interface Handled<R> {
 	/** what the decisions returned; all of them are committed */
@@ -38,6 +39,8 @@ interface Handling<R> {
 	readonly decide: Decide<R>;
 	readonly results: R[];
 	readonly failures: Failure[];
+	/** in milliseconds since 1970, for spans */
+	readonly begun: number;
 }
 
 /** After an order was found locked by others, batches do not wait for locked orders for this long. */
@@ -54,13 +57,15 @@ const NONE: ReadonlySet<string> = new Set();
 export class Inbox {
 	readonly #outbox: Outbox;
 	readonly #log: Log;
+	readonly #tracing: Tracing;
 	/** messages of batches that took too long; they are handled apart */
 	readonly #suspects = new Set<string>();
 	#cautiousUntil = Number.NEGATIVE_INFINITY;
 
-	constructor(database: Database, onStored: OnStored, log: Log) {
+	constructor(database: Database, onStored: OnStored, log: Log, tracing = NO_TRACING) {
 		this.#outbox = new Outbox(database, onStored);
 		this.#log = log;
+		this.#tracing = tracing;
 	}
 
 	async handle<R>(
@@ -69,7 +74,7 @@ export class Inbox {
 		deliveries: readonly Delivery[],
 		decide: Decide<R>,
 	): Promise<Handled<R>> {
-		const handling: Handling<R> = { transaction, consumer, decide, results: [], failures: [] };
+		const handling: Handling<R> = { transaction, consumer, decide, results: [], failures: [], begun: Date.now() };
 		const understood = understand(deliveries, handling.failures);
 		const isSuspect = ({ delivery }: Understood): boolean => this.#suspects.has(delivery.id);
 		const { suspects = [], others = [] } = Object.groupBy(understood, (one) =>
@@ -77,7 +82,16 @@ export class Inbox {
 		);
 		if (others.length > 0) await this.#handleAll(handling, others);
 		if (suspects.length > 0) await this.#handleSuspects(handling, suspects);
+		if (this.#tracing.isOn && handling.failures.length > 0) this.#traceFailures(handling, understood);
 		return handling;
+	}
+
+	#traceFailures({ consumer, failures, begun }: Handling<unknown>, messages: readonly Understood[]): void {
+		const failed = new Set(failures.map(({ id }) => id));
+		for (const { delivery, traceparent } of messages) {
+			if (!failed.has(delivery.id) || traceparent === null) continue;
+			processing(this.#tracing, consumer, delivery, { cause: traceparent, begun }).end({ error: 'failed' });
+		}
 	}
 
 	/** Throws if nothing could be handled. If a part was handled, the rest comes again later. */
@@ -148,24 +162,30 @@ export class Inbox {
 
 	async #handleGroup<R>(handling: Handling<R>, group: readonly Understood[], impatient: boolean): Promise<void> {
 		const { transaction, consumer, decide } = handling;
-		const { results, busy } = await this.#outbox.transaction(transaction, async (work, tx, tries) => {
+		const { results, busy, spans } = await this.#outbox.transaction(transaction, async (work, tx, tries) => {
 			// After a wait in vain, or a deadlock, do not wait for locked orders any more.
 			const cautious = impatient || tries > 1 || performance.now() < this.#cautiousUntil;
 			if (impatient) await tx.query(IMPATIENT);
 			const take = cautious ? takeFree : takeAll;
 			const taken = await take(tx, work, consumer, group);
 			const results: R[] = [];
+			const spans: OpenSpan[] = [];
 			for (const { delivery, traceparent } of group) {
 				if (!taken.fresh.has(delivery.id)) continue;
 				const order = taken.orders.get(delivery.key);
 				if (order === undefined) throw new Error(`no order ${delivery.key}`);
-				work.trace(delivery.key, traceparent);
-				const result = decide(order, delivery, work.moment);
+				// A wake-up has no trace of its own, but its order has.
+				const cause = traceparent ?? work.traceOf(delivery.key);
+				const span = processing(this.#tracing, consumer, delivery, { cause, begun: handling.begun });
+				spans.push(span);
+				work.trace(delivery.key, span.traceparent);
+				const result = decide(order, delivery, work.moment, span.traceparent);
 				if (result !== null) results.push(result);
 			}
 			work.save();
-			return { results, busy: taken.busy };
+			return { results, busy: taken.busy, spans };
 		});
+		for (const span of spans) span.end();
 		handling.results.push(...results);
 		if (busy.size === 0) return;
 		this.#cautiousUntil = performance.now() + CAUTION;

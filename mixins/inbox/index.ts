@@ -1,5 +1,5 @@
 export { type DeadLetter, DeadLetters } from './dead-letters.ts';
-export { Inbox } from './inbox.ts';
+export { type Decide, Inbox } from './inbox.ts';
 export { type Consuming, inbox, methodOf, type WithInbox } from './mixin.ts';
 export { inboxOperations } from './operations.ts';
 export { pausesOf } from './pauses.ts';

@@ -43,9 +43,9 @@ export const inbox = <const D extends string>(
 ): Mixin<WithInbox, Record<D, Decide<unknown>>> =>
 	defineMixin<WithInbox, Record<string, unknown>>({
 		created() {
-			const { database, groups, stored } = this.platform;
+			const { database, groups, stored, tracing } = this.platform;
 			groups.declare(group, takes);
-			this.inbox ??= new Inbox(database, stored, this.logger);
+			this.inbox ??= new Inbox(database, stored, this.logger, tracing);
 			this.subscriptions ??= new Subscriptions(this.platform);
 			methodOf(this, decide);
 		},

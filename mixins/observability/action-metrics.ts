@@ -25,7 +25,7 @@ export function meteredActions(metrics: Metrics): Middleware {
 }
 
 /** The status of HTTP that an error of an action has as its code; 500 for all that has none. */
-function statusOf(error: unknown): number {
+export function statusOf(error: unknown): number {
 	const code = error instanceof Error && 'code' in error ? error.code : undefined;
 	return typeof code === 'number' && code >= 400 && code <= 599 ? code : 500;
 }

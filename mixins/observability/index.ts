@@ -4,3 +4,15 @@ export { loggerOf, logsOf } from './logging.ts';
 export { Metrics, type Refusal } from './metrics.ts';
 export { openProbes } from './probes.ts';
 export { ALIVE, gatewayNotReady, readinessAnswer } from './readiness.ts';
+export {
+	type Cause,
+	NO_TRACING,
+	type OpenSpan,
+	openTracing,
+	processing,
+	type RequestTrace,
+	type SpanEnd,
+	sending,
+	Tracing,
+	tracedActions,
+} from './tracing/index.ts';

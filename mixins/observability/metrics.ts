@@ -96,6 +96,11 @@ export class Metrics {
 		'settlement_breaches_total',
 		'Orders whose money was taken though they were cancelled or have failed; reconciliation gives it back.',
 	);
+	readonly #lostSpans = this.#counter(
+		'trace_spans_dropped_total',
+		'Spans of traces that nobody will see: too many waited (queue_full), or the collector did not take them (not_sent).',
+		['reason'],
+	);
 	readonly #notSwept = this.#counter(
 		'sweeper_failures_total',
 		'Times that an order could not be saved by the sweeper; it is looked at again, ever more rarely.',
@@ -176,6 +181,10 @@ export class Metrics {
 	/** Money was taken that should not have been. */
 	breached(): void {
 		this.#breaches.inc();
+	}
+
+	spansDropped(spans: number, reason: 'queue_full' | 'not_sent'): void {
+		this.#lostSpans.inc({ reason }, spans);
 	}
 
 	/** So many orders could not be saved by the sweeper. */

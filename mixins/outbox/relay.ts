@@ -2,6 +2,7 @@ import { performance } from 'node:perf_hooks';
 import { backOff, type Duration, SECOND } from '../../domain/time.ts';
 import { type Carrier, type CarrierMessage, type Failure, toEnvelope } from '../brokers/index.ts';
 import { type Database, isTransient, type Statement, type Transaction } from '../database/index.ts';
+import { NO_TRACING, type SpanEnd, sending, type Tracing } from '../observability/index.ts';
 import { bisect, crashPoint, errorMessage, type Log, LowWater, tell } from '../runtime/index.ts';
 import {
 	END,
@@ -47,15 +48,17 @@ export class OutboxRelay {
 	readonly #database: Database;
 	readonly #carrier: Carrier;
 	readonly #log: Log | undefined;
+	readonly #tracing: Tracing;
 	readonly #lowWater = new LowWater(0n);
 	/** a carrier that could not be reached is left alone until then, by the process's timer */
 	#restUntil = Number.NEGATIVE_INFINITY;
 
 	/** `log` gets programming errors. The carrier itself logs that it is away or refuses. */
-	constructor(database: Database, carrier: Carrier, log?: Log) {
+	constructor(database: Database, carrier: Carrier, log?: Log, tracing = NO_TRACING) {
 		this.#database = database;
 		this.#carrier = carrier;
 		this.#log = log;
+		this.#tracing = tracing;
 	}
 
 	/** Sends a batch, or several full ones; returns how long the next may wait. */
@@ -94,6 +97,7 @@ export class OutboxRelay {
 		return this.#database.transaction('outbox.forward', async (tx) => {
 			const rows = await tx.query<OutboxRow>(statement);
 			if (rows.length === 0) return rows;
+			const span = sending(this.#tracing, rows);
 			const failures =
 				(await this.#carrier.publishIn?.(
 					tx,
@@ -103,6 +107,7 @@ export class OutboxRelay {
 			// If this commit is lost with the server, the rows are unsent again, and everything done with their messages is
 			// lost as well: a later commit that waits for the disk waits for this one too.
 			tx.commitLazily();
+			tx.afterCommit(() => span.end(endOf(failures)));
 			return rows;
 		});
 	}
@@ -170,9 +175,11 @@ export class OutboxRelay {
 	}
 
 	async #publish({ rows, readAt }: Leased): Promise<readonly Failed[]> {
+		const span = sending(this.#tracing, rows);
 		crashPoint('before:outbox.publish');
 		const failures = await this.#tryPublish(rows, performance.now() - readAt);
 		crashPoint('after:outbox.publish');
+		span.end(endOf(failures));
 		return failures;
 	}
 
@@ -208,6 +215,10 @@ export class OutboxRelay {
 interface Failed extends Failure {
 	readonly longest?: Duration;
 }
+
+/** Some, or all, were not taken. */
+const endOf = ({ length }: readonly Failure[]): SpanEnd =>
+	length === 0 ? {} : { error: 'not_taken', attributes: { 'protected_payment.messages.failed': length } };
 
 /** `passed`: how long ago the row was read. */
 const toMessage = (row: OutboxRow, passed: Duration): CarrierMessage => ({

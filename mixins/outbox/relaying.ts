@@ -39,8 +39,8 @@ export const relay = ({ rest }: { readonly rest: Duration }): Mixin<WithRelay> =
 			},
 		},
 		started() {
-			const { carrier, database, health, signals } = this.platform;
-			const sender = new OutboxRelay(database, carrier, this.logger);
+			const { carrier, database, health, signals, tracing } = this.platform;
+			const sender = new OutboxRelay(database, carrier, this.logger, tracing);
 			this.relaying = new Loop('outbox relay', this.logger, () => sender.step(), rest);
 			this.lookingBack = lookingBack('outbox relay', this.logger, () => sender.lookBack(), this.wakeRelay);
 			signals.on('outbox.stored', this.wakeRelay);

@@ -145,6 +145,11 @@ export class UnitOfWork {
 		if (traceparent !== null) this.#traces.set(id, traceparent);
 	}
 
+	/** The trace that the order's next events belong to. */
+	traceOf(id: string): string | null {
+		return this.#traces.get(id) ?? null;
+	}
+
 	/** Stores every change with the transaction's commit. */
 	save(): void {
 		const all = [...this.#loaded.values()].sort((a, b) => (a.order.record.id < b.order.record.id ? -1 : 1));

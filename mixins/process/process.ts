@@ -13,7 +13,7 @@ import {
 	type Reader,
 	SchemaGate,
 } from '../database/index.ts';
-import { Health, logsOf, Metrics, openProbes } from '../observability/index.ts';
+import { Health, logsOf, Metrics, openProbes, openTracing } from '../observability/index.ts';
 import { type Entrance, type Platform, providePlatform, type Signals } from '../platform.ts';
 import { StandInParcels } from '../providers/index.ts';
 import { abortable, throttle } from '../runtime/index.ts';
@@ -93,6 +93,8 @@ export async function openProcess(
 	};
 	try {
 		if (settings.metricsPort !== undefined) onProbe(await openProbes(start, metrics, settings.metricsPort));
+		const tracing = await openTracing(settings, log('tracing'), metrics);
+		made.defer(() => tracing.close());
 		const openProvider = await providerOf(settings);
 		const address = await connect(start);
 		const database = new Database(address, log('database'));
@@ -118,7 +120,7 @@ export async function openProcess(
 		const unfit = Promise.withResolvers<never>();
 		unfit.promise.catch(() => {});
 		const platform: Platform = {
-			...{ settings, database, clock, address, readers, health, metrics, log, ...signalling(metrics) },
+			...{ settings, database, clock, address, readers, health, metrics, tracing, log, ...signalling(metrics) },
 			...{ groups: new Groups(topology), entrances: new Set<Entrance>() },
 			provider: openProvider(database),
 			parcels: new StandInParcels(database),

@@ -12,3 +12,4 @@ export {
 	type Settings,
 } from './settings.ts';
 export type { StripeBase, StripeSettings } from './stripe.ts';
+export type { Sampling, TracingSettings } from './tracing.ts';

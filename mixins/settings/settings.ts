@@ -21,6 +21,7 @@ import {
 	show,
 } from './reading.ts';
 import { readStripe, type StripeSettings } from './stripe.ts';
+import { readTracing, type TracingSettings } from './tracing.ts';
 
 export { formatDuration, parseDuration, SettingsError } from './reading.ts';
 
@@ -31,6 +32,8 @@ export type ServiceName = (typeof SERVICE_NAMES)[number];
 /** From the fewest lines to the most. */
 const LOG_LEVELS = ['fatal', 'error', 'warn', 'info', 'debug', 'trace'] as const;
 type LogLevel = (typeof LOG_LEVELS)[number];
+
+const LOG_FORMATS = ['text', 'json'] as const;
 
 const PAYMENT_PROVIDERS = ['sandbox', 'stripe'] as const;
 
@@ -66,6 +69,10 @@ export interface Settings {
 	readonly retention: number;
 	/** `LOG_LEVEL`. */
 	readonly logLevel: LogLevel;
+	/** `LOG_FORMAT`: lines for people, or one JSON object a line. */
+	readonly logFormat: (typeof LOG_FORMATS)[number];
+	/** `OTEL_…`: where traces go; undefined if nowhere. */
+	readonly tracing: TracingSettings | undefined;
 	/** `PAYMENT_PROVIDER`. */
 	readonly paymentProvider: (typeof PAYMENT_PROVIDERS)[number];
 	/** How Stripe is reached; of no meaning for another provider. */
@@ -112,6 +119,8 @@ export function parseSettings(env: Environment, readFile: ReadFile = (path) => r
 		defaultCurrency: readCurrency(env),
 		retention: readDuration(env, 'RETENTION', '7d', { min: SECOND, max: 3650 * DAY }),
 		logLevel: readOneOf(env, 'LOG_LEVEL', LOG_LEVELS, 'info'),
+		logFormat: readOneOf(env, 'LOG_FORMAT', LOG_FORMATS, 'text'),
+		tracing: readTracing(env, readFile),
 		paymentProvider,
 		stripe,
 		providerTimeout: readDuration(env, 'PROVIDER_TIMEOUT', '5s', { min: 100, max: MINUTE }),

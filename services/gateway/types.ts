@@ -1,7 +1,7 @@
 /** What moleculer-web has for the gateway, and what both hang on a request. */
 import type { IncomingMessage } from 'node:http';
 import type { Context } from 'moleculer';
-import type { Trace } from '../../mixins/http/index.ts';
+import type { RequestTrace } from '../../mixins/observability/index.ts';
 import type { Meta } from '../orders/caller.ts';
 import type { OrderAction, Target } from './http/routes.ts';
 
@@ -13,7 +13,7 @@ export interface Alias {
 
 /** What moleculer-web and this service hang on a request. */
 export interface Request extends IncomingMessage {
-	$trace: Trace;
+	$trace: RequestTrace;
 	$target: Target;
 	/** the path below which the client sees the gateway; empty if no proxy says so */
 	$prefix: string;

@@ -21,6 +21,7 @@ export async function askBefore(
 	ending: AbortSignal,
 ): Promise<Finding | null> {
 	const { provider, settings } = platform;
+	const { orderId } = call;
 	const gate = providerGateOf(platform);
 	// One limit for both: when it is over, others may call.
 	const signal = AbortSignal.any([ending, AbortSignal.timeout(settings.providerTimeout)]);
@@ -29,7 +30,9 @@ export async function askBefore(
 		if (!gate.opens()) return null;
 		found = gate.heard(
 			await abortable(
-				outside(platform, 'find', () => provider.find(call.operation, call, signal)),
+				outside(platform, { operation: 'find', orderId, cause: null }, () =>
+					provider.find(call.operation, call, signal),
+				),
 				signal,
 			),
 		);
@@ -37,7 +40,7 @@ export async function askBefore(
 		const waits = voidOf(call, found.reference);
 		const ended = gate.heard(
 			await abortable(
-				outside(platform, 'void', () => provider.void(waits, signal)),
+				outside(platform, { operation: 'void', orderId, cause: null }, () => provider.void(waits, signal)),
 				signal,
 			),
 		);

@@ -25,10 +25,9 @@ interface FailedRefund {
 	readonly payment: string | null;
 }
 
-interface Surroundings {
+interface Surroundings extends Pick<Platform, 'metrics' | 'tracing'> {
 	readonly database: Database;
 	readonly outbox: Outbox;
-	readonly metrics: Platform['metrics'];
 	readonly provider: PaymentProvider;
 	readonly timeout: Duration;
 	readonly log: Log;
@@ -55,14 +54,16 @@ export async function* correctRefunds(
 
 /** The provider's name for a refund that it has given; undefined if it has not, or does not answer. */
 async function given(
-	{ metrics, provider, timeout, log }: Surroundings,
+	around: Surroundings,
 	refund: FailedRefund,
 	signal: AbortSignal,
 ): Promise<string | null | undefined> {
+	const { provider, timeout, log } = around;
 	try {
 		const inTime = AbortSignal.any([signal, AbortSignal.timeout(timeout)]);
 		const request = requestOf(refund, provider.traits.requestVersion);
-		const found = await outside({ metrics }, 'find', () => provider.find('refund', request, inTime));
+		const asked = { operation: 'find', orderId: refund.orderId, cause: null } as const;
+		const found = await outside(around, asked, () => provider.find('refund', request, inTime));
 		return found.kind === 'succeeded' ? found.reference : undefined;
 	} catch (error) {
 		signal.throwIfAborted();

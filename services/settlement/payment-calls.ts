@@ -36,12 +36,15 @@ export const mostCalls = ({ provider, settings }: Platform): number =>
  * first what became of that: a provider keeps its first answer to a key, errors included, so that repeating alone could go
  * on for a day.
  */
-export const callProvider: Perform<PaymentCall, CallOutcome> = async function (call, isInTime, signal) {
+export const callProvider: Perform<PaymentCall, CallOutcome> = async function (call, isInTime, signal, cause) {
 	const { provider } = this.platform;
 	const gate = providerGateOf(this.platform);
+	const { operation, orderId } = call;
 	const find = async (reference = call.reference): Promise<Finding> =>
 		gate.heard(
-			await outside(this.platform, 'find', () => provider.find(call.operation, { ...call, reference }, signal)),
+			await outside(this.platform, { operation: 'find', orderId, cause }, () =>
+				provider.find(operation, { ...call, reference }, signal),
+			),
 		);
 	if (call.asksFirst) {
 		const found = await find();
@@ -51,8 +54,9 @@ export const callProvider: Perform<PaymentCall, CallOutcome> = async function (c
 		if (!isInTime()) return { kind: 'unknown', reason: NOT_BEGUN };
 	}
 	crashPoint('before:provider.call');
-	const { operation } = call;
-	const outcome = gate.heard(await outside(this.platform, operation, () => provider[operation](call, signal)));
+	const outcome = gate.heard(
+		await outside(this.platform, { operation, orderId, cause }, () => provider[operation](call, signal)),
+	);
 	crashPoint('after:provider.call');
 	if (outcome.remembered !== true || !isInTime()) return outcome;
 	// It says what was, not what is. The payment that it names may be older than the key, as far as we know.

@@ -58,7 +58,7 @@ interface Ours {
 /** What the comparison needs to know of our side. */
 type Judged = Pick<Ours, 'status' | 'amount' | 'reference' | 'refundedMinor'>;
 
-interface Surroundings extends Pick<Platform, 'metrics'> {
+interface Surroundings extends Pick<Platform, 'metrics' | 'tracing'> {
 	readonly database: Database;
 	readonly outbox: Outbox;
 	readonly provider: PaymentProvider;
@@ -181,17 +181,18 @@ export function judge(payment: ProviderPayment, order: Judged | undefined, madeA
 }
 
 async function mend(
-	{ provider, timeout, metrics }: Surroundings,
+	around: Surroundings,
 	payment: OfOrder,
 	{ problem, remedy }: Finding,
 	{ dryRun, signal }: ReconcileOptions,
 ): Promise<PaymentDifference> {
+	const { provider, timeout, metrics } = around;
 	const { orderId, reference } = payment;
 	if (remedy === 'refund' && !dryRun) metrics.breached();
 	if (remedy === null || dryRun) return { orderId, reference, problem, remedy, outcome: null };
 	const inTime = AbortSignal.any([signal, AbortSignal.timeout(timeout)]);
 	const request = requestOf(payment, remedy, provider.traits.requestVersion);
-	const asked = outside({ metrics }, remedy, () => provider[remedy](request, inTime));
+	const asked = outside(around, { operation: remedy, orderId, cause: null }, () => provider[remedy](request, inTime));
 	const { kind } = await asked.catch((error: unknown) => ({ kind: 'unknown' as const, reason: errorMessage(error) }));
 	return { orderId, reference, problem, remedy, outcome: kind };
 }

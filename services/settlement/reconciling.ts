@@ -46,10 +46,10 @@ export const reconciling = (): Mixin<WithReconciling> =>
 			},
 		},
 		created() {
-			const { database, metrics, provider, settings } = this.platform;
+			const { database, metrics, provider, settings, tracing } = this.platform;
 			const ending = new AbortController();
 			const around = {
-				...{ database, metrics, outbox: this.outbox, provider },
+				...{ database, metrics, outbox: this.outbox, provider, tracing },
 				...{ timeout: settings.providerTimeout, log: this.logger },
 			};
 			this.reconcile = (since, until, dryRun) => reconcile(around, { since, until, dryRun, signal: ending.signal });

@@ -1,9 +1,10 @@
 import type { PaymentCall } from '../../domain/commands.ts';
 import type { Order } from '../../domain/order.ts';
 import { type Duration, type Instant, SECOND } from '../../domain/time.ts';
-import { stamp } from '../../mixins/calls/index.ts';
+import { type Caused, stamp } from '../../mixins/calls/index.ts';
 import { firstLookBefore, IMPATIENT, isNobodysFault, limited, type Transaction } from '../../mixins/database/index.ts';
 import { pausesOf } from '../../mixins/inbox/index.ts';
+import type { OpenSpan } from '../../mixins/observability/index.ts';
 import { Outbox, type UnitOfWork } from '../../mixins/outbox/index.ts';
 import type { Platform } from '../../mixins/platform.ts';
 import { bisect, errorMessage, type Log, LowWater, tell } from '../../mixins/runtime/index.ts';
@@ -18,7 +19,14 @@ export const SWEEP_EVERY: Duration = SECOND;
 /** What the transactions of one look have done. */
 interface Done {
 	found: number;
-	readonly calls: PaymentCall[];
+	readonly calls: Caused<PaymentCall>[];
+}
+
+/** The same of one transaction. */
+interface Tended {
+	found: number;
+	readonly calls: Caused<PaymentCall>[];
+	readonly spans: OpenSpan[];
 }
 
 type Lock = (tx: Transaction, work: UnitOfWork) => Promise<ReadonlyMap<string, Order>>;
@@ -65,7 +73,7 @@ export class Sweeper {
 			await this.#sweepAll(done, slots);
 		} finally {
 			this.#calls.slots.release(slots - done.calls.length);
-			for (const call of done.calls) this.#calls.start(call, since);
+			for (const { call, cause } of done.calls) this.#calls.start(call, since, cause);
 		}
 		this.#platform.metrics.swept(done.found);
 		if (done.found > 0) this.#log.debug(`${done.found} orders had waited too long`);
@@ -136,29 +144,34 @@ export class Sweeper {
 	/** One transaction for these orders; returns its clock. */
 	async #tendTo(done: Done, slots: number, lock: Lock): Promise<Instant> {
 		const swept = await this.#outbox.transaction('settlement.sweep', async (work, tx) => {
-			const started: PaymentCall[] = [];
-			let found = 0;
-			for (const [id, order] of await lock(tx, work))
-				if (this.#tend(work, id, order, started, slots - done.calls.length)) found += 1;
+			const tended: Tended = { found: 0, calls: [], spans: [] };
+			for (const [id, order] of await lock(tx, work)) this.#tend(work, id, order, tended, slots - done.calls.length);
 			work.save();
-			return { found, started, now: work.moment.now };
+			return { ...tended, now: work.moment.now };
 		});
+		for (const span of swept.spans) span.end();
 		done.found += swept.found;
-		done.calls.push(...swept.started);
+		done.calls.push(...swept.calls);
 		return swept.now;
 	}
 
 	/** An order whose handling fails does not harm the others; its `sweep_at` moves on all the same. */
-	#tend(work: UnitOfWork, id: string, order: Order, started: PaymentCall[], slots: number): boolean {
+	#tend(work: UnitOfWork, id: string, order: Order, tended: Tended, slots: number): void {
 		try {
-			if (!order.found(work.moment.now)) return false;
-			const call = this.#step(work, order, started.length < slots);
-			if (call !== null) started.push(call);
+			if (!order.found(work.moment.now)) return;
+			tended.found += 1;
+			const span = this.#platform.tracing.start('sweep', {
+				...{ kind: 'internal', cause: work.traceOf(id) },
+				attributes: { 'protected_payment.order.id': id },
+			});
+			tended.spans.push(span);
+			work.trace(id, span.traceparent);
+			const call = this.#step(work, order, tended.calls.length < slots);
+			if (call !== null) tended.calls.push({ call, cause: span.traceparent });
 		} catch (error) {
 			tell(this.#log, 'error', `order ${id} could not be swept`, error);
 			work.reset(id)?.found(work.moment.now);
 		}
-		return true;
 	}
 
 	#step(work: UnitOfWork, order: Order, hasSlot: boolean): PaymentCall | null {

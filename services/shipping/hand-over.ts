@@ -4,10 +4,12 @@ import { outside, type Perform } from '../../mixins/calls/index.ts';
 import { crashPoint } from '../../mixins/runtime/index.ts';
 
 /** Hands one parcel over, under a key made of the order's id, so that a repeat does nothing. */
-export const handOver: Perform<HandOverCall, HandOverOutcome> = async function ({ orderId }, _isInTime, signal) {
+export const handOver: Perform<HandOverCall, HandOverOutcome> = async function ({ orderId }, _isInTime, signal, cause) {
 	crashPoint('before:parcel.call');
 	const request = { orderId, idempotencyKey: `${orderId}:hand-over` };
-	const outcome = await outside(this.platform, 'hand_over', () => this.platform.parcels.handOver(request, signal));
+	const outcome = await outside(this.platform, { operation: 'hand_over', orderId, cause }, () =>
+		this.platform.parcels.handOver(request, signal),
+	);
 	crashPoint('after:parcel.call');
 	return outcome;
 };

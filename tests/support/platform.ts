@@ -14,6 +14,7 @@ import { drainFirst } from '../../mixins/cluster/drain-first.ts';
 import type { Database } from '../../mixins/database/database.ts';
 import { Health } from '../../mixins/observability/health.ts';
 import { Metrics } from '../../mixins/observability/metrics.ts';
+import { NO_TRACING } from '../../mixins/observability/tracing/tracing.ts';
 import { type Entrance, type Platform, providePlatform, type Signals } from '../../mixins/platform.ts';
 import { StandInParcels } from '../../mixins/providers/parcel-sandbox.ts';
 import { SandboxProvider } from '../../mixins/providers/sandbox/provider.ts';
@@ -43,6 +44,7 @@ export function testPlatform(parts: Partial<Platform>): Platform {
 		health: new Health(),
 		signals: new EventEmitter<Signals>(),
 		metrics: new Metrics(),
+		tracing: NO_TRACING,
 		stored: () => {},
 		provider: new SandboxProvider(database),
 		parcels: new StandInParcels(database),

@@ -33,6 +33,9 @@ const READING = ['sequelize', 'moleculer-db', 'moleculer-db-adapter-sequelize'];
 const HTTP = ['moleculer-web', 'jose', '@scalar/fastify-api-reference'];
 const BROKERS = ['amqplib', 'kafkajs', 'ioredis', '@platformatic/kafka'];
 
+/** Only the API: the SDK is loaded where traces go somewhere. */
+const isTelemetry = (name: string): boolean => name.startsWith('@opentelemetry/');
+
 const ofThese = (packages: readonly string[], wanted: readonly string[]): string[] =>
 	wanted.filter((name) => packages.includes(name));
 
@@ -50,6 +53,7 @@ it.each([
 		expect(ofThese(packages, READING)).toEqual(reading);
 		expect(ofThese(packages, HTTP)).toEqual(http);
 		expect(ofThese(packages, BROKERS)).toEqual([]);
+		expect(packages.filter(isTelemetry)).toEqual(['@opentelemetry/api']);
 	},
 	60_000,
 );

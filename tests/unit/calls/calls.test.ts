@@ -36,7 +36,7 @@ describe('a call whose intent is stored', () => {
 		expect(await calls.slots.acquire(1)).toBe(1);
 		calls.start('a', stamp());
 		await calls.idle(10_000);
-		expect(stored).toEqual([{ call: 'a', outcome: 'done' }]);
+		expect(stored).toEqual([{ call: 'a', outcome: 'done', cause: null }]);
 		expect(calls.slots.tryAcquire(5)).toBe(2);
 	});
 
@@ -71,7 +71,7 @@ describe('a call whose intent is stored', () => {
 		await calls.slots.acquire(1);
 		calls.start('a', stamp());
 		await calls.idle(10_000);
-		expect(stored).toEqual([{ call: 'a', outcome: { unknown: 'connection reset' } }]);
+		expect(stored).toEqual([{ call: 'a', outcome: { unknown: 'connection reset' }, cause: null }]);
 	});
 
 	it('that gives no answer is given up when its time is over, counted from the intent, and its slot soon after', async () => {
@@ -83,7 +83,7 @@ describe('a call whose intent is stored', () => {
 		await calls.slots.acquire(1);
 		calls.start('a', { monotonic: monotonic - 900, wall: wall - 900 });
 		await calls.idle(10_000);
-		expect(stored).toEqual([{ call: 'a', outcome: { unknown: 'no answer in time' } }]);
+		expect(stored).toEqual([{ call: 'a', outcome: { unknown: 'no answer in time' }, cause: null }]);
 	});
 
 	it('is aborted when its time is over, and has its slot until it has ended', async () => {
@@ -102,7 +102,7 @@ describe('a call whose intent is stored', () => {
 		await calls.slots.acquire(1);
 		calls.start('a', { monotonic: monotonic - 950, wall: wall - 950 });
 		await until(() => stored.length === 1);
-		expect(stored).toEqual([{ call: 'a', outcome: { unknown: 'no answer in time' } }]);
+		expect(stored).toEqual([{ call: 'a', outcome: { unknown: 'no answer in time' }, cause: null }]);
 		expect(reason).toMatchObject({ name: 'AbortError' });
 		expect(calls.slots.tryAcquire(5)).toBe(1); // the other one
 		calls.slots.release(1);

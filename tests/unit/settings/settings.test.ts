@@ -61,6 +61,8 @@ const DEFAULTS: Settings = {
 	defaultCurrency: 'USD',
 	retention: 7 * DAY,
 	logLevel: 'info',
+	logFormat: 'text',
+	tracing: undefined,
 	paymentProvider: 'sandbox',
 	stripe: { apiKey: undefined, isLive: undefined, apiBase: undefined, webhookSecrets: [], callsPerSecond: 20 },
 	providerTimeout: 5 * SECOND,
@@ -75,6 +77,9 @@ const VARIABLES = [
 	...['STRIPE_API_BASE', 'AUTH', 'AUTH_JWKS_URL', 'AUTH_JWT_SECRET', 'AUTH_JWT_SECRET_FILE', 'AUTH_ISSUER'],
 	...['AUTH_AUDIENCE', 'RATE_LIMIT', 'TRUST_PROXY', 'DEFAULT_CURRENCY', 'METRICS_PORT', 'RETENTION', 'LOG_LEVEL'],
 	...['PROVIDER_TIMEOUT', 'SANDBOX_LATENCY', 'SHUTDOWN_DELAY', 'AUTH_ALGORITHMS', 'AUTH_CLOCK_TOLERANCE'],
+	...['LOG_FORMAT', 'OTEL_EXPORTER_OTLP_ENDPOINT', 'OTEL_EXPORTER_OTLP_HEADERS', 'OTEL_EXPORTER_OTLP_PROTOCOL'],
+	...['OTEL_TRACES_SAMPLER', 'OTEL_TRACES_SAMPLER_ARG', 'OTEL_SERVICE_NAME', 'OTEL_RESOURCE_ATTRIBUTES'],
+	...['OTEL_BSP_MAX_QUEUE_SIZE', 'OTEL_BSP_MAX_EXPORT_BATCH_SIZE', 'OTEL_BSP_SCHEDULE_DELAY', 'OTEL_SDK_DISABLED'],
 ];
 
 describe('defaults', () => {

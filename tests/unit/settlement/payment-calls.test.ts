@@ -22,7 +22,7 @@ function ask(found: Finding, call: Partial<PaymentCall> = {}): Promise<CallOutco
 	};
 	const self = { platform: testPlatform({ provider }), logger: { error: () => {} } };
 	const asking = callProvider as (this: typeof self, ...args: Parameters<typeof callProvider>) => Promise<CallOutcome>;
-	return asking.call(self, { ...CALL, ...call }, () => true, new AbortController().signal);
+	return asking.call(self, { ...CALL, ...call }, () => true, new AbortController().signal, null);
 }
 
 function refuse(): never {
