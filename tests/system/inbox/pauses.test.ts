@@ -1,33 +1,17 @@
 /** `consumers.pause` and `consumers.resume`: for all processes, and kept over restarts. */
-import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from '@jest/globals';
-import type { Application } from '../../../bin/application.ts';
-import type { OrderDto } from '../../../services/orders/order-dto.ts';
-import { META, startTestApplication } from '../../support/application.ts';
-import { startTestDatabase, type TestDatabase } from '../../support/database.ts';
+import { describe, expect, it } from '@jest/globals';
+import { freshSystem } from '../../support/fresh-system.ts';
 import { until } from '../../support/until.ts';
 
-let database: TestDatabase;
-let application: Application;
+const system = freshSystem();
+const { call, get, place } = system;
 
-beforeAll(async () => {
-	database = await startTestDatabase();
-});
-afterAll(() => database.stop());
-beforeEach(async () => {
-	await database.reset();
-	application = await startTestApplication(database);
-});
-afterEach(() => application.stop());
-
-const call = <T>(action: string, params: object): Promise<T> => application.broker.call(action, params, { meta: META });
-const place = (): Promise<OrderDto> => call('orders.create', { productName: 'Tea', amount: '19.90' });
-const get = (id: string): Promise<OrderDto> => call('orders.get', { id });
 const isAt = (id: string, status: string, payment: string) => async (): Promise<boolean> => {
 	const order = await get(id);
 	return order.status === status && order.paymentStatus === payment;
 };
 const health = async (): Promise<{ status: number; body: { status: string; degraded: { name: string }[] } }> => {
-	const answer = await fetch(`${application.url}/health/ready`);
+	const answer = await fetch(`${system.application.url}/health/ready`);
 	return { status: answer.status, body: (await answer.json()) as never };
 };
 const pauseIsKnown = (group: string): Promise<unknown> =>
@@ -35,7 +19,7 @@ const pauseIsKnown = (group: string): Promise<unknown> =>
 /** The sweeper has found the order, and more than once: it would have done what nobody did. */
 const isSwept = (id: string): Promise<unknown> =>
 	until(async () => {
-		const [row] = await database.query<{ sweeps: number }>('SELECT sweeps FROM orders WHERE id = $1', [id]);
+		const [row] = await system.database.query<{ sweeps: number }>('SELECT sweeps FROM orders WHERE id = $1', [id]);
 		return (row?.sweeps ?? 0) >= 2;
 	}, 'it was swept twice');
 
@@ -50,7 +34,7 @@ describe('a group that is paused', () => {
 		expect(await call('consumers.pause', { group })).toEqual(paused);
 		await pauseIsKnown(group);
 		expect(await health()).toMatchObject({ status: 200, body: { status: 'degraded' } });
-		const metrics = await (await fetch(`${application.url}/metrics`)).text();
+		const metrics = await (await fetch(`${system.application.url}/metrics`)).text();
 		expect(metrics).toContain(`consumer_paused{group="${group}"} 1`);
 
 		const { id } = await place();
@@ -68,8 +52,7 @@ describe('a group that is paused', () => {
 		await call('consumers.pause', { group: 'settlement' });
 		await pauseIsKnown('settlement');
 		const { id } = await place();
-		await application.stop();
-		application = await startTestApplication(database);
+		await system.restart();
 		await isSwept(id);
 		expect(await get(id)).toMatchObject({ paymentStatus: 'Requested' });
 		await call('consumers.resume', { group: 'settlement' });

@@ -1,44 +1,18 @@
 /** What becomes of an order that is paid with each difficult card of the sandbox. */
-import { afterAll, afterEach, beforeAll, beforeEach, expect, it } from '@jest/globals';
-import type { Application } from '../../../bin/application.ts';
+import { expect, it } from '@jest/globals';
 import { SECOND } from '../../../domain/time.ts';
 import type { OrderDto } from '../../../services/orders/order-dto.ts';
-import { META, startTestApplication } from '../../support/application.ts';
-import { startTestDatabase, type TestDatabase } from '../../support/database.ts';
-import { until } from '../../support/until.ts';
+import { freshSystem } from '../../support/fresh-system.ts';
 
-let database: TestDatabase;
-let application: Application;
-
-beforeAll(async () => {
-	database = await startTestDatabase();
-});
-afterAll(() => database.stop());
-beforeEach(async () => {
-	await database.reset();
-	application = await startTestApplication(database);
-});
-afterEach(() => application.stop());
-
-const call = <T>(action: string, params: object): Promise<T> => application.broker.call(action, params, { meta: META });
+const system = freshSystem();
+const { call, reaches } = system;
 
 const place = (paymentMethod: string, cancellationWindow: string): Promise<OrderDto> =>
 	call('orders.create', { productName: 'Tea', amount: '19.90', paymentMethod, cancellationWindow });
 
-const reaches = (id: string, wanted: Partial<OrderDto>): Promise<OrderDto> =>
-	until(
-		async () => {
-			const order = await call<OrderDto>('orders.get', { id });
-			return Object.entries(wanted).every(([name, value]) => order[name as keyof OrderDto] === value)
-				? order
-				: undefined;
-		},
-		`${id} is ${JSON.stringify(wanted)}`,
-	);
-
 /** The rows of `sandbox_operations` as `key operation outcome`, the key without the order. */
 async function journal(id: string): Promise<string[]> {
-	const rows = await database.query<{ row: string }>(
+	const rows = await system.database.query<{ row: string }>(
 		`SELECT replace(idempotency_key, order_id || ':', '') || ' ' || operation || ' ' || outcome AS row
 		FROM sandbox_operations WHERE order_id = $1 ORDER BY created_at`,
 		[id],
@@ -67,7 +41,7 @@ it('card_short_hold: the order shows when the hold ends; once it has lapsed, not
 	expect(held).toBeGreaterThanOrEqual(20 * SECOND);
 	expect(held).toBeLessThan(23 * SECOND);
 	// As if the 20 s had passed.
-	await database.query(`UPDATE sandbox_operations SET created_at = created_at - interval '20 s'`);
+	await system.database.query(`UPDATE sandbox_operations SET created_at = created_at - interval '20 s'`);
 	await reaches(id, { status: 'PaymentFailed' });
 	expect((await journal(id)).filter((row) => row.includes('capture') && row.endsWith('succeeded'))).toEqual([]);
 });

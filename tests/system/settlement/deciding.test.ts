@@ -1,46 +1,28 @@
-import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from '@jest/globals';
-import type { Application } from '../../../bin/application.ts';
+import { describe, expect, it } from '@jest/globals';
 import type { OrderDto } from '../../../services/orders/order-dto.ts';
 import type { History } from '../../../services/orders/reading.ts';
-import type { RefundDto } from '../../../services/orders/refund-dto.ts';
-import type { Reconciled } from '../../../services/settlement/reconciliation.ts';
 import type { UndecidedPayment } from '../../../services/settlement/undecided.ts';
-import { META, startTestApplication } from '../../support/application.ts';
-import { startTestDatabase, type TestDatabase } from '../../support/database.ts';
+import { META } from '../../support/application.ts';
+import { freshSystem } from '../../support/fresh-system.ts';
 import { until } from '../../support/until.ts';
 
-let database: TestDatabase;
-let application: Application;
+const system = freshSystem();
+const { call, get, reaches } = system;
 
-beforeAll(async () => {
-	database = await startTestDatabase();
-});
-afterAll(() => database.stop());
-beforeEach(async () => {
-	await database.reset();
-	application = await startTestApplication(database);
-});
-afterEach(() => application.stop());
-
-const call = <T>(action: string, params: object, meta: object = META): Promise<T> =>
-	application.broker.call(action, params, { meta });
-const get = (id: string): Promise<OrderDto> => call('orders.get', { id });
 const list = async (params: object = {}): Promise<readonly UndecidedPayment[]> =>
 	(await call<{ data: UndecidedPayment[] }>('payments.list', params)).data;
 const historyOf = (id: string): Promise<History> => call('orders.history', { id });
 const types = async (id: string): Promise<string[]> => (await historyOf(id)).data.map(({ type }) => type);
 const resolve = (orderId: string, outcome: string, more: object = {}, meta: object = META): Promise<OrderDto> =>
 	call('payments.resolve', { orderId, outcome, note: 'seen at the provider', ...more }, meta);
-const reaches = (id: string, status: string): Promise<unknown> =>
-	until(async () => (await get(id)).status === status, `${id} is ${status}`);
 
 /** An order whose authorisation the provider knows nothing of, under a key that has aged. */
 async function forgotten(): Promise<string> {
 	const order = { productName: 'Tea', amount: '19.90', cancellationWindow: '10m' };
 	const { id } = await call<OrderDto>('orders.create', order);
 	await until(async () => (await get(id)).paymentStatus === 'Authorized');
-	await database.query('DELETE FROM sandbox_operations WHERE order_id = $1', [id]);
-	await database.query(
+	await system.database.query('DELETE FROM sandbox_operations WHERE order_id = $1', [id]);
+	await system.database.query(
 		`WITH p AS (UPDATE payments SET status = 'Unknown', operation = 'authorize', attempts = 1, key_number = 1,
 			request_version = 1, reference = NULL, key_used_at = now() - interval '24 hours', attempt_until = now()
 			WHERE order_id = $1)
@@ -56,7 +38,7 @@ async function notVoided(): Promise<string> {
 	const order = { productName: 'Tea', amount: '19.90', cancellationWindow: '10m' };
 	const { id } = await call<OrderDto>('orders.create', order);
 	await until(async () => (await get(id)).paymentStatus === 'Authorized');
-	await database.query(
+	await system.database.query(
 		`INSERT INTO sandbox_operations (idempotency_key, order_id, operation, amount, outcome)
 		VALUES ($1::text, $2, 'capture', 1990, 'succeeded')`,
 		[`by hand ${id}`, id],
@@ -65,27 +47,6 @@ async function notVoided(): Promise<string> {
 	await until(async () => (await get(id)).paymentStatus === 'Unknown');
 	return id;
 }
-
-/** A refund that the provider knows nothing of, under a key that has aged. */
-async function forgottenRefund(): Promise<{ readonly id: string; readonly refundId: string }> {
-	const order = { productName: 'Tea', amount: '19.90', cancellationWindow: '1s' };
-	const { id } = await call<OrderDto>('orders.create', order);
-	await reaches(id, 'Shipped');
-	const { id: refundId } = await call<RefundDto>('orders.refund', { id, amount: '5' });
-	await until(async () => (await get(id)).paymentStatus === 'PartiallyRefunded');
-	await database.query(`DELETE FROM sandbox_operations WHERE order_id = $1 AND operation = 'refund'`, [id]);
-	await database.query(
-		`WITH p AS (UPDATE payments SET status = 'Captured', refunded_minor = 0 WHERE order_id = $1),
-			r AS (UPDATE refunds SET status = 'Unknown', attempts = 1, request_version = 1, settled_at = NULL, reference = NULL,
-				key_used_at = now() - interval '24 hours', attempt_until = now() WHERE id = $2)
-		UPDATE orders SET sweep_at = now() WHERE id = $1`,
-		[id, refundId],
-	);
-	await until(async () => (await list()).some((one) => one.refundId === refundId), 'it is in the list');
-	return { id, refundId };
-}
-const refundOf = async (id: string): Promise<RefundDto | undefined> =>
-	(await call<{ data: RefundDto[] }>('orders.refunds', { id })).data[0];
 
 /** In the pauses between the calls that go on, a decision is refused while one is under way. */
 const resolved = (id: string, outcome: string): Promise<unknown> =>
@@ -106,11 +67,12 @@ describe('payments.list', () => {
 		]);
 		expect(await list({ status: 'ActionRequired' })).toEqual([]);
 		expect(await list({ status: 'Unknown', olderThan: '1h' })).toEqual([]);
-		await database.query(`UPDATE payments SET undecided_since = now() - interval '2 hours' WHERE order_id = $1`, [
-			first,
-		]);
+		await system.database.query(
+			`UPDATE payments SET undecided_since = now() - interval '2 hours' WHERE order_id = $1`,
+			[first],
+		);
 		expect(await list({ olderThan: '1h' })).toMatchObject([{ orderId: first }]);
-		const figures = (await application.platform.metrics.expose()).body;
+		const figures = (await system.application.platform.metrics.expose()).body;
 		expect(figures).toMatch(/^payments_undecided 2$/m);
 		expect(figures).toMatch(/^payments_undecided_oldest_age_seconds 72\d\d/m);
 		expect(figures).toMatch(/^payments_unknown 2$/m);
@@ -165,14 +127,14 @@ describe('payments.resolve', () => {
 			),
 		);
 		expect((await get(id)).paymentStatus).toBe('Unknown');
-		await database.query(
+		await system.database.query(
 			`INSERT INTO sandbox_operations (idempotency_key, order_id, operation, amount, outcome)
 			VALUES ($1::uuid || ':authorize', $1, 'authorize', 1990, 'succeeded')`,
 			[id],
 		);
 		await until(() => resolve(id, 'authorized', { reference: `auth_${id}` }).catch(() => undefined));
 		expect((await get(id)).paymentStatus).toBe('Authorized');
-		await database.query(`UPDATE orders SET pending_until = now(), sweep_at = now() WHERE id = $1`, [id]);
+		await system.database.query(`UPDATE orders SET pending_until = now(), sweep_at = now() WHERE id = $1`, [id]);
 		await reaches(id, 'Shipped');
 	});
 
@@ -194,7 +156,7 @@ describe('payments.resolve', () => {
 	it('asks the provider first: what it says clearly counts, and a decision against it is refused', async () => {
 		const id = await forgotten();
 		// It has turned up there after all.
-		await database.query(
+		await system.database.query(
 			`INSERT INTO sandbox_operations (idempotency_key, order_id, operation, amount, outcome)
 			VALUES ($1::uuid || ':authorize', $1, 'authorize', 1990, 'succeeded')`,
 			[id],
@@ -214,12 +176,14 @@ describe('payments.resolve', () => {
 	it('never ships an order whose money was not taken, whatever is said', async () => {
 		await call('consumers.pause', { group: 'settlement' });
 		await until(async () => {
-			const { degraded } = (await (await fetch(`${application.url}/health/ready`)).json()) as { degraded: object[] };
+			const { degraded } = (await (await fetch(`${system.application.url}/health/ready`)).json()) as {
+				degraded: object[];
+			};
 			return degraded.length > 0;
 		});
 		const { id } = await call<OrderDto>('orders.create', { productName: 'Tea', amount: '19.90' });
 		await reaches(id, 'Confirmed');
-		await database.query(
+		await system.database.query(
 			`WITH p AS (INSERT INTO payments (order_id, status, reference, operation, attempts, key_number, request_version,
 					key_used_at, attempt_until, undecided_since)
 				VALUES ($1, 'Unknown', 'auth_' || $1::uuid, 'capture', 1, 1, 1, now(), now(), now()))
@@ -234,9 +198,10 @@ describe('payments.resolve', () => {
 		expect(await get(id)).toMatchObject({ status: 'Confirmed', paymentStatus: 'Unknown' });
 		await call('consumers.resume', { group: 'settlement' });
 		await reaches(id, 'Shipped');
-		const done = await database.query(`SELECT FROM sandbox_operations WHERE order_id = $1 AND operation = 'capture'`, [
-			id,
-		]);
+		const done = await system.database.query(
+			`SELECT FROM sandbox_operations WHERE order_id = $1 AND operation = 'capture'`,
+			[id],
+		);
 		expect(done).toHaveLength(1);
 	});
 
@@ -251,7 +216,7 @@ describe('payments.resolve', () => {
 		await until(async () => (await get(id)).paymentStatus === 'ActionRequired');
 		await resolved(id, 'declined');
 		expect(await get(id)).toMatchObject({ status: 'PaymentFailed', paymentStatus: 'Declined', paymentAction: null });
-		const notes = await database.query('SELECT ended_as FROM sandbox_memory WHERE order_id = $1', [id]);
+		const notes = await system.database.query('SELECT ended_as FROM sandbox_memory WHERE order_id = $1', [id]);
 		expect(notes).toEqual([{ ended_as: 'cancelled' }]);
 	});
 
@@ -260,81 +225,6 @@ describe('payments.resolve', () => {
 		await expect(resolve(nobody, 'declined')).rejects.toMatchObject({ type: 'Orders.NotFound' });
 		for (const wrong of [{ note: '' }, { outcome: 'lost' }, { orderId: 'x' }, { reference: '' }, { more: 1 }])
 			await expect(resolve(nobody, 'declined', wrong)).rejects.toMatchObject({ code: 422 });
-	});
-});
-
-describe('a refund that nobody knows', () => {
-	it('is in the list, and ends as a person says', async () => {
-		const { id, refundId } = await forgottenRefund();
-		const since = expect.stringMatching(/^\d{4}-.*Z$/);
-		expect(await list()).toEqual([{ orderId: id, refundId, status: 'Unknown', operation: 'refund', since }]);
-		expect((await application.platform.metrics.expose()).body).toMatch(/^payments_undecided 1$/m);
-		const { attempts } = await historyOf(id);
-		expect(attempts).toContainEqual(
-			expect.objectContaining({ operation: 'refund', key: `${id}:refund:${refundId}`, outcome: 'unknown', by: 'find' }),
-		);
-		for (const [outcome, more, message] of [
-			['captured', { refundId }, /succeeded, failed/],
-			['succeeded', {}, /authorized, declined/],
-		] as const) {
-			const refused = { code: 422, data: [{ field: 'outcome', message: expect.stringMatching(message) }] };
-			await expect(resolve(id, outcome, more)).rejects.toMatchObject(refused);
-		}
-		await until(() => resolve(id, 'failed', { refundId }).catch(() => undefined));
-		await resolve(id, 'failed', { refundId });
-		expect(await refundOf(id)).toMatchObject({ status: 'Failed', failureReason: 'The money could not be given back.' });
-		const { data, attempts: left } = await historyOf(id);
-		expect(left).toEqual([]);
-		expect(data.slice(-2)).toMatchObject([
-			{ type: 'PaymentResolved', data: { by: 'tester', refundId, operation: 'refund', outcome: 'failed' } },
-			{ type: 'RefundFailed', data: { refundId, attempts: expect.any(Array) } },
-		]);
-		expect(await list()).toEqual([]);
-		// What was left of the money can be given back in another way.
-		await call('orders.refund', { id });
-		await until(async () => (await get(id)).paymentStatus === 'Refunded');
-	});
-
-	it('is not what a person says where the provider knows it', async () => {
-		const { id, refundId } = await forgottenRefund();
-		await database.query(
-			`INSERT INTO sandbox_operations (idempotency_key, order_id, operation, amount, outcome)
-			VALUES ($1::uuid || ':refund:' || $2::text, $1, 'refund', 500, 'succeeded')`,
-			[id, refundId],
-		);
-		await until(() =>
-			resolve(id, 'failed', { refundId }).then(
-				() => Promise.reject(new Error('it was accepted')),
-				(error: Error) => /says that the refund was done|nothing to decide/.test(error.message),
-			),
-		);
-		expect(await refundOf(id)).toMatchObject({ status: 'Succeeded' });
-		expect(await get(id)).toMatchObject({ paymentStatus: 'PartiallyRefunded' });
-		expect(await types(id)).not.toContain('PaymentResolved');
-	});
-});
-
-describe('a refund that counts as failed though the provider gave it', () => {
-	it('is set right by reconciliation, with its event; a dry run only tells', async () => {
-		const { id, refundId } = await forgottenRefund();
-		await until(() => resolve(id, 'failed', { refundId }).catch(() => undefined));
-		const nothing = await call<Reconciled>('settlement.reconcile', {});
-		expect(nothing.differences).toEqual([]);
-		await database.query(
-			`INSERT INTO sandbox_operations (idempotency_key, order_id, operation, amount, outcome)
-			VALUES ($1::uuid || ':refund:' || $2::text, $1, 'refund', 500, 'succeeded')`,
-			[id, refundId],
-		);
-		const difference = { orderId: id, problem: expect.stringContaining(refundId), remedy: 'correct' };
-		const dry = await call<Reconciled>('settlement.reconcile', { dryRun: true });
-		expect(dry.differences).toContainEqual(expect.objectContaining({ ...difference, outcome: null }));
-		expect(await refundOf(id)).toMatchObject({ status: 'Failed' });
-		const wet = await call<Reconciled>('settlement.reconcile', {});
-		expect(wet.differences).toEqual([expect.objectContaining({ ...difference, outcome: 'succeeded' })]);
-		expect(await refundOf(id)).toMatchObject({ status: 'Succeeded', failureReason: null });
-		expect(await get(id)).toMatchObject({ paymentStatus: 'PartiallyRefunded', refundedAmount: '5' });
-		expect((await types(id)).slice(-2)).toEqual(['RefundFailed', 'RefundSucceeded']);
-		expect((await call<Reconciled>('settlement.reconcile', {})).differences).toEqual([]);
 	});
 });
 
@@ -355,7 +245,7 @@ describe('the attempts of a payment', () => {
 			{ operation: 'capture', attempt: 2, outcome: 'succeeded', by: 'find' },
 		]);
 		expect(attempts).toEqual([]);
-		expect(paymentPage).toBe(application.platform.provider.pageOf(`auth_${id}`));
+		expect(paymentPage).toBe(system.application.platform.provider.pageOf(`auth_${id}`));
 	});
 
 	it('whose end is not known stand beside the events', async () => {

@@ -1,27 +1,11 @@
 /** Holds that end by themselves: what is told of them, and what becomes of their orders. */
-import { afterAll, afterEach, beforeAll, beforeEach, expect, it } from '@jest/globals';
-import type { Application } from '../../../bin/application.ts';
+import { expect, it } from '@jest/globals';
 import type { OrderDto } from '../../../services/orders/order-dto.ts';
-import { META, startTestApplication } from '../../support/application.ts';
-import { startTestDatabase, type TestDatabase } from '../../support/database.ts';
+import { freshSystem } from '../../support/fresh-system.ts';
 import { eventually, until } from '../../support/until.ts';
 
-let database: TestDatabase;
-let application: Application;
-
-beforeAll(async () => {
-	database = await startTestDatabase();
-});
-afterAll(() => database.stop());
-beforeEach(async () => {
-	await database.reset();
-	application = await startTestApplication(database, { CANCELLATION_WINDOW: '10m' });
-});
-afterEach(() => application.stop());
-
-const call = <T>(action: string, params: object): Promise<T> => application.broker.call(action, params, { meta: META });
-
-const get = (id: string): Promise<OrderDto> => call('orders.get', { id });
+const system = freshSystem({ CANCELLATION_WINDOW: '10m' });
+const { call, get } = system;
 
 /** An order whose money is held. */
 async function held(params: object = {}): Promise<string> {
@@ -32,13 +16,13 @@ async function held(params: object = {}): Promise<string> {
 
 /** As if the provider had said so when it held the money. */
 const endsIn = (id: string, seconds: number) =>
-	database.query(
+	system.database.query(
 		`UPDATE payments SET capture_before = clock_timestamp() + $2::float8 * interval '1 s' WHERE order_id = $1`,
 		[id, seconds],
 	);
 
 async function endingSoon(): Promise<number> {
-	const { body } = await application.platform.metrics.expose();
+	const { body } = await system.application.platform.metrics.expose();
 	return Number(/^holds_ending_soon (\d+)$/m.exec(body)?.[1] ?? Number.NaN);
 }
 
@@ -76,23 +60,22 @@ it('card_short_hold: it is counted, cannot be paused, and ends without capture a
 	expect(await endingSoon()).toBe(1);
 	await expect(call('orders.hold', { id })).rejects.toMatchObject({ code: 409, type: 'Orders.WindowClosed' });
 	// As if the 20 s had passed.
-	await database.query(`UPDATE sandbox_operations SET created_at = created_at - interval '20 s'`);
+	await system.database.query(`UPDATE sandbox_operations SET created_at = created_at - interval '20 s'`);
 	await until(async () => (await get(id)).status === 'PaymentFailed');
 	expect(await get(id)).toMatchObject({ paymentStatus: 'Failed', shippedAt: null, failureReason: expect.any(String) });
 	expect(await endingSoon()).toBe(0);
-	const done = await database.query<{ operation: string; outcome: string }>(
+	const done = await system.database.query<{ operation: string; outcome: string }>(
 		'SELECT operation, outcome FROM sandbox_operations WHERE order_id = $1',
 		[id],
 	);
 	expect(done.filter(({ outcome }) => outcome === 'succeeded').map(({ operation }) => operation)).toEqual([
 		'authorize',
 	]);
-	expect(await database.query('SELECT order_id FROM sandbox_parcels')).toEqual([]);
+	expect(await system.database.query('SELECT order_id FROM sandbox_parcels')).toEqual([]);
 });
 
 it('card_short_hold: an order that was paused before its money was held is cancelled once the hold is known', async () => {
-	await application.stop();
-	application = await startTestApplication(database, { CANCELLATION_WINDOW: '10m', SANDBOX_LATENCY: '1s' });
+	await system.restart({ SANDBOX_LATENCY: '1s' });
 	const { id } = await call<OrderDto>('orders.create', {
 		...{ productName: 'Tea', amount: '19.90', paymentMethod: 'card_short_hold' },
 	});

@@ -1,38 +1,16 @@
-import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from '@jest/globals';
-import type { Application } from '../../../bin/application.ts';
+import { describe, expect, it } from '@jest/globals';
 import type { OrderDto } from '../../../services/orders/order-dto.ts';
-import { META, startTestApplication } from '../../support/application.ts';
-import { startTestDatabase, type TestDatabase } from '../../support/database.ts';
+import { META } from '../../support/application.ts';
+import { freshSystem } from '../../support/fresh-system.ts';
 import { until } from '../../support/until.ts';
 
-let database: TestDatabase;
-let application: Application;
-
-beforeAll(async () => {
-	database = await startTestDatabase();
-});
-afterAll(() => database.stop());
-beforeEach(async () => {
-	await database.reset();
-	application = await startTestApplication(database);
-});
-afterEach(() => application.stop());
-
-const call = <T>(action: string, params: object): Promise<T> => application.broker.call(action, params, { meta: META });
-
-const place = (params: object = {}): Promise<OrderDto> =>
-	call('orders.create', { productName: 'Tea', amount: '19.90', ...params });
-
-const get = (id: string): Promise<OrderDto> => call('orders.get', { id });
-
-const reaches = (id: string, status: string): Promise<OrderDto> =>
-	until(async () => {
-		const order = await get(id);
-		return order.status === status ? order : undefined;
-	}, `${id} is ${status}`);
+const system = freshSystem();
+const { call, get, place, reaches } = system;
 
 const operations = (id: string): Promise<{ operation: string; outcome: string }[]> =>
-	database.query('SELECT operation, outcome FROM sandbox_operations WHERE order_id = $1 ORDER BY created_at', [id]);
+	system.database.query('SELECT operation, outcome FROM sandbox_operations WHERE order_id = $1 ORDER BY created_at', [
+		id,
+	]);
 
 describe('an order', () => {
 	it('is authorised, confirmed when due, captured and shipped, with a history in order', async () => {
@@ -57,14 +35,14 @@ describe('an order', () => {
 
 	it('carries the trace of its request through every later step, and that of a cancel from there on', async () => {
 		const traces = async (id: string): Promise<(string | null)[]> => {
-			const rows = await database.query<{ traceparent: string | null }>(
+			const rows = await system.database.query<{ traceparent: string | null }>(
 				'SELECT traceparent FROM order_events WHERE order_id = $1 ORDER BY sequence',
 				[id],
 			);
 			return rows.map(({ traceparent }) => traceparent);
 		};
 		const traced = (action: string, params: object, traceparent: string): Promise<OrderDto> =>
-			application.broker.call(action, params, { meta: { ...META, traceparent } });
+			system.application.broker.call(action, params, { meta: { ...META, traceparent } });
 		const [placing, cancelling] = ['a', 'b'].map((digit) => `00-${digit.repeat(32)}-b7ad6b7169203331-01`) as [
 			string,
 			string,
@@ -89,7 +67,7 @@ describe('an order', () => {
 			await place({ cancellationWindow: '2s' }),
 			await place({ cancellationWindow: '10m' }),
 		];
-		await database.query(`UPDATE orders SET currency = 'ZZZ'`);
+		await system.database.query(`UPDATE orders SET currency = 'ZZZ'`);
 		await until(async () => (await get(cancelled.id)).paymentStatus === 'Authorized');
 		await call('orders.cancel', { id: cancelled.id });
 		await reaches(cancelled.id, 'Cancelled');
@@ -111,7 +89,7 @@ describe('an order', () => {
 		['card_declined', 'PaymentFailed', 'Declined'],
 		['card_capture_refused', 'PaymentFailed', 'Failed'],
 		['card_flaky', 'Shipped', 'Captured'],
-	])('paid with %s ends as %s', async (paymentMethod, status, paymentStatus) => {
+	] as const)('paid with %s ends as %s', async (paymentMethod, status, paymentStatus) => {
 		const { id } = await place({ paymentMethod });
 		expect((await reaches(id, status)).paymentStatus).toBe(paymentStatus);
 		const succeeded = (await operations(id))
@@ -123,7 +101,7 @@ describe('an order', () => {
 	it('is known to its owner and to operators only, and a call without a caller is refused', async () => {
 		const owner = { meta: { caller: { subject: 'buyer', scopes: [] } } };
 		const other = { meta: { caller: { subject: 'somebody else', scopes: [] } } };
-		const { broker } = application;
+		const { broker } = system.application;
 		const { id } = await broker.call<OrderDto, object>('orders.create', { productName: 'Tea', amount: 1 }, owner);
 		expect(await broker.call('orders.get', { id }, owner)).toMatchObject({ id });
 		for (const action of ['get', 'history', 'cancel', 'hold', 'resume']) {
@@ -137,7 +115,7 @@ describe('an order', () => {
 
 describe('an authorisation whose key is older than 23 hours', () => {
 	const forget = (id: string): Promise<unknown> =>
-		database.query(
+		system.database.query(
 			`WITH p AS (UPDATE payments SET status = 'Unknown', operation = 'authorize', attempts = 1, reference = NULL,
 				key_used_at = now() - interval '24 hours', attempt_until = now() WHERE order_id = $1)
 			UPDATE orders SET sweep_at = now(), pending_until = now() + interval '1 hour' WHERE id = $1`,
@@ -155,12 +133,13 @@ describe('an authorisation whose key is older than 23 hours', () => {
 	it('is never repeated where the provider knows nothing of it', async () => {
 		const { id } = await place({ cancellationWindow: '10m' });
 		await until(async () => (await get(id)).paymentStatus === 'Authorized');
-		await database.query('DELETE FROM sandbox_operations WHERE order_id = $1', [id]);
+		await system.database.query('DELETE FROM sandbox_operations WHERE order_id = $1', [id]);
 		await forget(id);
 		await until(async () => {
-			const [row] = await database.query<{ attempts: number }>('SELECT attempts FROM payments WHERE order_id = $1', [
-				id,
-			]);
+			const [row] = await system.database.query<{ attempts: number }>(
+				'SELECT attempts FROM payments WHERE order_id = $1',
+				[id],
+			);
 			return Number(row?.attempts) >= 3;
 		}, 'it has been asked for again and again');
 		expect((await get(id)).paymentStatus).toBe('Unknown');
@@ -173,16 +152,17 @@ describe('a void that the provider refuses', () => {
 		const { id } = await place({ cancellationWindow: '10m' });
 		await until(async () => (await get(id)).paymentStatus === 'Authorized');
 		// As if somebody had captured it behind our back.
-		await database.query(
+		await system.database.query(
 			`INSERT INTO sandbox_operations (idempotency_key, order_id, operation, amount, outcome)
 			VALUES ($1::text, $2, 'capture', 1990, 'succeeded')`,
 			[`by hand ${id}`, id],
 		);
 		await call('orders.cancel', { id });
 		await until(async () => {
-			const [row] = await database.query<{ attempts: number }>('SELECT attempts FROM payments WHERE order_id = $1', [
-				id,
-			]);
+			const [row] = await system.database.query<{ attempts: number }>(
+				'SELECT attempts FROM payments WHERE order_id = $1',
+				[id],
+			);
 			return Number(row?.attempts) >= 2;
 		}, 'the void has been repeated');
 		expect(await get(id)).toMatchObject({ status: 'CancelRequested', paymentStatus: 'Unknown' });
