@@ -1,16 +1,12 @@
 import { startEmbeddedPostgres } from '../mixins/database/embedded/index.ts';
 import { MIGRATING, openClient, reasonOf } from '../mixins/database/index.ts';
 import { MigrationFailed, migrate, migrationStatus } from '../mixins/database/migrations/index.ts';
-import { abortable, errorMessage, type Log } from '../mixins/runtime/index.ts';
+import { abortable, complain, fail, type Log, say } from '../mixins/runtime/index.ts';
 import { type DatabaseAddress, parseSettings } from '../mixins/settings/index.ts';
 
 const USAGE = 'usage: npm run migrate -- up | down | status';
 
-const say = (line: string): void => {
-	process.stdout.write(`${line}\n`);
-};
-
-const log: Log = { debug: () => {}, info: say, warn: say, error: (line) => process.stderr.write(`${line}\n`) };
+const log: Log = { debug: () => {}, info: say, warn: say, error: complain };
 
 async function run(command: string, address: DatabaseAddress): Promise<void> {
 	if (command === 'up' || command === 'down') {
@@ -63,6 +59,5 @@ try {
 	}
 } catch (error) {
 	const reason: unknown = giveUp.signal.aborted ? giveUp.signal.reason : error;
-	process.stderr.write(`${errorMessage(reason)}\n`);
-	process.exit(1); // a statement that was given up would be waited for
+	fail(reason); // a statement that was given up would be waited for
 }

@@ -1,21 +1,12 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { logsOf } from '../mixins/observability/index.ts';
 import { processOf } from '../mixins/process/index.ts';
-import { endOnUncaught, errorMessage } from '../mixins/runtime/index.ts';
+import { endOnUncaught, fail, say, warningsAsLines } from '../mixins/runtime/index.ts';
 import { parseSettings } from '../mixins/settings/index.ts';
 import { startApplication } from './application.ts';
 
 /** A stop that takes longer is cut short; what was in hand is taken up again by the next start. */
 const LONGEST_STOP = 9_000;
-
-const say = (line: string): void => {
-	process.stdout.write(`${line}\n`);
-};
-
-function fail(error: unknown): never {
-	process.stderr.write(`${errorMessage(error)}\n`);
-	process.exit(1);
-}
 
 function cut(): never {
 	fail(`the stop was cut short after ${LONGEST_STOP / 1_000} s; what was in hand is taken up again by the next start`);
@@ -31,6 +22,7 @@ let serves = false;
 
 try {
 	const settings = parseSettings(process.env);
+	warningsAsLines();
 	endOnUncaught(logsOf(settings)('process'));
 	const starting = startApplication(settings, {
 		signal: giveUp.signal,

@@ -6,7 +6,7 @@ import type { ParcelService } from '../domain/ports.ts';
 import type { PaymentProvider } from '../domain/provider.ts';
 import type { Carrier, Groups } from './brokers/index.ts';
 import type { Clock, Database, Reader } from './database/index.ts';
-import type { Health, Metrics, Tracing } from './observability/index.ts';
+import type { Health, Metrics, StatusChange, Tracing } from './observability/index.ts';
 import type { Log } from './runtime/index.ts';
 import type { DatabaseAddress, Settings } from './settings/index.ts';
 
@@ -43,7 +43,7 @@ export interface Platform {
 	readonly metrics: Metrics;
 	readonly tracing: Tracing;
 	/** to be called with what a committed transaction has raised */
-	readonly stored: (raised: readonly Raised[]) => void;
+	readonly stored: (raised: readonly Raised[], changes: readonly StatusChange[]) => void;
 	readonly provider: PaymentProvider;
 	readonly parcels: ParcelService;
 	readonly entrances: Set<Entrance>;

@@ -27,6 +27,7 @@ import {
 	updateOrders,
 	updatePayments,
 } from '../database/index.ts';
+import type { StatusChange } from '../observability/index.ts';
 import { newId } from '../runtime/index.ts';
 import { insertEvents, insertOutbox, type Traced } from './messages-store.ts';
 
@@ -51,8 +52,8 @@ const NONE: ReadonlySet<string> = new Set();
 
 const NOTHING_GIVEN: ReadonlyMap<string, readonly Refund[]> = new Map();
 
-/** Called after a commit that left something to send, with what was raised. */
-export type OnStored = (raised: readonly Raised[]) => void;
+/** Called after a commit that left something to send, with what was raised, and with the orders that have changed their state. */
+export type OnStored = (raised: readonly Raised[], changes: readonly StatusChange[]) => void;
 
 /**
  * The orders that one transaction has locked, and the saving of all that changed: states, payments, shipments,
@@ -168,14 +169,25 @@ export class UnitOfWork {
 		if (paying.length > 0) tx.write(updatePayments(stored(paying)));
 		if (shipments.length > 0) tx.write(storeShipments(stored(shipments)));
 		if (refunds.length > 0) tx.write(storeRefunds(refunds));
-		if (raised.length > 0) this.#storeMessages(raised);
+		if (raised.length > 0)
+			this.#storeMessages(
+				raised,
+				all.flatMap((loaded) => this.#changeOf(loaded)),
+			);
 	}
 
-	#storeMessages(raised: readonly Raised[]): void {
+	/** No state changes without an event. */
+	#changeOf({ order, record }: Loaded): StatusChange[] {
+		const { id: orderId, status: to } = order.record;
+		if (record?.status === to) return [];
+		return [{ orderId, from: record?.status ?? null, to, traceparent: this.traceOf(orderId) }];
+	}
+
+	#storeMessages(raised: readonly Raised[], changes: readonly StatusChange[]): void {
 		const events = raised
 			.filter((message): message is OrderEvent => message.kind === 'event')
 			.map((message): Traced<OrderEvent> => ({ message, traceparent: this.#traces.get(message.orderId) ?? null }));
-		this.#tx.afterCommit(() => this.#onStored(raised));
+		this.#tx.afterCommit(() => this.#onStored(raised, changes));
 		if (events.length > 0) this.#tx.write(insertEvents(events));
 		this.#tx.write(insertOutbox(raised));
 	}

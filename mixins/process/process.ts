@@ -13,7 +13,7 @@ import {
 	type Reader,
 	SchemaGate,
 } from '../database/index.ts';
-import { Health, logsOf, Metrics, openProbes, openTracing } from '../observability/index.ts';
+import { Health, logsOf, Metrics, openProbes, openTracing, orderLog } from '../observability/index.ts';
 import { type Entrance, type Platform, providePlatform, type Signals } from '../platform.ts';
 import { StandInParcels } from '../providers/index.ts';
 import { abortable, throttle } from '../runtime/index.ts';
@@ -120,7 +120,18 @@ export async function openProcess(
 		const unfit = Promise.withResolvers<never>();
 		unfit.promise.catch(() => {});
 		const platform: Platform = {
-			...{ settings, database, clock, address, readers, health, metrics, tracing, log, ...signalling(metrics) },
+			...{
+				settings,
+				database,
+				clock,
+				address,
+				readers,
+				health,
+				metrics,
+				tracing,
+				log,
+				...signalling(metrics, orderLog(settings)),
+			},
 			...{ groups: new Groups(topology), entrances: new Set<Entrance>() },
 			provider: openProvider(database),
 			parcels: new StandInParcels(database),
@@ -205,10 +216,11 @@ async function connect({ settings, log, made, signal, onLost }: Surroundings): P
 	return postgres.connection;
 }
 
-function signalling(metrics: Metrics): Pick<Platform, 'signals' | 'stored'> {
+function signalling(metrics: Metrics, tell: ReturnType<typeof orderLog>): Pick<Platform, 'signals' | 'stored'> {
 	const signals = new EventEmitter<Signals>();
-	const stored: Platform['stored'] = (raised) => {
+	const stored: Platform['stored'] = (raised, changes) => {
 		metrics.raised(raised);
+		tell(changes);
 		signals.emit(
 			'outbox.stored',
 			raised.map(({ orderId }) => orderId),

@@ -1,6 +1,6 @@
 /** For Moleculer's own runner, which loads services by their paths and reads the environment in its own way. */
 import { matchesGlob, normalize, relative } from 'node:path';
-import { errorMessage } from '../runtime/index.ts';
+import { fail, say } from '../runtime/index.ts';
 import { type Environment, SERVICE_NAMES } from '../settings/index.ts';
 import type { Process, ProcessOptions } from './process.ts';
 
@@ -40,16 +40,6 @@ function isLoaded(file: string, patterns: readonly string[]): boolean {
 }
 
 const SIGNALS = ['SIGINT', 'SIGTERM'] as const;
-
-const say = (line: string): void => {
-	process.stdout.write(`${line}\n`);
-};
-
-/** Ends the process, in one line. */
-function fail(error: unknown): never {
-	process.stderr.write(`${errorMessage(error)}\n`);
-	process.exit(1);
-}
 
 /** Opens a process for the runner. Once it is open the broker ends it; a signal that comes before ends it here. */
 export async function underRunner(open: (options: ProcessOptions) => Promise<Process>): Promise<Process> {

@@ -8,6 +8,7 @@ export { isoText } from './iso-text.ts';
 export { type Log, quietLog } from './log.ts';
 export { Loop } from './loop.ts';
 export { LowWater, lookingBack, nowAndThen } from './low-water.ts';
+export { complain, fail, jsonLine, say, warningsAsLines } from './output.ts';
 export { remembered } from './remembered.ts';
 export { Semaphore } from './semaphore.ts';
 export { throttle } from './throttle.ts';
