@@ -11,6 +11,7 @@ type Tests = Parameters<InstanceType<typeof jest.default>['sort']>[0];
 /** About slowest first, as `.ci/run` prints them; those that keep both cores busy, the chaos runs, not side by side. */
 const SLOW = [
 	'system/settlement/random-run',
+	'system/upgrade/upgrade',
 	'system/cluster/processes',
 	'contract/kafka/faults',
 	'system/brokers/transporters',

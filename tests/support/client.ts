@@ -47,6 +47,8 @@ export interface Answer {
 	readonly body: string | null;
 	readonly replayed: boolean;
 	readonly order: OrderView | null;
+	/** the header of that name; of what comes over HTTP alone */
+	readonly retryAfter?: string | null;
 }
 
 interface Raw {
@@ -55,6 +57,7 @@ interface Raw {
 	readonly status: number;
 	readonly text: string;
 	readonly replayed: boolean;
+	readonly retryAfter?: string | null;
 	readonly error: string | null;
 }
 
@@ -150,13 +153,13 @@ export class Client {
 		{ key, orderId, body }: { key: string | null; orderId: string | null; body: object | null },
 		method = 'POST',
 	): Promise<Answer> {
-		const { sentAt, at, status, text, replayed, error } = await this.#send(method, path, key, body);
+		const { sentAt, at, status, text, replayed, retryAfter = null, error } = await this.#send(method, path, key, body);
 		const good = status >= 200 && status < 300;
 		const order: OrderView | null = good && action !== 'refund' ? JSON.parse(text) : null;
 		const code: string | null = good || status === 0 ? error : codeOf(text);
 		const answer: Answer = {
 			...{ action, key, orderId: order?.id ?? orderId, sentAt, at, status, code },
-			...{ body: (action === 'create' || action === 'refund') && good ? text : null, replayed, order },
+			...{ body: (action === 'create' || action === 'refund') && good ? text : null, replayed, order, retryAfter },
 		};
 		this.answers.push(answer);
 		return answer;
@@ -178,7 +181,8 @@ export class Client {
 			});
 			const text = await response.text();
 			const replayed = response.headers.get('idempotent-replayed') === 'true';
-			return { sentAt, at: Date.now(), status: response.status, text, replayed, error: null };
+			const retryAfter = response.headers.get('retry-after');
+			return { sentAt, at: Date.now(), status: response.status, text, replayed, retryAfter, error: null };
 		} catch (error) {
 			return { sentAt, at: Date.now(), status: 0, text: '', replayed: false, error: String(error) };
 		}

@@ -3,7 +3,7 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import pg from 'pg';
-import { type Environment, Running } from './process.ts';
+import { type Environment, ROOT, Running } from './process.ts';
 import { until } from './until.ts';
 
 /** What a process says of its health. */
@@ -65,6 +65,11 @@ export class Cluster {
 		return this.run('bin/start.ts', { SERVICES: services, METRICS_PORT: '0', PORT: '0', ...env });
 	}
 
+	/** The same of another release, whose folder this is. */
+	startOf(root: string, services: string): Running {
+		return this.runOf(root, 'bin/start.ts', { SERVICES: services, METRICS_PORT: '0', PORT: '0' });
+	}
+
 	/** The process that runs as this node. */
 	node(id: string): Running {
 		const found = this.running.find(({ nodeID, exit }) => nodeID === id && exit === undefined);
@@ -74,7 +79,12 @@ export class Cluster {
 
 	/** Any program of the project with the cluster's environment. */
 	run(entry: string, env: Environment = {}, ...args: string[]): Running {
-		const running = new Running(entry, args, { DATA_DIR: this.#folder, ...this.#env, ...env }, this.#hear);
+		return this.runOf(ROOT, entry, env, ...args);
+	}
+
+	/** The same of another release, whose folder this is. */
+	runOf(root: string, entry: string, env: Environment = {}, ...args: string[]): Running {
+		const running = new Running(entry, args, { DATA_DIR: this.#folder, ...this.#env, ...env }, this.#hear, root);
 		this.running.push(running);
 		return running;
 	}

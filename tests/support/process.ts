@@ -46,12 +46,18 @@ export class Running {
 	url: string | undefined;
 	readonly #child: ChildProcess;
 
-	/** `hear` is told each line that it prints. */
-	constructor(entry: string, args: readonly string[], env: Environment, hear?: (line: string) => void) {
+	/** `hear` is told each line that it prints; `root` is the folder of another release. */
+	constructor(
+		entry: string,
+		args: readonly string[],
+		env: Environment,
+		hear?: (line: string) => void,
+		root: string = ROOT,
+	) {
 		// In the group of the test run: ctrl-C in the terminal ends it too.
 		const { PATH = '', HOME = '/', TMPDIR = tmpdir() } = process.env;
-		this.#child = spawn(process.execPath, [join(ROOT, entry), ...args], {
-			cwd: ROOT,
+		this.#child = spawn(process.execPath, [join(root, entry), ...args], {
+			cwd: root,
 			env: { PATH, HOME, TMPDIR, ...env },
 			stdio: ['ignore', 'pipe', 'pipe'],
 		});
