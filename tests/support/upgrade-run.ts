@@ -112,9 +112,9 @@ export async function runUpgrade(options: UpgradeOptions): Promise<UpgradeReport
 			tell('forth again, after the migrations were taken back and applied once more');
 			await end(first);
 		} else {
-			// A process of the release before that dies now.
-			await first[1]?.kill();
-			const again = cluster.startOf(before.root, 'orders,outbox-relay');
+			// A process of the release before that dies now, with messages in hand.
+			await first[2]?.kill();
+			const again = cluster.startOf(before.root, groupsOf(before.services)[2] ?? '');
 			if (pending.length === 0 || RELEASE_BEFORE.startsOnNewer) await ready(again);
 			else await waitsFor(again, 'the database is newer than this program');
 			tell('a process of the release before has died and was started again');
