@@ -28,9 +28,9 @@ export type EventType = (typeof EVENT_TYPES)[number];
 /**
  * Internal messages that ask a service to look at an order again. They have no `sequence` and no place in the
  * history: `OrderDue` at the end of the window, `HoldExpired` at the hold limit, `ShipmentDue` from the sweeper, `PaymentDue` when the
- * provider is to be asked now.
+ * provider is to be asked now. `WebhookDue` asks to look at the deliveries to an endpoint.
  */
-export const WAKE_UP_TYPES = ['OrderDue', 'HoldExpired', 'ShipmentDue', 'PaymentDue'] as const;
+export const WAKE_UP_TYPES = ['OrderDue', 'HoldExpired', 'ShipmentDue', 'PaymentDue', 'WebhookDue'] as const;
 
 export type WakeUpType = (typeof WAKE_UP_TYPES)[number];
 
@@ -58,6 +58,7 @@ export interface WakeUp {
 	/** UUID v7, of its own: a wake-up that is armed again gets a new one */
 	readonly id: string;
 	readonly type: WakeUpType;
+	/** the order that is to be looked at; of `WebhookDue` the endpoint */
 	readonly orderId: string;
 	/** the moment it was armed for */
 	readonly at: Instant;

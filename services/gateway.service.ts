@@ -6,7 +6,7 @@ import { defineService, type WithPlatform } from '../mixins/service.ts';
 import { forbidden } from './gateway/admission/authenticate.ts';
 import { refuseOtherSites } from './gateway/admission/origin.ts';
 import { waitOf } from './gateway/http/conditions.ts';
-import { paramsOf } from './gateway/http/params.ts';
+import { type Place, paramsOf } from './gateway/http/params.ts';
 import { ALIASES, isDocument, METHODS, matchRoute, PATHS, splitTarget } from './gateway/http/routes.ts';
 import { news } from './gateway/news.ts';
 import { sandboxPages } from './gateway/sandbox-pages.ts';
@@ -57,8 +57,8 @@ const ORDERS = {
 		// Rate limits are in the database. If it is slow, the requests that wait for it count as work too.
 		ctx.meta.caller = await this.load.while(() => this.admission.admit(req));
 		if (alias.action !== 'orders.create') ctx.meta.gatewayUrl = this.admission.urlOf(req);
-		const { id } = (req.$params as unknown as { params: { id: string } }).params;
-		const params = await paramsOf(alias.action, req, id, req.$target.query);
+		const { params: place } = req.$params as unknown as { params: Place };
+		const params = await paramsOf(alias.action, req, place, req.$target.query);
 		req.$params = params;
 		// A request takes its place only after its body was read, so slow uploads occupy no place.
 		if (this.load.isFull(SHARE(alias.action))) throw new ProblemError(overloaded());

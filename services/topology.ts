@@ -10,10 +10,16 @@ export const CONSUMERS = {
 	deadlines: ['OrderDue', 'HoldExpired'],
 	settlement: ['OrderPending', 'OrderConfirmed', 'OrderCancelRequested', 'RefundRequested', 'PaymentDue'],
 	shipping: ['PaymentCaptured', 'ShipmentDue'],
+	webhooks: [...EVENT_TYPES, 'WebhookDue'],
 } as const satisfies Record<string, readonly MessageType[]>;
 
 /** The same for the carrier, with the events that only others listen to. */
-export const TOPOLOGY: Topology = { consumers: CONSUMERS, types: [...EVENT_TYPES, ...WAKE_UP_TYPES] };
+export const TOPOLOGY: Topology = {
+	consumers: CONSUMERS,
+	types: [...EVENT_TYPES, ...WAKE_UP_TYPES],
+	// Most systems have no endpoint, and would store and delete each event once more for nobody.
+	wanted: { webhooks: 'SELECT FROM webhook_subscriptions' },
+};
 
 /**
  * Steps whose lateness does not matter wait this long for more messages. At 200 orders a second that halves the

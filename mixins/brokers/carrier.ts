@@ -68,6 +68,11 @@ export interface Topology {
 	readonly consumers: Readonly<Record<string, readonly string[]>>;
 	/** all message types. A type without a group is for other programs; a type that is not in the list is refused */
 	readonly types: readonly string[];
+	/**
+	 * Of groups that may have nothing to do for now: a query that finds a row while they have. A carrier that shares the
+	 * database asks it with each batch, and stores nothing for the group meanwhile; the others always do.
+	 */
+	readonly wanted?: Readonly<Record<string, string>>;
 }
 
 /** What moves the messages: RabbitMQ, Kafka, Redis or PostgreSQL. It may deliver late, twice, in any order. */

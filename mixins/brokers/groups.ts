@@ -7,10 +7,12 @@ import type { Topology } from './carrier.ts';
  */
 export class Groups {
 	readonly #types: readonly string[];
+	readonly #wanted: Topology['wanted'];
 	readonly #consumers: Map<string, readonly string[]>;
 
-	constructor({ consumers, types }: Topology) {
+	constructor({ consumers, types, wanted }: Topology) {
 		this.#types = types;
+		this.#wanted = wanted;
 		this.#consumers = new Map(Object.entries(consumers));
 	}
 
@@ -25,6 +27,7 @@ export class Groups {
 	}
 
 	get topology(): Topology {
-		return { consumers: Object.fromEntries(this.#consumers), types: this.#types };
+		const wanted = this.#wanted === undefined ? {} : { wanted: this.#wanted };
+		return { consumers: Object.fromEntries(this.#consumers), types: this.#types, ...wanted };
 	}
 }

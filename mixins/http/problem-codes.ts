@@ -115,6 +115,7 @@ export const PROBLEMS = {
 		'Invalid request',
 		'A field of the body, a query value or the cursor is not valid; `errors` names each of them.',
 	),
+	'Webhooks.NotFound': kind(404, 'Endpoint not found', 'There is no such endpoint, or it has no such delivery.'),
 	'Webhooks.SignatureInvalid': kind(
 		400,
 		'Signature not accepted',

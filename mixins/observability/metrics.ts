@@ -1,11 +1,12 @@
 /** What the process tells Prometheus: https://prometheus.io/docs/practices/naming/ */
-import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from 'prom-client';
+import { Counter, Gauge, Histogram, Registry } from 'prom-client';
 import type { Raised } from '../../domain/events.ts';
 import type { CallOutcome } from '../../domain/payment.ts';
 import type { ProviderOperation } from '../../domain/provider.ts';
 import { type Duration, SECOND } from '../../domain/time.ts';
 import type { Answer } from '../http/index.ts';
 import { errorMessage, type Log, WaitLog, withDeadline } from '../runtime/index.ts';
+import { ofThisProcess } from './process-metrics.ts';
 
 /** A figure that takes longer to find than this is left out of the scrape. */
 const PATIENCE: Duration = SECOND;
@@ -209,6 +210,22 @@ export class Metrics {
 	}
 
 	/**
+	 * A counter of one service, by a label whose values are known; it begins at 0. Returns what counts. A second
+	 * registration replaces the first.
+	 */
+	count<Value extends string>(
+		name: string,
+		help: string,
+		label: string,
+		values: readonly Value[],
+	): (value: Value) => void {
+		this.#registry.removeSingleMetric(name);
+		const counter = this.#counter(name, help, [label]);
+		for (const value of values) counter.inc({ [label]: value }, 0);
+		return (value) => counter.inc({ [label]: value });
+	}
+
+	/**
 	 * Figures that are asked for at each scrape; `help` says what each is. Without an answer in time they are missing. A
 	 * second registration with the same names replaces the first.
 	 */
@@ -270,21 +287,3 @@ export class Metrics {
 type Handler<Message, Failure> = (messages: readonly Message[]) => Promise<readonly Failure[]>;
 
 const classOf = (status: number): string => (status === 0 ? 'none' : `${Math.floor(status / 100)}xx`);
-
-/** Names that promtool takes for counters, and lists of every socket that is open. */
-const UNWANTED = [
-	...['nodejs_active_handles', 'nodejs_active_handles_total', 'nodejs_active_requests', 'nodejs_active_requests_total'],
-	...['nodejs_active_resources', 'nodejs_active_resources_total'],
-];
-
-let defaults: Registry | undefined;
-
-/** Memory, processor, event loop, garbage collection: they are the process's, however many systems run in it. */
-function ofThisProcess(): Registry {
-	if (defaults === undefined) {
-		defaults = new Registry();
-		collectDefaultMetrics({ register: defaults });
-		for (const name of UNWANTED) defaults.removeSingleMetric(name);
-	}
-	return defaults;
-}

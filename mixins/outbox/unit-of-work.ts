@@ -1,5 +1,5 @@
 import type { Moment } from '../../domain/commands.ts';
-import type { OrderEvent, Raised } from '../../domain/events.ts';
+import type { OrderEvent, Raised, WakeUp } from '../../domain/events.ts';
 import { Order } from '../../domain/order.ts';
 import type { OrderRecord } from '../../domain/order-record.ts';
 import type { Payment } from '../../domain/payment.ts';
@@ -64,6 +64,7 @@ export class UnitOfWork {
 	readonly #onStored: OnStored;
 	readonly #loaded = new Map<string, Loaded>();
 	readonly #traces = new Map<string, string>();
+	readonly #raised: WakeUp[] = [];
 	#now: Instant = Number.NaN;
 
 	constructor(tx: Transaction, onStored: OnStored) {
@@ -132,6 +133,11 @@ export class UnitOfWork {
 		});
 	}
 
+	/** A wake-up that no order raises, to be stored with the rest. */
+	raise(wakeUp: WakeUp): void {
+		this.#raised.push(wakeUp);
+	}
+
 	/** Undoes the changes of an order and returns it as it was stored. */
 	reset(id: string): Order | undefined {
 		const loaded = this.#loaded.get(id);
@@ -160,7 +166,7 @@ export class UnitOfWork {
 		const [begun, paying] = [paid.filter(({ hasPayment }) => !hasPayment), paid.filter(({ hasPayment }) => hasPayment)];
 		const shipments = all.filter(({ order, shipment }) => order.shipment !== shipment);
 		const refunds = all.map(changedRefunds).filter((one) => one.refunds.length > 0);
-		const raised = all.flatMap(({ order }) => order.raised);
+		const raised = [...all.flatMap(({ order }) => order.raised), ...this.#raised];
 		const tx = this.#tx;
 		const stored = (loaded: readonly Loaded[]): Order[] => loaded.map(({ order }) => order);
 		if (created.length > 0) tx.write(insertOrders(created, this.#traces));

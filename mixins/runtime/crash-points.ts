@@ -15,6 +15,11 @@ const TRANSACTIONS = [
 	'settlement.sweep',
 	'shipping.handle',
 	'shipping.outcome',
+	'webhooks.handle',
+	'webhooks.claim',
+	'webhooks.outcome',
+	'webhooks.look',
+	'webhooks.change',
 	'sandbox.journal',
 	'parcels.journal',
 ] as const;
@@ -23,7 +28,7 @@ const TRANSACTIONS = [
 export type TransactionName = (typeof TRANSACTIONS)[number] | `${string}.handle` | `${string}.outcome`;
 
 /** The boundaries that are no transaction: a call that leaves the process, a message that is given to the carrier. */
-const BOUNDARIES = ['provider.call', 'parcel.call', 'outbox.publish'] as const;
+const BOUNDARIES = ['provider.call', 'parcel.call', 'webhook.call', 'outbox.publish'] as const;
 
 export type CrashPoint = `${'before' | 'after'}:${TransactionName | (typeof BOUNDARIES)[number]}`;
 

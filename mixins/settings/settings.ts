@@ -22,11 +22,12 @@ import {
 } from './reading.ts';
 import { readStripe, type StripeSettings } from './stripe.ts';
 import { readTracing, type TracingSettings } from './tracing.ts';
+import { readAllowPrivate } from './webhooks.ts';
 
 export { formatDuration, parseDuration, SettingsError } from './reading.ts';
 
 /** The services that a process can run, in the order in which they are started by default. */
-export const SERVICE_NAMES = ['gateway', 'orders', 'outbox-relay', 'settlement', 'shipping'] as const;
+export const SERVICE_NAMES = ['gateway', 'orders', 'outbox-relay', 'settlement', 'shipping', 'webhooks'] as const;
 export type ServiceName = (typeof SERVICE_NAMES)[number];
 
 /** From the fewest lines to the most. */
@@ -63,6 +64,8 @@ export interface Settings {
 	readonly shutdownDelay: number;
 	/** Who is let in, how often, and which proxies are trusted. */
 	readonly access: Access;
+	/** `WEBHOOK_ALLOW_PRIVATE`: endpoints may be at private addresses and without TLS. */
+	readonly webhookAllowPrivate: boolean;
 	/** `DEFAULT_CURRENCY`: ISO 4217 code of an order that names none. */
 	readonly defaultCurrency: string;
 	/** `RETENTION` in ms: how long sent outbox rows, idempotency keys and inbox rows are kept. */
@@ -104,6 +107,8 @@ export function parseSettings(env: Environment, readFile: ReadFile = (path) => r
 	const stripe = readStripe(env, readFile);
 	requireForProvider(paymentProvider, services, stripe.apiKey);
 	const host = readHost(env);
+	const isDoor = services.includes('gateway');
+	const access = readAccess(env, { host, isDoor }, readFile);
 	return deepFreeze<Settings>({
 		services,
 		database: address === undefined ? { kind: 'embedded', dataDir } : { kind: 'url', address },
@@ -115,7 +120,8 @@ export function parseSettings(env: Environment, readFile: ReadFile = (path) => r
 		http: { host, port: readPort(env, 'PORT') ?? 5300 },
 		metricsPort: readPort(env, 'METRICS_PORT'),
 		shutdownDelay: readDuration(env, 'SHUTDOWN_DELAY', '0s', { min: 0, max: MINUTE }),
-		access: readAccess(env, { host, isDoor: services.includes('gateway') }, readFile),
+		access,
+		webhookAllowPrivate: readAllowPrivate(env, access, { host, isDoor, broker }),
 		defaultCurrency: readCurrency(env),
 		retention: readDuration(env, 'RETENTION', '7d', { min: SECOND, max: 3650 * DAY }),
 		logLevel: readOneOf(env, 'LOG_LEVEL', LOG_LEVELS, 'info'),

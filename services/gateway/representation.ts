@@ -2,12 +2,18 @@
 import type { Meta } from '../orders/caller.ts';
 import { isKnown } from '../orders/long-poll.ts';
 import { SUCCESS } from './http/answer.ts';
-import type { OrderAction } from './http/routes.ts';
+import type { Action } from './http/routes.ts';
 
 export interface Representation {
 	readonly status: number;
 	readonly headers: Readonly<Record<string, string>>;
 }
+
+/** Below which path the result of an action is found by its id. */
+const CREATED: Readonly<Partial<Record<Action, string>>> = {
+	'orders.create': '/orders/',
+	'webhooks.create': '/webhook-endpoints/',
+};
 
 /** The header `Date` of an answer about an order: the database's clock, in whole seconds. */
 export const dateOf = ({ now }: Meta): { readonly Date?: string } =>
@@ -18,19 +24,19 @@ export const dateOf = ({ now }: Meta): { readonly Date?: string } =>
  * path below which it sees the gateway.
  */
 export function representationOf(
-	action: OrderAction,
+	action: Action,
 	result: unknown,
 	meta: Meta,
 	{ known = [], prefix }: { readonly known?: readonly string[] | undefined; readonly prefix: string },
 ): Representation {
 	const { version, waited, replayed } = meta;
-	const isCreated = action === 'orders.create';
+	const created = CREATED[action];
 	const isUnchanged = version !== undefined && isKnown(version, known);
 	return {
 		status: isUnchanged ? 304 : (SUCCESS[action] ?? 200),
 		headers: {
-			...(isUnchanged ? {} : { 'Content-Type': 'application/json' }),
-			...(isCreated ? { Location: `${prefix}/orders/${(result as { readonly id: string }).id}` } : {}),
+			...(isUnchanged || result === null ? {} : { 'Content-Type': 'application/json' }),
+			...(created === undefined ? {} : { Location: `${prefix}${created}${(result as { readonly id: string }).id}` }),
 			...(version === undefined ? {} : { 'Cache-Control': 'private, no-cache', ETag: `"${version}"` }),
 			...(waited === undefined ? {} : { 'Preference-Applied': `wait=${waited}` }),
 			...(replayed ? { 'Idempotent-Replayed': 'true' } : {}),

@@ -3,12 +3,12 @@ import type { IncomingMessage } from 'node:http';
 import type { Context } from 'moleculer';
 import type { RequestTrace } from '../../mixins/observability/index.ts';
 import type { Meta } from '../orders/caller.ts';
-import type { OrderAction, Target } from './http/routes.ts';
+import type { Action, Target } from './http/routes.ts';
 
 export type Params = Record<string, unknown>;
 
 export interface Alias {
-	readonly action: OrderAction;
+	readonly action: Action;
 }
 
 /** What moleculer-web and this service hang on a request. */

@@ -59,9 +59,9 @@ export const web = (): Mixin<WithWeb> =>
 			},
 
 			resolveAlias(path: string, method: string): object | false {
-				const { destination, id } = matchRoute(method, path);
+				const { destination, id, eventId } = matchRoute(method, path);
 				const alias = this.aliases.find(({ action }) => action === destination);
-				return alias ? { alias, params: { id } } : false;
+				return alias ? { alias, params: { id, eventId } } : false;
 			},
 
 			sendResponse(req: Request, res: ServerResponse, data: unknown): void {
@@ -69,7 +69,7 @@ export const web = (): Mixin<WithWeb> =>
 				const action = req.$alias?.action ?? 'orders.get';
 				const asked = { known: req.$params.known as string[] | undefined, prefix: req.$prefix };
 				const { status, headers } = representationOf(action, data, req.$ctx?.meta ?? {}, asked);
-				send(res, status, headers, status === 304 ? null : encodeResult(action, data));
+				send(res, status, headers, status === 304 || status === 204 ? null : encodeResult(action, data));
 			},
 
 			errorHandler(req: Request, res: ServerResponse, err: unknown): void {

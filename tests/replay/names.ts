@@ -15,7 +15,8 @@ const TYPES: Readonly<Record<Message['type'], string>> = {
 
 const MODELLED: ReadonlySet<string> = new Set(Object.values(TYPES));
 
-export type Consumer = keyof typeof CONSUMERS;
+/** The model has no endpoints of shops. */
+export type Consumer = Exclude<keyof typeof CONSUMERS, 'webhooks'>;
 
 /** The group that takes a message. */
 export function consumerOf({ type }: Message): Consumer {

@@ -43,6 +43,7 @@ it.each([
 	['settlement', [], []],
 	['shipping', [], []],
 	['outbox-relay', [], []],
+	['webhooks', [], []],
 	['orders', READING, []],
 	['gateway', [], ['moleculer-web', 'jose']],
 ])(

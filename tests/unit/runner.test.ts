@@ -2,9 +2,13 @@ import { expect, it } from '@jest/globals';
 import { environmentUnder } from '../../mixins/process/runner.ts';
 
 it.each([
-	['all of them', ['services/*.service.ts'], 'gateway,orders,outbox-relay,settlement,shipping'],
+	['all of them', ['services/*.service.ts'], 'gateway,orders,outbox-relay,settlement,shipping,webhooks'],
 	['one file', ['./services/settlement.service.ts'], 'settlement'],
-	['all but one', ['services/*.service.ts', '!services/gateway.service.ts'], 'orders,outbox-relay,settlement,shipping'],
+	[
+		'all but one',
+		['services/*.service.ts', '!services/gateway.service.ts'],
+		'orders,outbox-relay,settlement,shipping,webhooks',
+	],
 	['a stranger beside', ['services/orders.service.ts', 'elsewhere/thanks.service.ts'], 'orders'],
 	['none of ours', ['elsewhere/thanks.service.ts'], ''],
 ])('the runner’s command line names the services: %s', (_, servicePaths, names) => {

@@ -15,6 +15,7 @@ import relay from '../../services/outbox-relay.service.ts';
 import settlement from '../../services/settlement.service.ts';
 import shipping from '../../services/shipping.service.ts';
 import { TOPOLOGY } from '../../services/topology.ts';
+import webhooks from '../../services/webhooks.service.ts';
 import { testBroker, testPlatform } from '../support/platform.ts';
 
 const made = (schema: ServiceSchema) => testBroker(testPlatform({})).createService(schema);
@@ -126,7 +127,7 @@ describe('a mistake in a schema is named where the service is made:', () => {
 	it('the services of the system say what the topology says', () => {
 		const groups = new Groups({ ...TOPOLOGY, consumers: {} });
 		const broker = testBroker(testPlatform({ groups }));
-		for (const schema of [settlement, shipping]) broker.createService(schema);
+		for (const schema of [settlement, shipping, webhooks]) broker.createService(schema);
 		expect(groups.topology.consumers).toEqual(TOPOLOGY.consumers);
 	});
 });

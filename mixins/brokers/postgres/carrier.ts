@@ -69,7 +69,9 @@ export class PostgresCarrier implements Carrier {
 
 	async publishIn(tx: Transaction, messages: readonly CarrierMessage[]): Promise<readonly Failure[]> {
 		const { messages: good, failures } = publishable(messages, this.#types, refuseControls);
-		const rows = good.flatMap((message) => this.#consumersOf(message.type).map((consumer) => ({ consumer, message })));
+		const all = good.flatMap((message) => this.#consumersOf(message.type).map((consumer) => ({ consumer, message })));
+		const idle = await this.#idleOf(tx, new Set(all.map(({ consumer }) => consumer)));
+		const rows = idle.size === 0 ? all : all.filter(({ consumer }) => !idle.has(consumer));
 		if (rows.length > 0) tx.write(insertMessages(rows));
 		const soon = new Set(rows.filter(({ message }) => message.delay < SLOW_POLL).map(({ consumer }) => consumer));
 		tx.afterCommit(() => this.#wake(soon));
@@ -114,6 +116,21 @@ export class PostgresCarrier implements Carrier {
 		return Object.entries(this.#topology.consumers).flatMap(([consumer, types]) =>
 			types.includes(type) ? [consumer] : [],
 		);
+	}
+
+	/** Of these groups, those that want no messages at present. */
+	async #idleOf(tx: Transaction, consumers: ReadonlySet<string>): Promise<ReadonlySet<string>> {
+		const idle = new Set<string>();
+		for (const [consumer, query] of Object.entries(this.#topology.wanted ?? {})) {
+			if (!consumers.has(consumer)) continue;
+			const [row] = await tx.query<{ wanted: boolean }>({
+				name: `wanted-${consumer}`,
+				text: `SELECT EXISTS (${query}) AS wanted`,
+				values: [],
+			});
+			if (row?.wanted !== true) idle.add(consumer);
+		}
+		return idle;
 	}
 
 	#wake(consumers: ReadonlySet<string>): void {

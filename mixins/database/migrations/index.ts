@@ -21,6 +21,7 @@ import { migration as attempts } from './0016-attempts.ts';
 import { migration as undecided } from './0016-undecided.ts';
 import { migration as reconciliation } from './0018-reconciliation.ts';
 import { migration as pausedConsumers } from './0019-paused-consumers.ts';
+import { migration as webhooks } from './0020-webhooks.ts';
 import { migration as commitOrder } from './0021-commit-order.ts';
 import { migration as stream } from './0021-stream.ts';
 import { migration as refundAttempts } from './0022-refund-attempts.ts';
@@ -53,6 +54,7 @@ export const MIGRATIONS: readonly Migration[] = [
 	undecided,
 	reconciliation,
 	pausedConsumers,
+	webhooks,
 	commitOrder,
 	stream,
 	refundAttempts,

@@ -14,10 +14,11 @@ import {
 	LIST_PARAMS,
 	REFUND_BODY,
 } from '../../orders/params.ts';
+import { DELIVERIES_QUERY, ENDPOINT_BODY, ENDPOINT_CHANGE, ENDPOINTS_QUERY } from '../../webhooks/params.ts';
 import type { Params, Request } from '../types.ts';
 import { PATCH_BODY, readJson, readOptionalJson } from './body.ts';
 import { entityTags } from './conditions.ts';
-import type { OrderAction } from './routes.ts';
+import type { Action } from './routes.ts';
 
 interface Query {
 	readonly properties: Readonly<Record<string, Schema>>;
@@ -28,13 +29,28 @@ const queryOf = (schema: ObjectSchema): Query => ({ properties: schema.propertie
 const NOTHING = queryOf({ type: 'object', properties: {}, additionalProperties: false });
 const LIST = queryOf(LIST_PARAMS);
 const HISTORY = queryOf(HISTORY_QUERY);
+const ENDPOINTS = queryOf(ENDPOINTS_QUERY);
+const DELIVERIES = queryOf(DELIVERIES_QUERY);
 const isKey = compile(IDEMPOTENCY_KEY);
 const checkBody = compile(CREATE_BODY);
 const checkAmend = compile(AMEND_BODY);
 const checkRefund = compile(REFUND_BODY);
+const checkEndpoint = compile(ENDPOINT_BODY);
+const checkChange = compile(ENDPOINT_CHANGE);
 
-/** Throws 400 and 422 for what must not reach the action; `id` and `query` are as they came. */
-export async function paramsOf(action: OrderAction, req: Request, id: string, query: string): Promise<Params> {
+/** What stands in the path, as it came. */
+export interface Place {
+	readonly id: string;
+	readonly eventId?: string | undefined;
+}
+
+/** Throws 400 and 422 for what must not reach the action; the place and `query` are as they came. */
+export async function paramsOf(
+	action: Action,
+	req: Request,
+	{ id, eventId = '' }: Place,
+	query: string,
+): Promise<Params> {
 	switch (action) {
 		case 'orders.create':
 			readQuery(query, NOTHING);
@@ -54,18 +70,42 @@ export async function paramsOf(action: OrderAction, req: Request, id: string, qu
 		case 'orders.refund':
 			readQuery(query, NOTHING);
 			return { ...(await refundParams(req)), id: uuid(id) };
-		default: {
+		case 'webhooks.create':
 			readQuery(query, NOTHING);
-			const body = await readOptionalJson(req);
-			const faults = body === undefined ? [] : faultsOf(record(body.value), NOTHING.check);
-			if (faults.length > 0) throw new ProblemError(invalid(faults));
-			return { id: uuid(id) };
+			return checked(record((await readJson(req)).value), checkEndpoint);
+		case 'webhooks.list':
+			return readQuery(query, ENDPOINTS);
+		case 'webhooks.update':
+			readQuery(query, NOTHING);
+			return { ...checked(record((await readJson(req, PATCH_BODY)).value), checkChange), id: uuid(id) };
+		case 'webhooks.deliveries': {
+			const page = readQuery(query, DELIVERIES);
+			return { ...page, id: uuid(id) };
 		}
+		case 'webhooks.redeliver':
+			await nothing(req, query);
+			return { id: uuid(id), eventId: uuid(eventId) };
+		default:
+			await nothing(req, query);
+			return { id: uuid(id) };
 	}
 }
 
 /** Throws 422 for any query. */
 export const refuseQuery = (query: string): void => void readQuery(query, NOTHING);
+
+/** Neither a query nor a body; an empty object does no harm. */
+async function nothing(req: IncomingMessage, query: string): Promise<void> {
+	readQuery(query, NOTHING);
+	const body = await readOptionalJson(req);
+	if (body !== undefined) checked(record(body.value), NOTHING.check);
+}
+
+function checked(body: Params, check: Check): Params {
+	const faults = faultsOf(body, check);
+	if (faults.length > 0) throw new ProblemError(invalid(faults));
+	return body;
+}
 
 /** The body's own object, with the amount as its exact text and the key from its header. */
 async function createParams(req: IncomingMessage): Promise<Params> {

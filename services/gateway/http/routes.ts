@@ -20,6 +20,9 @@ export const isDocument = (destination: Destination): destination is DocumentNam
 	Object.hasOwn(DOCUMENTS, destination);
 
 const ITEM = '/orders/{id}';
+const ENDPOINTS = '/webhook-endpoints';
+const ENDPOINT = `${ENDPOINTS}/{id}`;
+const DELIVERIES = `${ENDPOINT}/deliveries`;
 const PAGE = `${SANDBOX_PAGES}{page}`;
 const PROBLEMS = DOCUMENTS.problem.replace('{slug}', '');
 
@@ -35,6 +38,14 @@ const OTHERS = [
 	{ method: 'POST', path: `${ITEM}/refunds`, destination: 'orders.refund' },
 	{ method: 'GET', path: `${ITEM}/refunds`, destination: 'orders.refunds' },
 	{ method: 'PATCH', path: ITEM, destination: 'orders.amend' },
+	{ method: 'POST', path: ENDPOINTS, destination: 'webhooks.create' },
+	{ method: 'GET', path: ENDPOINTS, destination: 'webhooks.list' },
+	{ method: 'GET', path: ENDPOINT, destination: 'webhooks.get' },
+	{ method: 'PATCH', path: ENDPOINT, destination: 'webhooks.update' },
+	{ method: 'DELETE', path: ENDPOINT, destination: 'webhooks.delete' },
+	{ method: 'POST', path: `${ENDPOINT}/rotate-secret`, destination: 'webhooks.rotateSecret' },
+	{ method: 'GET', path: DELIVERIES, destination: 'webhooks.deliveries' },
+	{ method: 'POST', path: `${DELIVERIES}/{eventId}/redeliver`, destination: 'webhooks.redeliver' },
 	{ method: 'POST', path: '/webhooks/stripe', destination: 'webhooks/stripe' },
 	{ method: 'GET', path: PAGE, destination: 'sandbox/page' },
 	{ method: 'POST', path: PAGE, destination: 'sandbox/answer' },
@@ -46,15 +57,17 @@ const OTHERS = [
 /** What a route leads to: an action, or an answer of the gateway's own. */
 export type Destination = (typeof OTHERS)[number]['destination'] | DocumentName;
 export type OrderAction = Extract<Destination, `orders.${string}`>;
+export type WebhookAction = Extract<Destination, `webhooks.${string}`>;
+export type Action = OrderAction | WebhookAction;
 
-export const METHODS = ['GET', 'POST', 'PATCH'] as const;
+export const METHODS = ['GET', 'POST', 'PATCH', 'DELETE'] as const;
 export type Method = (typeof METHODS)[number];
 
 const isMethod = (method: string): method is Method => METHODS.some((known) => known === method);
 
 export interface Route {
 	readonly method: Method;
-	/** with `{id}` where an order's id stands, `{slug}` where a problem's name does, `{page}` where a page's does */
+	/** with `{id}` where an order's or an endpoint's id stands, `{eventId}` where an event's does, `{slug}` where a problem's name does, `{page}` where a page's does */
 	readonly path: string;
 	readonly destination: Destination;
 }
@@ -77,17 +90,24 @@ type Path = Readonly<Partial<Record<Method, Destination>>>;
 const FIXED = new Map<string, Path>();
 /** What follows an order's id. */
 const BELOW_ITEM = new Map<string, Path>();
+/** What follows an endpoint's id. */
+const BELOW_ENDPOINT = new Map<string, Path>();
 for (const { method, path, destination } of ROUTES) {
-	const [paths, key] = path.startsWith(ITEM) ? [BELOW_ITEM, path.slice(ITEM.length)] : [FIXED, path];
+	const [paths, key] = placeOf(path);
 	paths.set(key, { ...paths.get(key), [method]: destination });
 }
 
-const isAction = (destination: Destination): destination is OrderAction => destination.startsWith('orders.');
+function placeOf(path: string): readonly [Map<string, Path>, string] {
+	if (path.startsWith(ITEM)) return [BELOW_ITEM, path.slice(ITEM.length)];
+	return path.startsWith(ENDPOINT) ? [BELOW_ENDPOINT, path.slice(ENDPOINT.length)] : [FIXED, path];
+}
+
+const isAction = (destination: Destination): destination is Action => /^(?:orders|webhooks)\./.test(destination);
 
 /** moleculer-web's explicit aliases for the same table; nothing else is reachable through it. */
-export const ALIASES: Readonly<Record<string, OrderAction>> = Object.fromEntries(
+export const ALIASES: Readonly<Record<string, Action>> = Object.fromEntries(
 	ROUTES.flatMap(({ method, path, destination }) =>
-		isAction(destination) ? [[`${method} ${path.replace('{id}', ':id')}`, destination]] : [],
+		isAction(destination) ? [[`${method} ${path.replaceAll(/\{(\w+)\}/g, ':$1')}`, destination]] : [],
 	),
 );
 
@@ -101,6 +121,8 @@ export interface Match {
 	readonly destination: Destination;
 	/** The `{id}`, `{slug}` or `{page}` of the path, not yet checked; empty where the route has none. */
 	readonly id: string;
+	/** the `{eventId}` of the path */
+	readonly eventId?: string;
 }
 
 /** `http://host` of an absolute-form target; the host ends where anything else begins (RFC 3986, section 3.2). */
@@ -148,6 +170,14 @@ export function matchRoute(method: string, path: string): Match {
 		const id = slash < 0 ? path.slice(8) : path.slice(8, slash);
 		const below = BELOW_ITEM.get(slash < 0 ? '' : path.slice(slash));
 		if (below && id !== '') return { destination: destinationOf(below, method), id };
+	}
+	if (path.startsWith(`${ENDPOINTS}/`)) {
+		const [id = '', name = '', eventId, ...rest] = path.slice(ENDPOINTS.length + 1).split('/');
+		const key = [name, ...(eventId === undefined ? [] : ['{eventId}']), ...rest].join('/');
+		const below = BELOW_ENDPOINT.get(key === '' ? '' : `/${key}`);
+		if (below && id !== '' && eventId !== '') {
+			return { destination: destinationOf(below, method), id, ...(eventId === undefined ? {} : { eventId }) };
+		}
 	}
 	if (path.startsWith(PROBLEMS) && path.length > PROBLEMS.length) {
 		return { destination: destinationOf({ GET: 'problem' }, method), id: path.slice(PROBLEMS.length) };

@@ -7,7 +7,9 @@ import { PROBLEM_CODES, PROBLEM_TYPE, PROBLEMS, type ProblemCode, problemType } 
 import type { ObjectSchema, Schema } from '../../../mixins/validation/index.ts';
 import { ID_PARAMS, IDEMPOTENCY_KEY, LAST_EVENT_ID, LONGEST_WAIT } from '../../orders/params.ts';
 import { type Method, ROUTES } from '../http/routes.ts';
+import { ENDPOINT_PARAMETERS } from './endpoint-operations.ts';
 import { problemExample } from './examples.ts';
+import { INTRODUCTION } from './introduction.ts';
 import type { Body, HeaderName, Operation, ParameterName, Success } from './operation.ts';
 import { OPERATIONS } from './operations.ts';
 import { REQUESTS, ref, SCHEMAS } from './schemas.ts';
@@ -63,6 +65,10 @@ export function openApiDocument({ auth, server = '.' }: DocumentOptions): Json {
 		security: auth ? [{ bearer: [] }] : [],
 		tags: [
 			{ name: 'Orders', description: 'Creating, reading, and the word of the buyer.' },
+			{
+				name: 'Webhook endpoints',
+				description: 'Shops that are told of events; for whoever has the scope `orders:admin`.',
+			},
 			{ name: 'Webhooks', description: 'From the payment provider; signed, and needs no token.' },
 			{ name: 'Sandbox', description: 'Stands for the page of a bank; needs no token.' },
 			{ name: 'Health', description: 'For probes; needs no token.' },
@@ -184,6 +190,7 @@ const { description: whatId, ...idSchema } = ID_PARAMS.properties.id;
 
 const PARAMETERS: Readonly<Record<ParameterName, Json>> = {
 	Id: { name: 'id', in: 'path', required: true, description: whatId, schema: idSchema },
+	...ENDPOINT_PARAMETERS,
 	Slug: {
 		name: 'slug',
 		in: 'path',
@@ -244,7 +251,7 @@ const text = (description: string, schema: Schema = { type: 'string' }): Json =>
 const HEADERS: Readonly<Record<Exclude<HeaderName, 'WWW-Authenticate'>, Json>> = {
 	Date: text('The clock that decides over `pendingUntil`, in whole seconds (RFC 9110, section 6.6.1).'),
 	ETag: text("A strong entity tag: another one whenever the answer's bytes are others."),
-	Location: text('Where the answer leads: to the new order, or to the page.', {
+	Location: text('Where the answer leads: to what was made, or to the page.', {
 		type: 'string',
 		format: 'uri-reference',
 	}),
@@ -271,29 +278,3 @@ const BEARER = {
 	bearerFormat: 'JWT',
 	description: 'A token whose `sub` is the caller. With the scope `orders:admin` it sees and changes every order.',
 };
-
-const INTRODUCTION = `A shop's order is paid by a **hold** on the buyer's card. For ten minutes, unless configured, the buyer may cancel or pause; then the payment is captured and the order ships.
-
-| state | what it means | what may follow |
-| --- | --- | --- |
-| \`Pending\` | the window runs until \`pendingUntil\` | \`OnHold\`, \`CancelRequested\`, \`Confirmed\`, \`PaymentFailed\` |
-| \`OnHold\` | paused, until \`heldUntil\` at most; then it is cancelled | \`Pending\`, \`CancelRequested\`, \`PaymentFailed\` |
-| \`CancelRequested\` | never captured, never shipped; the money is being released | \`Cancelled\` |
-| \`Confirmed\` | the window is over; the money is captured, then the order ships | \`Shipped\`, \`PaymentFailed\` |
-| \`Shipped\`, \`Cancelled\`, \`PaymentFailed\` | the end | |
-
-**Times** are RFC 3339 in UTC. The \`Date\` of an answer with an order is the clock that decides over \`pendingUntil\`: count down by it, not by a clock of your own.
-
-**Amounts** are JSON numbers in major units, exact in both directions: read and write them as decimals, not as binary fractions, where they are large.
-
-**Sending again**: whatever is lost on the way may be sent again. Give each new order an \`Idempotency-Key\` of its own; cancel, pause and resume may be repeated as they are. After 429 and 503 wait for \`Retry-After\` seconds.
-
-**Waiting** for an order to change: \`GET /orders/{id}\` with \`If-None-Match\` and \`Prefer: wait=30\`, again and again; every order comes to its end by itself. For many orders there is \`GET /orders/stream\`.
-
-**Errors** are problem details (RFC 9457), \`${PROBLEM_TYPE}\`. Programs go by \`code\`; each operation lists those that it can answer with. A request that cannot be read (JSON, a header, an id) is 400; one that can, with a field, query value or cursor that is not valid, is 422, and \`errors\` names each. Fields and query parameters that are not documented are refused; of a field that comes twice in one object the last counts. Any other path is 404 \`Route.NotFound\`, any other method 405 \`Route.MethodNotAllowed\` with \`Allow\`. HEAD is answered wherever GET is.
-
-**Limits**: a body has at most 16 KiB (256 KiB from Stripe), and the header has at most 16 KiB. A client that asks too often gets 429, a service that has too much to do answers 503 at once, with nothing done.
-
-**Tracing**: a request may carry \`traceparent\` (W3C Trace Context); the answer names its trace in \`X-Request-Id\`, a problem in \`traceId\` as well.
-
-**Browsers**: no other origin is admitted; there are no CORS headers.`;

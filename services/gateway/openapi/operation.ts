@@ -17,6 +17,8 @@ export type ParameterName =
 	| 'Id'
 	| 'Slug'
 	| 'Page'
+	| 'EndpointId'
+	| 'EventId'
 	| 'Idempotency-Key'
 	| 'If-None-Match'
 	| 'Last-Event-ID'
@@ -48,7 +50,7 @@ export interface Body {
 
 export interface Operation {
 	readonly id: string;
-	readonly tag: 'Orders' | 'Webhooks' | 'Sandbox' | 'Health' | 'Metrics' | 'Documentation';
+	readonly tag: 'Orders' | 'Webhook endpoints' | 'Webhooks' | 'Sandbox' | 'Health' | 'Metrics' | 'Documentation';
 	readonly summary: string;
 	readonly description: string;
 	readonly parameters?: readonly ParameterName[];

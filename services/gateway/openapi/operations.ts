@@ -3,6 +3,7 @@
 import { MOST_PAUSES } from '../../../domain/window.ts';
 import { HISTORY_QUERY, LIST_PARAMS } from '../../orders/params.ts';
 import type { Destination } from '../http/routes.ts';
+import { ENDPOINT_OPERATIONS } from './endpoint-operations.ts';
 import { AMENDMENTS, ANSWERS, BODIES, EVENTS, ORDERS, READINESS, REFUND_BODIES, REFUNDS } from './examples.ts';
 import type { HeaderName, Operation, Success } from './operation.ts';
 import { STREAM } from './stream.ts';
@@ -150,6 +151,7 @@ export const OPERATIONS: Readonly<Record<Exclude<Destination, 'reference/script'
 		),
 		body: { schema: 'AmendRequest', examples: AMENDMENTS, mediaTypes: ['application/merge-patch+json'] },
 	},
+	...ENDPOINT_OPERATIONS,
 	'webhooks/stripe': {
 		id: 'takeStripeEvent',
 		tag: 'Webhooks',

@@ -5,6 +5,8 @@ import type { Schema } from '../../../mixins/validation/index.ts';
 import { ATTEMPT_SCHEMA, EVENT_SCHEMA, ORDER_SCHEMA, REFUND_SCHEMA } from '../../orders/order-schema.ts';
 import { AMEND_BODY, CREATE_BODY, REFUND_BODY } from '../../orders/params.ts';
 import { SANDBOX_ANSWER } from '../../settlement/sandbox-params.ts';
+import { DELIVERY_SCHEMA, ENDPOINT_SCHEMA, SECRET_SCHEMA } from '../../webhooks/endpoint-schema.ts';
+import { ENDPOINT_BODY, ENDPOINT_CHANGE } from '../../webhooks/params.ts';
 import { NOW_SCHEMA, STREAM_SCHEMA } from './stream.ts';
 
 export const ref = (name: keyof typeof SCHEMAS): Schema => ({ $ref: `#/components/schemas/${name}` });
@@ -84,6 +86,8 @@ export const REQUESTS = {
 		additionalProperties: true,
 	},
 	RefundRequest: REFUND_BODY,
+	EndpointRequest: ENDPOINT_BODY,
+	EndpointChange: ENDPOINT_CHANGE,
 } satisfies Readonly<Record<string, Schema>>;
 export type RequestName = keyof typeof REQUESTS;
 
@@ -111,6 +115,11 @@ export const SCHEMAS = {
 		properties: { data: listOf({ $ref: '#/components/schemas/Refund' }) },
 		required: ['data'],
 	},
+	Endpoint: ENDPOINT_SCHEMA,
+	EndpointWithSecret: SECRET_SCHEMA,
+	EndpointPage: pageOf('Endpoint'),
+	Delivery: DELIVERY_SCHEMA,
+	DeliveryPage: pageOf('Delivery'),
 	Alive: { type: 'object', properties: { status: { type: 'string', const: 'ok' } }, required: ['status'] },
 	Readiness: {
 		type: 'object',

@@ -3,6 +3,7 @@
  * stays: that it may end as well is for kill.test.ts.
  */
 import { join } from 'node:path';
+import { setTimeout as pause } from 'node:timers/promises';
 import { pathToFileURL } from 'node:url';
 import { afterAll, beforeAll, expect, it } from '@jest/globals';
 import { CRASH_POINTS, type CrashPoint } from '../../../mixins/runtime/crash-points.ts';
@@ -13,6 +14,7 @@ import { violations } from '../../support/invariants.ts';
 import { Load } from '../../support/load.ts';
 import { type Environment, System } from '../../support/process.ts';
 import { seeded } from '../../support/random.ts';
+import { Receiver } from '../../support/receiver.ts';
 import { until } from '../../support/until.ts';
 
 /** Points that a process passes only if its carrier is apart from the database, as every broker but PostgreSQL is. */
@@ -47,18 +49,45 @@ const PATIENCE = 90_000;
 let system: System;
 let client: Client;
 let load: Load;
+let receiver: Receiver;
+let churning = true;
+
+/** An endpoint of a shop; undefined while nobody answers. */
+const endpoint = async (body: object): Promise<string | undefined> => {
+	const answer = await fetch(`${system.url()}/webhook-endpoints`, {
+		method: 'POST',
+		headers: { 'content-type': 'application/json' },
+		body: JSON.stringify(body),
+	}).catch(() => undefined);
+	return answer?.status === 201 ? ((await answer.json()) as { id: string }).id : undefined;
+};
+
+/** Endpoints that nobody is told by come and go. */
+async function churn(): Promise<void> {
+	while (churning) {
+		const id = await endpoint({ url: receiver.url('good'), types: ['RefundFailed'] }).catch(() => undefined);
+		if (id !== undefined) await fetch(`${system.url()}/webhook-endpoints/${id}`, { method: 'DELETE' }).catch(() => {});
+		await pause(200);
+	}
+}
 
 beforeAll(async () => {
 	system = await System.create({ HOLD_LIMIT: '2s', PROVIDER_TIMEOUT: '1s', LOG_LEVEL: 'warn' });
 	client = new Client(system.url);
-	await (await system.up()).stop(); // the database is made here, whatever point comes first
+	receiver = await Receiver.open();
+	const first = await system.up(); // the database is made here, whatever point comes first
+	expect(await endpoint({ url: receiver.url('good') })).toBeDefined();
+	await first.stop();
+	void churn();
 	load = new Load(client, { random: seeded(1), perSecond: 20, most: 200 });
 }, PATIENCE);
 
 afterAll(async () => {
+	churning = false;
 	client.giveUp();
 	await load.stop().catch(() => {});
 	await system.dispose();
+	await receiver?.close();
 }, PATIENCE);
 
 /** Starts a process that is to die at the point, and sees it die there. */

@@ -37,6 +37,9 @@ it('are those of the contract alone, and what the gateway needs beside them', ()
 		'settlement.sandboxAnswer',
 		'settlement.sandboxPage',
 		'settlement.sweep',
+		...['create', 'delete', 'deliveries', 'get', 'list', 'redeliver', 'rotateSecret', 'update'].map(
+			(name) => `webhooks.${name}`,
+		),
 	]);
 });
 

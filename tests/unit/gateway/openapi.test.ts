@@ -172,7 +172,7 @@ describe('the document', () => {
 		expect(security).toEqual([{ bearer: [] }]);
 		for (const [path, methods] of Object.entries(paths)) {
 			for (const operation of Object.values(methods)) {
-				const guarded = /^\/(orders|metrics)/.test(path);
+				const guarded = /^\/(orders|metrics|webhook-endpoints)/.test(path);
 				expect([path, operation.security]).toEqual([path, guarded ? undefined : []]);
 				expect([path, '401' in operation.responses]).toEqual([path, guarded]);
 			}

@@ -2,6 +2,7 @@ import { resolve } from 'node:path';
 import { inspect } from 'node:util';
 import { describe, expect, it } from '@jest/globals';
 import fc from 'fast-check';
+import { isLoopback } from '../../../mixins/settings/reading.ts';
 import {
 	parseSettings,
 	SERVICE_NAMES,
@@ -47,7 +48,7 @@ const HOUR = 3600 * SECOND;
 const DAY = 24 * HOUR;
 
 const DEFAULTS: Settings = {
-	services: ['gateway', 'orders', 'outbox-relay', 'settlement', 'shipping'],
+	services: ['gateway', 'orders', 'outbox-relay', 'settlement', 'shipping', 'webhooks'],
 	database: { kind: 'embedded', dataDir: resolve('.data') },
 	dataDir: resolve('.data'),
 	migrate: true,
@@ -58,6 +59,7 @@ const DEFAULTS: Settings = {
 	metricsPort: undefined,
 	shutdownDelay: 0,
 	access: { auth: { kind: 'off', host: '127.0.0.1' }, rateLimit: undefined, trustProxy: [] },
+	webhookAllowPrivate: true,
 	defaultCurrency: 'USD',
 	retention: 7 * DAY,
 	logLevel: 'info',
@@ -73,7 +75,7 @@ const DEFAULTS: Settings = {
 const VARIABLES = [
 	...['SERVICES', 'DATABASE_URL', 'DATABASE_URL_FILE', 'DATA_DIR', 'MIGRATE', 'BROKER_URL', 'BROKER_URL_FILE'],
 	...['CANCELLATION_WINDOW', 'HOLD_LIMIT', 'HOST', 'PORT', 'PAYMENT_PROVIDER', 'STRIPE_API_KEY', 'STRIPE_API_KEY_FILE'],
-	...['STRIPE_WEBHOOK_SECRET', 'STRIPE_WEBHOOK_SECRET_FILE', 'STRIPE_CALLS_PER_SECOND'],
+	...['WEBHOOK_ALLOW_PRIVATE', 'STRIPE_WEBHOOK_SECRET', 'STRIPE_WEBHOOK_SECRET_FILE', 'STRIPE_CALLS_PER_SECOND'],
 	...['STRIPE_API_BASE', 'AUTH', 'AUTH_JWKS_URL', 'AUTH_JWT_SECRET', 'AUTH_JWT_SECRET_FILE', 'AUTH_ISSUER'],
 	...['AUTH_AUDIENCE', 'RATE_LIMIT', 'TRUST_PROXY', 'DEFAULT_CURRENCY', 'METRICS_PORT', 'RETENTION', 'LOG_LEVEL'],
 	...['PROVIDER_TIMEOUT', 'SANDBOX_LATENCY', 'SHUTDOWN_DELAY', 'AUTH_ALGORITHMS', 'AUTH_CLOCK_TOLERANCE'],
@@ -109,6 +111,8 @@ describe('good values', () => {
 		migrate: false,
 		...database,
 		...broker,
+		// The broker is on another machine, and who reaches the gateway is not known here.
+		webhookAllowPrivate: services.includes('gateway'),
 	});
 
 	it.each<[Env, Partial<Settings>]>([
@@ -177,7 +181,16 @@ describe('good values', () => {
 		[{ LOG_LEVEL: 'debug' }, { logLevel: 'debug' }],
 		[{ LOG_LEVEL: 'trace' }, { logLevel: 'trace' }],
 		[{ PAYMENT_PROVIDER: 'sandbox' }, { paymentProvider: 'sandbox' }],
-	])('%j', (env, expected) => expect(parse(env)).toEqual({ ...DEFAULTS, ...expected }));
+		[{ WEBHOOK_ALLOW_PRIVATE: 'off' }, { webhookAllowPrivate: false }],
+		[
+			{ SERVICES: 'webhooks', ...both, WEBHOOK_ALLOW_PRIVATE: 'on' },
+			{ ...part('webhooks'), webhookAllowPrivate: true },
+		],
+	])('%j', (env, expected) => {
+		// Whoever listens for others does not let them lead it into its own network, unless told to.
+		const isOpen = 'HOST' in env && !isLoopback(env.HOST ?? '');
+		expect(parse(env)).toEqual({ ...DEFAULTS, ...(isOpen ? { webhookAllowPrivate: false } : {}), ...expected });
+	});
 
 	it('are deeply frozen', () => {
 		const deeplyFrozen = (value: unknown): boolean =>
@@ -200,7 +213,7 @@ describe('good values', () => {
 });
 
 describe('bad values: one line that names the variable, the value and what is accepted', () => {
-	const services = /a comma list, each at most once, of gateway, orders, outbox-relay, settlement, shipping$/;
+	const services = /a comma list, each at most once, of gateway, orders, outbox-relay, settlement, shipping, webhooks$/;
 	const week = /1s to 7d, in whole milliseconds/;
 	const url = /accepted: .*postgres:\/\/… or postgresql:\/\/…$/;
 	const host = /an IP address or a host name, without a port$/;
