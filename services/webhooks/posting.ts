@@ -1,6 +1,6 @@
 /** One attempt to tell an endpoint of an event. */
 import { finished } from 'node:stream/promises';
-import { Agent, type Dispatcher, request } from 'undici';
+import { Agent, type Dispatcher, errors, request } from 'undici';
 import { type Duration, SECOND } from '../../domain/time.ts';
 import { ANSWER_TIME, type Tried } from '../../domain/webhook.ts';
 import { crashPoint } from '../../mixins/runtime/index.ts';
@@ -105,9 +105,9 @@ const REASONS: Readonly<Record<string, string>> = {
 
 /** In a few words without any address: the text of a system error may hold those of a network behind a name. */
 function reasonOf(error: unknown): string {
+	if (error instanceof errors.HTTPParserError) return 'its answer is not HTTP';
 	const code = codeOf(error);
 	if (code === undefined) return 'it could not be reached';
-	if (code.startsWith('HPE_')) return 'its answer is not HTTP';
 	const isOfTls = /^(?:CERT_|ERR_TLS_|ERR_SSL_|DEPTH_ZERO_|SELF_SIGNED_|UNABLE_TO_)/.test(code);
 	return REASONS[code] ?? (isOfTls ? `its certificate is not accepted (${code})` : `it could not be reached (${code})`);
 }

@@ -94,7 +94,7 @@ it('says in one line that its port is in use, and leaves no PostgreSQL behind', 
 
 it('to import a service, or the configuration, starts nothing', async () => {
 	system = await System.create();
-	const files = ['gateway', 'orders', 'outbox-relay', 'settlement', 'shipping'].map(
+	const files = ['gateway', 'orders', 'outbox-relay', 'settlement', 'shipping', 'webhooks'].map(
 		(name) => `services/${name}.service.ts`,
 	);
 	const imports = [...files, 'moleculer.config.ts'].map(

@@ -1,0 +1,3 @@
+import { webhookChaosTest } from '../../support/webhook-chaos-test.ts';
+
+webhookChaosTest(undefined);
