@@ -128,7 +128,7 @@ export const administration = (): Mixin<WithAdministration> =>
 						const endpoint = { id: newId(now), url, types, description };
 						const [row] = await tx.query<EndpointRow>(insertEndpoint(endpoint, now));
 						if (row === undefined) throw new Error('the endpoint was not stored');
-						tx.write(insertSecret(endpoint.id, secret));
+						tx.write(insertSecret(endpoint.id, newId(now), secret));
 						tx.write(beginSubscription(endpoint.id, types, now));
 						return { ...endpointToDto(row), secret };
 					});
@@ -189,9 +189,9 @@ export const administration = (): Mixin<WithAdministration> =>
 				async handler(ctx: IdContext): Promise<SecretDto> {
 					requireAdmin(ctx);
 					const secret = newSecret();
-					return this.changeEndpoint(ctx, async (tx, endpoint) => {
+					return this.changeEndpoint(ctx, async (tx, endpoint, now) => {
 						await tx.query(retireSecret(endpoint.id, SECRET_OVERLAP));
-						await tx.query(insertSecret(endpoint.id, secret));
+						await tx.query(insertSecret(endpoint.id, newId(now), secret));
 						return { ...endpointToDto(endpoint), secret };
 					});
 				},

@@ -82,7 +82,7 @@ export const claimDeliveries = (places: ReadonlyMap<string, number>, lease: Dura
 			${instant('v.occurred_at', 'occurred_at')}, NULL AS deliver_at,
 			ARRAY(SELECT secret FROM webhook_secrets s WHERE s.endpoint_id = c.endpoint_id
 				AND (expires_at IS NULL OR expires_at > statement_timestamp())
-				ORDER BY position DESC LIMIT ${MOST_SECRETS}) AS secrets
+				ORDER BY s.id DESC LIMIT ${MOST_SECRETS}) AS secrets
 		FROM claimed c JOIN webhook_endpoints e ON e.id = c.endpoint_id
 		JOIN order_events v ON v.order_id = c.order_id AND v.sequence = c.sequence`,
 	values: [plainArray([...places.keys()]), plainArray([...places.values()]), lease],

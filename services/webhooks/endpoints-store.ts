@@ -23,10 +23,11 @@ export const insertEndpoint = ({ id, url, types, description }: NewEndpoint, now
 	values: [id, url, typesOf(types), description, now / 1_000],
 });
 
-export const insertSecret = (id: string, secret: string): Statement => ({
+/** `secretId`: a UUID v7; the newest secret has the greatest. */
+export const insertSecret = (endpointId: string, secretId: string, secret: string): Statement => ({
 	name: 'insert-secret',
-	text: 'INSERT INTO webhook_secrets (endpoint_id, secret) VALUES ($1, $2)',
-	values: [id, secret],
+	text: 'INSERT INTO webhook_secrets (endpoint_id, id, secret) VALUES ($1, $2, $3)',
+	values: [endpointId, secretId, secret],
 });
 
 /** From now on the endpoint is told of events of these types. */

@@ -34,7 +34,7 @@ const DELETED: Statement = {
 
 const SECRETS: Statement = {
 	name: 'purge-secrets',
-	text: 'DELETE FROM webhook_secrets WHERE expires_at < statement_timestamp() RETURNING position',
+	text: 'DELETE FROM webhook_secrets WHERE expires_at < statement_timestamp() RETURNING id',
 	values: [],
 };
 

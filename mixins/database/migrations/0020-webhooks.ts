@@ -30,7 +30,7 @@ export const migration: Migration = {
 		);
 
 		CREATE TABLE webhook_secrets (
-			position bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+			id uuid PRIMARY KEY,
 			endpoint_id uuid NOT NULL,
 			secret text NOT NULL,
 			-- null: the present one
