@@ -7,7 +7,7 @@ export interface Bank {
 	/** what the processes are started with */
 	readonly env: Environment;
 	readonly load: Partial<LoadOptions>;
-	/** each line that a process prints */
+	/** each line that a process prints, or answers to those who must learn no secret */
 	readonly hear: (line: string) => void;
 	/** The system is about to start; `url` says where it listens at the moment. */
 	opens(url: () => string | undefined): void;

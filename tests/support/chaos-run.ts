@@ -5,6 +5,7 @@ import { Client } from './client.ts';
 import { census, collect, laggards, strangeAnswers, unfinished } from './evidence.ts';
 import { violations } from './invariants.ts';
 import { Load } from './load.ts';
+import { overhearErrors, overhearFigures } from './overheard.ts';
 import { type Running, System } from './process.ts';
 import { between, pick, seeded } from './random.ts';
 import { eventually, until } from './until.ts';
@@ -42,7 +43,12 @@ const TO_A_HARD_END = 600_000;
 export async function runChaos({ kills, seed, perSecond, orders = 0, bank, say }: ChaosOptions): Promise<ChaosReport> {
 	const random = seeded(seed);
 	const system = await System.create({ ...SETTINGS, ...bank?.env }, bank?.hear);
-	const client = new Client(system.url);
+	const client = new Client(system.url, undefined, bank?.hear);
+	const overhear = async (): Promise<void> => {
+		if (bank === undefined) return;
+		await overhearFigures(system.url(), bank.hear);
+		await overhearErrors(system.url(), bank.hear);
+	};
 	bank?.opens(system.url);
 	const faults = { process: 0, tree: 0, postgres: 0 };
 	try {
@@ -53,6 +59,7 @@ export async function runChaos({ kills, seed, perSecond, orders = 0, bank, say }
 			// Every tenth time in the middle of the start.
 			if (random() > 0.1) await running.listening;
 			await pause(between(random, 0, 1_500));
+			await overhear();
 			faults[fault] += 1;
 			if (fault === 'postgres') await restartPostgres(system, running);
 			else {
@@ -69,6 +76,7 @@ export async function runChaos({ kills, seed, perSecond, orders = 0, bank, say }
 			() => 'every order has ended',
 			bank === undefined ? TO_THE_END : TO_A_HARD_END,
 		).catch(async (error) => say(`${error}\n${await laggards(system)}`));
+		await overhear();
 		await bank?.settle((entry, ...args) => system.run(entry, args).exited);
 		const evidence = { ...(await collect(system, client)), ...bank?.evidence() };
 		const ends = census(evidence.orders);

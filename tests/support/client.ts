@@ -68,12 +68,17 @@ const LONGEST_BETWEEN = 2_000;
 export class Client {
 	readonly answers: Answer[] = [];
 	readonly #url: () => string | undefined;
+	readonly #hear: ((text: string) => void) | undefined;
 	#patience: number;
 
-	/** `url` says where the system listens at the moment; `patience` is for one request with all its repetitions. */
-	constructor(url: () => string | undefined, patience = 120_000) {
+	/**
+	 * `url` says where the system listens at the moment; `patience` is for one request with all its repetitions. `hear` is
+	 * told the body of each answer that is an error.
+	 */
+	constructor(url: () => string | undefined, patience = 120_000, hear?: (text: string) => void) {
 		this.#url = url;
 		this.#patience = patience;
+		this.#hear = hear;
 	}
 
 	/** No more repetitions: the test is over, and so is the load of this client. */
@@ -180,6 +185,7 @@ export class Client {
 				signal: AbortSignal.timeout(ATTEMPT),
 			});
 			const text = await response.text();
+			if (!response.ok) this.#hear?.(text);
 			const replayed = response.headers.get('idempotent-replayed') === 'true';
 			const retryAfter = response.headers.get('retry-after');
 			return { sentAt, at: Date.now(), status: response.status, text, replayed, retryAfter, error: null };

@@ -10,6 +10,7 @@ import { startTestDatabase } from './database.ts';
 import { census, collect, laggards, strangeAnswers, unfinished } from './evidence.ts';
 import { violations } from './invariants.ts';
 import { Load } from './load.ts';
+import { overhearErrors, overhearFigures } from './overheard.ts';
 import type { Running } from './process.ts';
 import { between, pick, seeded } from './random.ts';
 import { until } from './until.ts';
@@ -54,18 +55,24 @@ export async function runClusterChaos(options: ClusterChaosOptions): Promise<Clu
 	const broker = await testBroker(kind);
 	const database = await startTestDatabase();
 	const cluster = await Cluster.create(database, broker.url, { ...SETTINGS, ...bank?.env }, bank?.hear);
-	const client = new Client(cluster.url);
+	const client = new Client(cluster.url, undefined, bank?.hear);
 	bank?.opens(cluster.url);
 	const faults = { service: 0, broker: 0, wipe: 0 };
 	try {
 		await broker.up();
 		const members = SERVICES.map((service) => ({ service, running: cluster.start(service) }));
 		await Promise.all(members.map(({ running }) => ready(running)));
+		const overhear = async (): Promise<void> => {
+			if (bank === undefined) return;
+			for (const { running } of members) await overhearFigures(running.probeUrl, bank.hear);
+			await overhearErrors(cluster.url(), bank.hear);
+		};
 		const load = new Load(client, {
 			...{ random: seeded(seed + 1), perSecond, longestWindow: 4_000, ...totalOf(orders), ...bank?.load },
 		});
 		for (let killed = 0; killed < kills; killed += 1) {
 			await pause(between(random, 200, 2_500));
+			await overhear();
 			const isWipe = options.wipe && killed === Math.floor(kills / 2);
 			if (isWipe || pick(random, FAULTS) === 'broker') {
 				await bringDown(broker, isWipe);
@@ -91,6 +98,7 @@ export async function runClusterChaos(options: ClusterChaosOptions): Promise<Clu
 			() => 'every order has ended',
 			bank === undefined ? TO_THE_END : TO_A_HARD_END,
 		).catch(async (error) => say(`${error}\n${await laggards(cluster)}\n${cluster.lastWords()}`));
+		await overhear();
 		await bank?.settle((entry, ...args) => cluster.run(entry, {}, ...args).exited);
 		const evidence = { ...(await collect(cluster, client)), ...bank?.evidence() };
 		const complaints = bank?.complaints(evidence) ?? [];

@@ -92,11 +92,11 @@ export class StripeBank implements Bank {
 		return new StripeBank(standIn, random, tells);
 	}
 
-	/** Secrets must not be printed, whatever happens. */
+	/** Secrets must not be printed or told, whatever happens. */
 	readonly hear = (line: string): void => {
 		this.#lines += 1;
 		const found = SECRETS.exec(line)?.[0];
-		if (found !== undefined && this.#told.length < 5) this.#told.push(`printed ${found}: ${line.slice(0, 300)}`);
+		if (found !== undefined && this.#told.length < 5) this.#told.push(`told ${found}: ${line.slice(0, 300)}`);
 	};
 
 	opens(url: () => string | undefined): void {
@@ -106,7 +106,7 @@ export class StripeBank implements Bank {
 				const base = url();
 				return base === undefined ? undefined : `${base}/webhooks/stripe`;
 			},
-			...{ secrets: WEBHOOK_SECRETS, random: this.#random, share: 0.15 },
+			...{ secrets: WEBHOOK_SECRETS, random: this.#random, share: 0.15, hear: this.hear },
 		});
 	}
 

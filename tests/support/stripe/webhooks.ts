@@ -26,6 +26,8 @@ export interface WebhookOptions {
 	readonly random: Random;
 	/** the share of events that meet each of the faults */
 	readonly share: number;
+	/** told what the endpoint answers to those that it refuses */
+	readonly hear?: (text: string) => void;
 	/** the longest that an event is late, in milliseconds */
 	readonly latest?: number;
 }
@@ -112,7 +114,8 @@ export class Webhooks {
 			body: payload,
 			signal: AbortSignal.timeout(PATIENCE),
 		});
-		await response.arrayBuffer();
+		const text = await response.text();
+		if (!response.ok) this.#options.hear?.(text);
 		return response.status;
 	}
 
