@@ -21,7 +21,7 @@ it(`agrees with Stripe to the cent after ${ORDERS} orders, ${KILLS} kills and ev
 		// With what led there, so that a failure can be read.
 		expect(report.violations.length === 0 ? [] : [...said, ...report.violations]).toEqual([]);
 		expect(report.orders).toBe(ORDERS);
-		expect(Object.values(faults).reduce((sum, count) => sum + count, 0)).toBeGreaterThan(20);
+		expect(Object.values(faults).reduce((sum, count) => sum + count, 0)).toBeGreaterThan(5);
 	} finally {
 		await bank.close();
 	}
