@@ -118,7 +118,12 @@ export function follow(draft: Draft, before: Payment, call: MadeCall, outcome: C
 			waits(draft, before, call, outcome, moment);
 			break;
 		case 'Declined':
+			if (before.status === 'Declined') {
+				draft.lookAgain(moment.now); // of what was left behind at the provider
+				break;
+			}
 			draft.event(moment, 'PaymentDeclined', { reason, ...attempted(draft) });
+			draft.payment = { ...draft.payment, tried: [] };
 			if (draft.record.status === 'CancelRequested') draft.cancelled(moment);
 			else draft.failed(moment, reason);
 			break;

@@ -194,9 +194,13 @@ function unknown(
 ): Payment {
 	// A later attempt is in progress: its `attemptUntil` stays, or two calls would run at once.
 	if (attempt < open.attempts) return payment;
+	// The order has ended without it; what is still there after that long is found by reconciliation.
+	if (payment.status === 'Declined' && keyHasAged(open, now)) return close(payment, 'Declined');
 	const waited = spread(backOff(open.attempts, FIRST_RETRY, LONGEST_RETRY), chance);
 	if (payment.status === 'Authorized' && open.operation === 'authorize') return { ...payment, open: null };
-	const status = payment.status === 'ActionRequired' && open.operation === 'authorize' ? 'ActionRequired' : 'Unknown';
+	const stays =
+		payment.status === 'Declined' || (payment.status === 'ActionRequired' && open.operation === 'authorize');
+	const status = stays ? payment.status : 'Unknown';
 	if (outcome.kind === 'notDone' && open.operation !== 'authorize') {
 		const next = { keyNumber: open.keyNumber + 1, keyUsedAt: now + waited, rememberedAt: null };
 		return later(payment, open, status, { ...next, attemptUntil: now + waited });
@@ -215,19 +219,29 @@ interface When {
 
 type Settled = Extract<CallOutcome, { kind: 'succeeded' | 'declined' | 'refused' | 'gone' }>;
 
-function settled(payment: Payment, open: OpenOperation, outcome: Settled): Payment {
+/**
+ * Declined though the buyer was asked to act: the buyer's browser could still pay with another card. So what waits at the
+ * provider is ended; the provider is asked about it first.
+ */
+const leftBehind = (payment: Payment, { requestVersion }: OpenOperation, now: Instant): Payment => ({
+	...close(payment, 'Declined'),
+	open: opened('void', now, { timeout: 0, requestVersion }),
+});
+
+function settled(payment: Payment, open: OpenOperation, outcome: Settled, now: Instant): Payment {
 	switch (open.operation) {
 		case 'authorize':
 			if (outcome.kind === 'succeeded') {
 				const captureBefore = outcome.captureBefore ?? payment.captureBefore;
 				return { ...close(payment, 'Authorized'), reference: outcome.reference ?? payment.reference, captureBefore };
 			}
+			if (payment.status === 'ActionRequired' && outcome.kind === 'declined') return leftBehind(payment, open, now);
 			// It was held, and was let go since.
 			return close(payment, payment.status === 'Authorized' ? 'Failed' : 'Declined');
 		case 'capture':
 			return close(payment, outcome.kind === 'succeeded' ? 'Captured' : 'Failed');
 		case 'void':
-			return close(payment, 'Voided');
+			return close(payment, payment.status === 'Declined' ? 'Declined' : 'Voided');
 	}
 }
 
@@ -252,10 +266,10 @@ export function settle(
 			return waiting(payment, open, attempt, outcome, { now, chance });
 		case 'succeeded':
 		case 'gone':
-			return settled(payment, open, outcome);
+			return settled(payment, open, outcome, now);
 		case 'declined':
 		case 'refused':
-			if (operation !== 'void') return settled(payment, open, outcome);
+			if (operation !== 'void' || payment.status === 'Declined') return settled(payment, open, outcome, now);
 	}
 	return unknown(payment, open, attempt, outcome, { now, chance });
 }

@@ -9,7 +9,7 @@ export const GRACE: Duration = 3 * SECOND;
 
 const LONGEST_LOOK: Duration = MINUTE;
 
-/** When the sweeper looks at an order whose state has just changed; null once it has ended and no refund is awaited. */
+/** When the sweeper looks at an order whose state has just changed; null once it has ended and no call is awaited. */
 export function firstLook(
 	order: Pick<OrderRecord, 'status' | 'pendingUntil' | 'holdExpiresAt'>,
 	payment: Payment,
@@ -30,7 +30,8 @@ export function firstLook(
 		case 'Shipped':
 			return refunds.reduce<Instant | null>((first, refund) => earlier(first, refundLook(refund, now, GRACE)), null);
 		default:
-			return null;
+			// What is left behind at the provider is still to be ended there.
+			return payment.open === null ? null : paymentLook(payment, now);
 	}
 }
 

@@ -60,9 +60,12 @@ export default defineService({
 		paid(order, { call, outcome }, moment, afterCommit): PaymentCall | null {
 			if (!order.applyPaymentOutcome(call, outcome, moment)) return null;
 			if (call.operation === 'void' && outcome.kind === 'refused') {
-				this.logger.error(
-					`the provider refuses to void order ${call.orderId} (${outcome.reason}); it is asked again. Once nothing is held there: ${toResolve(call.orderId, 'void')}`,
-				);
+				const { orderId } = call;
+				const what =
+					order.record.sweepAt === null
+						? `reconciliation looks at it`
+						: `it is asked again. Once nothing is held there: ${toResolve(orderId, 'void')}`;
+				this.logger.error(`the provider refuses to void order ${orderId} (${outcome.reason}); ${what}`);
 			}
 			afterCommit(() => this.platform.metrics.paid(call.operation, outcome.kind));
 			return nextCall(this.platform, order, moment);

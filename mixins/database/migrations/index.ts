@@ -26,6 +26,7 @@ import { migration as commitOrder } from './0021-commit-order.ts';
 import { migration as stream } from './0021-stream.ts';
 import { migration as refundAttempts } from './0022-refund-attempts.ts';
 import { migration as undecidedRefunds } from './0023-undecided-refunds.ts';
+import { migration as leftBehind } from './0024-left-behind.ts';
 import type { Migration } from './migration.ts';
 import { run } from './run.ts';
 import { type MigrationStatus, readStatus } from './versions.ts';
@@ -59,6 +60,7 @@ export const MIGRATIONS: readonly Migration[] = [
 	stream,
 	refundAttempts,
 	undecidedRefunds,
+	leftBehind,
 ];
 
 /** Which of this program's versions a database has, and which others. Needs no lock and changes nothing. */

@@ -142,6 +142,28 @@ it.each(['before', 'after'])(
 	90_000,
 );
 
+it.each(['after:settlement.outcome', 'after:provider.call'])(
+	'a kill %s leaves nothing at Stripe that the browser of a buyer who has failed could still pay',
+	async (point) => {
+		const order = await waiting();
+		await processes.at(-1)?.stop();
+		authenticate(standIn.account, intentOf(order).id, 'failed');
+		const dying = system.start({ CRASH_AT: point });
+		processes.push(dying);
+		expect((await dying.exited).signal).toBe('SIGKILL');
+		if (point.endsWith('outcome')) expect(intentOf(order).status).toBe('requires_payment_method');
+		await start();
+		await until(() => intentOf(order).status === 'canceled', 'nothing is left at Stripe');
+		expect(authenticate(standIn.account, intentOf(order).id, 'succeeded')).toBe(false);
+		expect(await read(owner, order.id)).toMatchObject({ status: 'PaymentFailed', paymentStatus: 'Declined' });
+		const unfinished = () => system.sql('SELECT FROM orders WHERE id = $1 AND sweep_at IS NOT NULL', [order.id]);
+		await until(async () => (await unfinished()).length === 0, 'nothing more is asked for');
+		const moves = standIn.account.moves.filter(({ orderId }) => orderId === order.id);
+		expect(moves.map(({ deed, outcome }) => `${deed} ${outcome}`)).toEqual(['authorize declined', 'cancel succeeded']);
+	},
+	90_000,
+);
+
 it('a buyer who acts while everything is down, PostgreSQL too, has acted, though no event says so', async () => {
 	const order = await waiting();
 	await system.killTree();

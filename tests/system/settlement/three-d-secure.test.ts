@@ -102,7 +102,10 @@ describe.each([
 		await comesTo(good, { status: 'Shipped', paymentStatus: 'Captured', paymentAction: null });
 		expect(deeds(good)).toEqual(['authorize succeeded', 'capture succeeded']);
 		await comesTo(bad, { status: 'PaymentFailed', paymentStatus: 'Declined', paymentAction: null, shippedAt: null });
-		expect(deeds(bad)).toEqual(['authorize declined']);
+		// Another card in the same browser comes too late.
+		await until(() => intentOf(bad).status === 'canceled', 'nothing is left at Stripe');
+		expect(acts(bad, 'succeeded')).toBe(false);
+		expect(deeds(bad)).toEqual(['authorize declined', 'cancel succeeded']);
 		const { pendingUntil, cancelledAt } = await comesTo(idle, { status: 'Cancelled', paymentStatus: 'Voided' });
 		expect(Date.parse(cancelledAt ?? '')).toBeGreaterThanOrEqual(Date.parse(pendingUntil));
 		expect(intentOf(idle).status).toBe('canceled');
@@ -134,6 +137,20 @@ describe.each([
 			expect(intentOf(id).status).toBe('canceled');
 			expect(deeds(id)).not.toContain('capture succeeded');
 		}
+	});
+
+	it('that fails holds nothing, though its buyer pays with another card at once', async () => {
+		const id = await waiting({ cancellationWindow: '10m' });
+		expect([acts(id, 'failed'), acts(id, 'failed')]).toEqual([true, true]);
+		standIn.faults.order('cancel', 'timeout before');
+		standIn.faults.order('cancel', 'error before');
+		await comesTo(id, { status: 'PaymentFailed', paymentStatus: 'Declined' });
+		acts(id, 'succeeded');
+		await until(() => intentOf(id).status === 'canceled', 'nothing is left at Stripe');
+		await comesTo(id, { status: 'PaymentFailed', paymentStatus: 'Declined' });
+		expect(standIn.book().get(id)).toMatchObject({ held: 0, captured: 0 });
+		const ended = async () => (await database.query('SELECT FROM orders WHERE sweep_at IS NOT NULL')).length === 0;
+		await until(ended, 'nothing more is asked for');
 	});
 
 	it('can be paused meanwhile: the buyer acts, resumes, and it ships', async () => {

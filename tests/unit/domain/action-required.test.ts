@@ -1,7 +1,13 @@
 import { describe, expect, it } from '@jest/globals';
 import type { Order } from '../../../domain/order.ts';
+import { KEY_LIFETIME } from '../../../domain/payment.ts';
+import { GRACE } from '../../../domain/sweeping.ts';
 import { MINUTE, SECOND } from '../../../domain/time.ts';
 import { at, call, DUE, LIMIT, outcome, PAUSED, place, START, TERMS, TIMEOUT } from './order.fixtures.ts';
+
+function never(): never {
+	throw new Error('no call is made');
+}
 
 const types = (order: Order, from = 0): string[] => order.raised.slice(from).map(({ type }) => type);
 const states = ({ record, payment }: Order): string[] => [record.status, payment.status];
@@ -47,6 +53,52 @@ describe('while the bank waits for the buyer', () => {
 		const declined = waiting();
 		call(declined, START + MINUTE, 'declined');
 		expect(states(declined)).toEqual(['PaymentFailed', 'Declined']);
+	});
+
+	it('declined, it can no longer be paid at the provider either: asked about, and ended there, after the order', () => {
+		const order = waiting();
+		call(order, START + MINUTE, 'declined');
+		expect(types(order, 3)).toEqual(['PaymentDeclined']);
+		expect(order.record.sweepAt).toBe(START + MINUTE + GRACE);
+		const made = order.beginPayment(at(START + MINUTE), TERMS);
+		expect(made).toMatchObject({ operation: 'void', asksFirst: true, mayCall: 'same key', reference: 'ref-1' });
+		expect(order.payment.tried).toEqual([]);
+		order.applyPaymentOutcome(made ?? never(), outcome('succeeded'), at(START + MINUTE + 1));
+		expect(states(order)).toEqual(['PaymentFailed', 'Declined']);
+		expect(order.payment).toMatchObject({ open: null, tried: [] });
+		expect([order.record.sweepAt, types(order, 4)]).toEqual([null, []]);
+	});
+
+	it.each(['gone', 'refused', 'declined'] as const)('what is left behind there and %s is done with', (kind) => {
+		const order = waiting();
+		call(order, START + MINUTE, 'declined');
+		expect(call(order, START + MINUTE, kind)).toBe('void');
+		expect([states(order), order.record.sweepAt]).toEqual([['PaymentFailed', 'Declined'], null]);
+	});
+
+	it('what is left behind there is asked for again after no answer, for as long as its key lasts', () => {
+		const order = waiting();
+		let now = START + MINUTE;
+		call(order, now, 'declined');
+		for (let calls = 0; order.record.sweepAt !== null; calls += 1) {
+			expect(calls).toBeLessThan(2_000);
+			now = order.payment.open?.attemptUntil ?? Number.NaN;
+			expect(call(order, now, calls % 2 === 0 ? 'unknown' : 'refusesUs')).toBe('void');
+			expect(states(order)).toEqual(['PaymentFailed', 'Declined']);
+		}
+		expect(now - START).toBeGreaterThanOrEqual(KEY_LIFETIME);
+		expect(now - START).toBeLessThan(KEY_LIFETIME + 5 * MINUTE);
+		expect(order.beginPayment(at(now + MINUTE), TERMS)).toBeNull();
+	});
+
+	it('a cancelled order whose buyer has failed leaves nothing behind either', () => {
+		const order = waiting();
+		const asked = order.beginPayment(at(PAUSED), TERMS);
+		order.cancel(at(PAUSED));
+		order.applyPaymentOutcome(asked ?? never(), outcome('declined'), at(PAUSED));
+		expect(states(order)).toEqual(['Cancelled', 'Declined']);
+		expect(call(order, PAUSED, 'succeeded')).toBe('void');
+		expect([states(order), order.record.sweepAt]).toEqual([['Cancelled', 'Declined'], null]);
 	});
 
 	it('the buyer may pause, and cancel: what waits is ended at the provider, at once', () => {

@@ -4,9 +4,9 @@ import type { OrderStatus } from '../../../domain/order-record.ts';
 import type { PaymentStatus } from '../../../domain/payment.ts';
 import type { PaymentOperation } from '../../../domain/provider.ts';
 import type { RefundStatus } from '../../../domain/refund.ts';
-import { type Duration, HOUR, type Instant, MINUTE } from '../../../domain/time.ts';
+import { backOff, type Duration, HOUR, type Instant, MINUTE, SECOND } from '../../../domain/time.ts';
 import { START } from './order.fixtures.ts';
-import type { Did, Kind, Plan } from './order.world.ts';
+import { type Did, KINDS, type Kind, type Plan } from './order.world.ts';
 
 export const FINAL: readonly OrderStatus[] = ['Shipped', 'Cancelled', 'PaymentFailed'];
 const NEVER: Instant = Number.POSITIVE_INFINITY;
@@ -100,7 +100,12 @@ const PAYMENT: readonly PaymentRow[] = [
 	['void', ['Authorized', 'Unknown', 'ActionRequired'], ['succeeded', 'gone'], 'Voided'],
 	['void', ['Authorized', 'Unknown', 'ActionRequired'], ['declined', 'refused', 'actionRequired'], 'Unknown'],
 	['void', ['Authorized', 'Unknown', 'ActionRequired'], UNDECIDED, 'Unknown'],
+	// What is left behind at the provider of an order that has ended already.
+	['void', ['Declined'], KINDS, 'Declined'],
 ];
+
+/** Outcomes of a void that decide nothing. */
+const UNDECIDED_VOID: readonly Kind[] = [...UNDECIDED, 'actionRequired'];
 
 const sum = (some: readonly RefundFacts[]): bigint => some.reduce((total, { minor }) => total + minor, 0n);
 
@@ -138,6 +143,8 @@ function wanted({ status, payment, open }: Facts): PaymentOperation | null {
 export class Reference {
 	readonly facts: Facts;
 	readonly #plan: Plan;
+	/** since when a key is in use to end what is left behind at the provider */
+	#leftSince = NEVER;
 
 	constructor(plan: Plan, amount: bigint) {
 		this.#plan = plan;
@@ -224,11 +231,22 @@ export class Reference {
 			([open, from, kinds]) => open === operation && from.includes(before) && kinds.includes(kind),
 		);
 		if (row === undefined) throw new Error(`${operation} open while ${before}: ${kind}`);
-		const isOpen = row[3] === 'Unknown' || row[3] === 'ActionRequired';
+		const isOpen =
+			row[3] === 'Unknown' || row[3] === 'ActionRequired' || (before === 'Declined' && UNDECIDED_VOID.includes(kind));
 		const says = operation === 'authorize' && kind === 'actionRequired';
 		if (isOpen && !says && attempt < facts.open.attempt) return false;
 		facts.payment = row[3];
+		if (before === 'Declined' && isOpen) {
+			if (facts.now - this.#leftSince >= 23 * HOUR) facts.open = null;
+			else if (kind === 'notDone') this.#leftSince = facts.now + backOff(facts.open.attempt, SECOND, MINUTE);
+			return true;
+		}
 		if (!isOpen) facts.open = null;
+		// The buyer could still pay in the browser.
+		if (before === 'ActionRequired' && operation === 'authorize' && kind === 'declined') {
+			facts.open = { operation: 'void', attempt: 1 };
+			this.#leftSince = facts.now;
+		}
 		if (says) this.#waits(before, intendedAt);
 		if (facts.payment === 'Authorized') this.#authorized(before);
 		this.#order('payment');

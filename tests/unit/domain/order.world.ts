@@ -13,7 +13,7 @@ import { at, made, outcome, place, START, TERMS, TIMEOUT } from './order.fixture
 import { Provider } from './order.provider.ts';
 
 export type Kind = CallOutcome['kind'];
-const KINDS: readonly Kind[] = [
+export const KINDS: readonly Kind[] = [
 	...(['succeeded', 'declined', 'refused', 'gone', 'unknown', 'actionRequired', 'actionRequired'] as const),
 	...(['notDone', 'pending', 'refusesUs'] as const),
 ];

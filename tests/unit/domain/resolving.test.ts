@@ -40,11 +40,18 @@ function decide(
 const LATER = DUE + 60 * SECOND;
 
 describe('a person decides', () => {
+	it('what waits for the buyer: it is ended at the provider too', () => {
+		const order = fixture('OnHold / ActionRequired (authorize open)');
+		expect(decide(order, 'declined', LATER)).toEqual(['PaymentResolved', 'PaymentDeclined', 'PaymentDue']);
+		expect([states(order), order.nextOperation]).toEqual([['PaymentFailed', 'Declined'], 'void']);
+		expect([call(order, LATER, 'succeeded'), states(order)]).toEqual(['void', ['PaymentFailed', 'Declined']]);
+		expect(order.payment).toMatchObject({ open: null, action: null, tried: [], undecidedSince: null });
+	});
+
 	it.each<[string, ResolutionOutcome, readonly string[], readonly string[]]>([
 		['Pending / Unknown (authorize open)', 'authorized', ['Pending', 'Authorized'], ['PaymentAuthorized']],
 		['Pending / Unknown (authorize open)', 'declined', ['PaymentFailed', 'Declined'], ['PaymentDeclined']],
 		['Pending / Unknown (authorize open)', 'voided', ['PaymentFailed', 'Voided'], ['PaymentVoided', 'PaymentFailed']],
-		['OnHold / ActionRequired (authorize open)', 'declined', ['PaymentFailed', 'Declined'], ['PaymentDeclined']],
 		[
 			'CancelRequested / Unknown (authorize open)',
 			'declined',
