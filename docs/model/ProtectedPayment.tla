@@ -71,6 +71,7 @@ GuardNames ==
     "ask at due",       \* only a question asked at or after due ends what waits for the buyer
     "latest question",  \* ... and no answer to an earlier question, which took its time
     "void before failed", \* ... and where the order is confirmed: voided first, PaymentFailed then
+    "cancel after a decline", \* the browser of a buyer who was asked to act, and failed, could still pay: cancelled there
     "gone is told",     \* a capture of money that was let go has failed, it is not "done already"
     "rest in pause",    \* a pause leaves the rest of the window, before the hold ends
     "refund lock",      \* the sum of the refunds is checked under the row lock
@@ -608,7 +609,7 @@ Send(p) ==
 Held(o) == bank[o].hold = "held" /\ (AuthLife > 0 => clock < bank[o].exp)
 
 (* what could still take or hold money *)
-Releasable(o) == Held(o) \/ bank[o].hold = "waiting"
+Releasable(o) == Held(o) \/ bank[o].hold \in {"waiting", "failed"}
 
 (* what the provider remembers of a key; a refund has keys of its own *)
 Memory(b, c) ==
@@ -635,7 +636,7 @@ Found(o, op, n) ==
   LET b == bank[o]
   IN CASE op = "authorise" /\ b.auths > 0                             -> "Authorized"
        [] op = "authorise" /\ b.hold = "waiting"                      -> "ActionRequired"
-       [] op = "authorise" /\ b.hold = "declined"                     -> "Declined"
+       [] op = "authorise" /\ b.hold \in {"declined", "failed"}        -> "Declined"
        [] op = "capture"   /\ b.captures > 0                          -> "Captured"
        [] op = "capture"   /\ Answered(b, op, n, "Refused")           -> "Refused"
        [] op = "capture"   /\ "lapse" \in May /\ ~Held(o)             -> Gone
@@ -745,12 +746,13 @@ DoneLater(o) ==
        /\ late' = late \cup (IF Held(o) THEN CaptureAt(o, ans) ELSE {})
        /\ UNCHANGED <<clock, ord, pay, shp, keys, refunds, relay, work, net, parcel, tx, faults, said, handled, wire>>
 
-(* the buyer does what the bank asked for, and the bank decides *)
+(* the buyer does what the bank asked for, and the bank decides. A buyer who *)
+(* was told what to do may fail, and then pay with another card.           *)
 BuyerActs(o) ==
-  /\ bank[o].hold = "waiting"
+  /\ bank[o].hold \in {"waiting", "failed"}
   /\ \/ bank' = [bank EXCEPT ![o] = [@ EXCEPT !.auths = @ + 1, !.hold = "held", !.acted = ord[o].st = "OnHold" \/ clock < ord[o].due,
                                               !.exp = IF AuthLife > 0 THEN clock + AuthLife ELSE 0]]
-     \/ bank' = [bank EXCEPT ![o].hold = "declined"]
+     \/ bank' = [bank EXCEPT ![o].hold = IF pay[o].st = "ActionRequired" \/ @ = "failed" THEN "failed" ELSE "declined"]
   /\ UNCHANGED <<clock, ord, pay, shp, keys, refunds, relay, work, net, parcel, tx, faults, ghosts, handled, wire>>
 
 (* provider: a hold is let go before its time *)
@@ -782,8 +784,16 @@ GiveUp(p) ==
 (* domain: the payment after an outcome. One that is not known may be asked *)
 (* for again after a back-off, which is shorter than a unit of time. What  *)
 (* waits for the buyer is asked for once a minute, and keeps its operation.*)
+(* Where the buyer has failed, a void is open after the end: it changes     *)
+(* nothing but itself.                                                     *)
+LeftBehind(p) == [p EXCEPT !.st = "Declined", !.op = "void", !.until = clock, !.key = 1, !.err = 0,
+                           !.first = IF KeyTrust > 0 THEN clock ELSE 0]
+
 PaymentAfter(p, ans) ==
-  CASE ans = "ActionRequired" -> [p EXCEPT !.st = "ActionRequired", !.until = At(clock + 1)]
+  CASE p.st = "Declined" /\ ans = "Voided" -> [p EXCEPT !.op = "none", !.until = 0]
+    [] p.st = "Declined" -> [p EXCEPT !.until = clock, !.err = IF ans = "Remembered" /\ @ = 0 THEN At(clock + 1) ELSE @]
+    [] p.st = "ActionRequired" /\ ans = "Declined" /\ Guard("cancel after a decline") -> LeftBehind(p)
+    [] ans = "ActionRequired" -> [p EXCEPT !.st = "ActionRequired", !.until = At(clock + 1)]
     [] p.st = "ActionRequired" /\ p.op = "authorise" /\ ans \in {"Unknown", "Remembered"} -> [p EXCEPT !.until = clock]
     [] ans = "Remembered" -> [p EXCEPT !.st = "Unknown", !.err = IF @ = 0 THEN At(clock + 1) ELSE @,
                                        !.until = IF p.op = "authorise" THEN At(clock + 1) ELSE clock]
@@ -1273,8 +1283,11 @@ AtRest(o) == ~Releasable(o) /\ (bank[o].captures = 0 \/ bank[o].back)
 EndLeavesNothing == \A o \in Orders : ord[o].st \in {"Cancelled", "PaymentFailed"} ~> AtRest(o)
 
 (* The guard of -> Cancelled, and what PaymentFailed promises: no money of *)
-(* the buyer stays held when the order has ended, and nothing waits        *)
-EndHoldsNothing == \A o \in Orders : ord[o].st \in {"Cancelled", "PaymentFailed"} => ~Releasable(o)
+(* the buyer stays held when the order has ended, and nothing waits. Where  *)
+(* the buyer has failed, a void is under way until that is so.             *)
+EndHoldsNothing ==
+  \A o \in Orders : ord[o].st \in {"Cancelled", "PaymentFailed"}
+                      => ~Releasable(o) \/ (pay[o].st = "Declined" /\ pay[o].op = "void")
 
 (* ... and none was taken *)
 EndTookNothing == \A o \in Orders : ord[o].st \in {"Cancelled", "PaymentFailed"} => bank[o].captures = 0

@@ -120,6 +120,7 @@ export const runs: readonly Run[] = [
 	without(['ask at due'], 'Authenticate', 'ActedInTime'),
 	without(['latest question'], 'Authenticate', 'ActedInTime'),
 	without(['void before failed'], 'Authenticate', 'EndHoldsNothing'),
+	without(['cancel after a decline'], 'Authenticate', 'EndHoldsNothing'),
 	without(['gone is told'], 'Lapse', 'I6'),
 	without(['rest in pause'], 'Lapse', 'PauseFits'),
 	without(['refund lock'], 'Refunds', 'I9'),
