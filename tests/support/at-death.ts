@@ -26,7 +26,7 @@ const UNARMED = `
 	WHERE NOT EXISTS (SELECT FROM outbox_messages m WHERE m.order_id = o.id AND m.type = 'OrderDue')`;
 
 /** Each in words; empty when all is well. */
-export async function halfDone(system: System): Promise<string[]> {
+export async function halfDone(system: Pick<System, 'sql'>): Promise<string[]> {
 	const look = async (kind: string, sql: string): Promise<string[]> =>
 		(await system.sql<{ what: string }>(sql)).map(({ what }) => `${kind}: ${what}`);
 	return [
