@@ -5,9 +5,10 @@ import { ALIVE, gatewayNotReady, readinessAnswer } from '../mixins/observability
 import { defineService, type WithPlatform } from '../mixins/service.ts';
 import { forbidden } from './gateway/admission/authenticate.ts';
 import { refuseOtherSites } from './gateway/admission/origin.ts';
+import { consoleApi } from './gateway/console-api.ts';
 import { waitOf } from './gateway/http/conditions.ts';
 import { type Place, paramsOf } from './gateway/http/params.ts';
-import { ALIASES, isDocument, METHODS, matchRoute, PATHS, splitTarget } from './gateway/http/routes.ts';
+import { ALIASES, isConsoleCall, isDocument, METHODS, matchRoute, PATHS, splitTarget } from './gateway/http/routes.ts';
 import { news } from './gateway/news.ts';
 import { sandboxPages } from './gateway/sandbox-pages.ts';
 import { serving, type WithServer } from './gateway/serving.ts';
@@ -74,7 +75,7 @@ const ORDERS = {
 /** HTTP ⇄ actions: the order routes of the contract, the documents, and this process's health and metrics. */
 export default defineService({
 	name: 'gateway',
-	mixins: [news(), sandboxPages(), streaming(), serving(), web()],
+	mixins: [news(), sandboxPages(), consoleApi(), streaming(), serving(), web()],
 	settings: { routes: [ORDERS] },
 	methods: {
 		/** Every request comes here: it is refused, answered here, or passed on to moleculer-web. */
@@ -114,6 +115,7 @@ export default defineService({
 				}
 				refuseOtherSites(req);
 				if (destination === 'stream') return await this.answerStream(req, res);
+				if (isConsoleCall(destination)) return await this.answerConsole(destination, req, res);
 				if (destination === 'orders.get') req.$wait = waitOf(req.headers.prefer);
 				if (req.$wait) route += ' (waiting)';
 				await this.httpHandler(req, res);

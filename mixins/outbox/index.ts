@@ -1,3 +1,4 @@
+export { type OutboxBacklog, outboxBacklog } from './backlog.ts';
 export { insertInbox } from './messages-store.ts';
 export { type OutboxStats, outboxOperations } from './operations.ts';
 export { type Change, Outbox, outbox, type WithOutbox } from './outbox.ts';

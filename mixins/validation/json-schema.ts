@@ -29,6 +29,7 @@ export interface Schema {
 	readonly minimum?: number;
 	readonly maximum?: number;
 	readonly items?: Schema;
+	readonly minItems?: number;
 	readonly maxItems?: number;
 	readonly anyOf?: readonly Schema[];
 	readonly properties?: Readonly<Record<string, Schema>>;

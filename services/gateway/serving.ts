@@ -5,6 +5,7 @@ import type { ServiceBroker } from 'moleculer';
 import { urlOf } from '../../mixins/http/index.ts';
 import type { Entrance } from '../../mixins/platform.ts';
 import { defineMixin, type Mixin } from '../../mixins/service.ts';
+import { formatDuration } from '../../mixins/settings/index.ts';
 import { WAITS_OVER } from '../orders/long-poll.ts';
 import { Admission } from './admission/admission.ts';
 import { LoadLimiter, type LoadLimits } from './admission/load-limiter.ts';
@@ -84,7 +85,10 @@ export const serving = (): Mixin<WithServer, { dispatch(req: Request, res: Serve
 			const { limits, load } = settings as GatewaySettings;
 			this.up = false;
 			this.admission = new Admission(access, platform.database, logger);
-			this.documents = new Documents({ auth: access.auth.kind === 'jwt' });
+			const { defaultCurrency, paymentProvider, cancellationWindow } = platform.settings;
+			const auth = access.auth.kind === 'jwt';
+			const window = formatDuration(cancellationWindow);
+			this.documents = new Documents({ auth }, { auth, provider: paymentProvider, currency: defaultCurrency, window });
 			this.waits = new OpenWaits(broker.instanceID, (tickets) => void broker.broadcast(WAITS_OVER, { tickets }));
 			this.load = new LoadLimiter(load);
 			const answer = (req: IncomingMessage, res: ServerResponse): void => {

@@ -13,7 +13,8 @@ const LOOK_EVERY: Duration = MINUTE;
  */
 const MOST_LOOKED_AT = 20_000;
 
-const ENDING_SOON: Statement = {
+/** How many orders that have not ended lose their hold within an hour, and the ids of the first of them. */
+export const ENDING_SOON: Statement = {
 	name: 'holds-ending-soon',
 	text: `SELECT count(*)::int AS ending, (array_agg(o.id::text ORDER BY p.capture_before))[1:5] AS first
 		FROM (SELECT id, status FROM orders WHERE sweep_at IS NOT NULL ORDER BY sweep_at LIMIT ${MOST_LOOKED_AT}) AS o
@@ -23,7 +24,7 @@ const ENDING_SOON: Statement = {
 	values: [SOON],
 };
 
-interface Ending {
+export interface Ending {
 	readonly ending: number;
 	/** the ids of those that end first; null if there are none */
 	readonly first: readonly string[] | null;

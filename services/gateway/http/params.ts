@@ -107,6 +107,11 @@ function checked(body: Params, check: Check): Params {
 	return body;
 }
 
+/** The body's own object; throws 400 and 422 for what the schema does not let through. */
+export async function bodyParams(req: IncomingMessage, schema: ObjectSchema): Promise<Params> {
+	return checked(record((await readJson(req)).value), compile(schema));
+}
+
 /** The body's own object, with the amount as its exact text and the key from its header. */
 async function createParams(req: IncomingMessage): Promise<Params> {
 	const key = idempotencyKey(req);

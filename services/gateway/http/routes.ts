@@ -8,6 +8,8 @@ import { SANDBOX_PAGES } from '../../../mixins/providers/index.ts';
 /** The gateway's own documents, each at its path. */
 export const DOCUMENTS = {
 	root: '/',
+	console: '/console',
+	'console/file': '/console/{file}',
 	problem: '/problems/{slug}',
 	openapi: '/openapi.json',
 	reference: '/scalar/v1',
@@ -25,6 +27,7 @@ const ENDPOINT = `${ENDPOINTS}/{id}`;
 const DELIVERIES = `${ENDPOINT}/deliveries`;
 const PAGE = `${SANDBOX_PAGES}{page}`;
 const PROBLEMS = DOCUMENTS.problem.replace('{slug}', '');
+const CONSOLE_FILES = DOCUMENTS['console/file'].replace('{file}', '');
 
 const OTHERS = [
 	{ method: 'POST', path: '/orders', destination: 'orders.create' },
@@ -49,6 +52,9 @@ const OTHERS = [
 	{ method: 'POST', path: '/webhooks/stripe', destination: 'webhooks/stripe' },
 	{ method: 'GET', path: PAGE, destination: 'sandbox/page' },
 	{ method: 'POST', path: PAGE, destination: 'sandbox/answer' },
+	{ method: 'GET', path: '/console/api/overview', destination: 'console/overview' },
+	{ method: 'POST', path: '/console/api/resolve', destination: 'console/resolve' },
+	{ method: 'POST', path: '/console/api/replay', destination: 'console/replay' },
 	{ method: 'GET', path: '/health/live', destination: 'health/live' },
 	{ method: 'GET', path: '/health/ready', destination: 'health/ready' },
 	{ method: 'GET', path: '/metrics', destination: 'metrics' },
@@ -56,6 +62,8 @@ const OTHERS = [
 
 /** What a route leads to: an action, or an answer of the gateway's own. */
 export type Destination = (typeof OTHERS)[number]['destination'] | DocumentName;
+/** What the console's page asks for beside the orders' routes. */
+export type ConsoleCall = 'console/overview' | 'console/resolve' | 'console/replay';
 export type OrderAction = Extract<Destination, `orders.${string}`>;
 export type WebhookAction = Extract<Destination, `webhooks.${string}`>;
 export type Action = OrderAction | WebhookAction;
@@ -67,7 +75,7 @@ const isMethod = (method: string): method is Method => METHODS.some((known) => k
 
 export interface Route {
 	readonly method: Method;
-	/** with `{id}` where an order's or an endpoint's id stands, `{eventId}` where an event's does, `{slug}` where a problem's name does, `{page}` where a page's does */
+	/** with `{id}` where an order's or an endpoint's id stands, `{eventId}` where an event's does, `{slug}` for a problem's name, `{page}` for a page's, `{file}` for a file's */
 	readonly path: string;
 	readonly destination: Destination;
 }
@@ -102,6 +110,9 @@ function placeOf(path: string): readonly [Map<string, Path>, string] {
 	return path.startsWith(ENDPOINT) ? [BELOW_ENDPOINT, path.slice(ENDPOINT.length)] : [FIXED, path];
 }
 
+export const isConsoleCall = (destination: Destination): destination is ConsoleCall =>
+	destination === 'console/overview' || destination === 'console/resolve' || destination === 'console/replay';
+
 const isAction = (destination: Destination): destination is Action => /^(?:orders|webhooks)\./.test(destination);
 
 /** moleculer-web's explicit aliases for the same table; nothing else is reachable through it. */
@@ -119,7 +130,7 @@ export interface Target {
 
 export interface Match {
 	readonly destination: Destination;
-	/** The `{id}`, `{slug}` or `{page}` of the path, not yet checked; empty where the route has none. */
+	/** The `{id}`, `{slug}`, `{page}` or `{file}` of the path, not yet checked; empty where the route has none. */
 	readonly id: string;
 	/** the `{eventId}` of the path */
 	readonly eventId?: string;
@@ -181,6 +192,9 @@ export function matchRoute(method: string, path: string): Match {
 	}
 	if (path.startsWith(PROBLEMS) && path.length > PROBLEMS.length) {
 		return { destination: destinationOf({ GET: 'problem' }, method), id: path.slice(PROBLEMS.length) };
+	}
+	if (path.startsWith(CONSOLE_FILES) && path.length > CONSOLE_FILES.length) {
+		return { destination: destinationOf({ GET: 'console/file' }, method), id: path.slice(CONSOLE_FILES.length) };
 	}
 	const page = path.startsWith(SANDBOX_PAGES) ? path.slice(SANDBOX_PAGES.length) : '';
 	if (page !== '') return { destination: destinationOf(FIXED.get(PAGE) ?? {}, method), id: page };

@@ -48,7 +48,7 @@ export function openApiDocument({ auth, server = '.' }: DocumentOptions): Json {
 	const responses = new Map<string, Json>();
 	const paths: Record<string, Record<string, unknown>> = {};
 	for (const { method, path, destination } of ROUTES) {
-		if (destination === 'reference/script') continue;
+		if (destination === 'reference/script' || destination === 'console/file') continue;
 		const operation = operationOf(OPERATIONS[destination], { method, auth, responses });
 		paths[path] = { ...paths[path], [method.toLowerCase()]: operation };
 	}
@@ -71,6 +71,7 @@ export function openApiDocument({ auth, server = '.' }: DocumentOptions): Json {
 			},
 			{ name: 'Webhooks', description: 'From the payment provider; signed, and needs no token.' },
 			{ name: 'Sandbox', description: 'Stands for the page of a bank; needs no token.' },
+			{ name: 'Console', description: 'The page at `/console`, and what it asks for beside the orders.' },
 			{ name: 'Health', description: 'For probes; needs no token.' },
 			{ name: 'Metrics', description: 'For Prometheus.' },
 			{ name: 'Documentation', description: 'Needs no token.' },
@@ -98,7 +99,7 @@ interface Surroundings {
 
 function operationOf(operation: Operation, { method, auth, responses }: Surroundings): Json {
 	const { id, tag, summary, description, parameters = [], query, body, successes, problems = [] } = operation;
-	const isOpen = OPEN.has(tag);
+	const isOpen = OPEN.has(tag) || id === 'console';
 	const met = [
 		...problems,
 		...ALWAYS.filter((code) => tag !== 'Webhooks' || !NOT_OF_A_SENDER.has(code)),

@@ -1,5 +1,5 @@
 /**
- * `/openapi.json`, the page that shows it, and a page for each problem: all of it served from here, nothing from
+ * `/openapi.json`, the page that shows it, the console's page and files, and a page for each problem: all of it served from here, nothing from
  * outside. Links between them are relative, so they work below any prefix that a proxy adds.
  */
 import { readFile } from 'node:fs/promises';
@@ -14,6 +14,7 @@ import {
 	routeNotFound,
 	send,
 } from '../../../mixins/http/index.ts';
+import { ConsoleFiles, type ConsoleSettings } from '../console-files.ts';
 import { Asset } from '../http/asset.ts';
 import { escaped, htmlPage } from '../http/html.ts';
 import { DOCUMENTS, type DocumentName, wayUp } from '../http/routes.ts';
@@ -81,24 +82,28 @@ const PRELUDE_VERSION = 1;
 
 export class Documents {
 	readonly #options: DocumentOptions;
+	readonly #console: ConsoleFiles;
 	/** by name and by the way up to the root, which is longer for a path that ends in a slash */
 	readonly #assets = new Map<string, Asset>();
 
-	constructor(options: DocumentOptions) {
+	constructor(options: DocumentOptions, console: ConsoleSettings) {
 		this.#options = options;
+		this.#console = new ConsoleFiles(console);
 	}
 
-	/** Throws 404 for an unknown problem. */
+	/** Throws 404 for an unknown problem or file. */
 	async answer(name: DocumentName, slug: string, req: IncomingMessage, res: ServerResponse): Promise<void> {
 		const up = wayUp(req.url ?? '');
-		if (name === 'root') return send(res, 303, { Location: `${up}${REFERENCE}` }, '');
+		if (name === 'root') return send(res, 303, { Location: `${up}${DOCUMENTS.console.slice(1)}` }, '');
+		if (name === 'console') return await this.#console.answerPage(up, req, res);
+		if (name === 'console/file') return await this.#console.answerFile(slug, req, res);
 		const key = `${name} ${slug} ${up}`;
 		const asset = this.#assets.get(key) ?? this.#make(name, slug, up);
 		this.#assets.set(key, asset);
 		await asset.answer(req, res);
 	}
 
-	#make(name: Exclude<DocumentName, 'root'>, slug: string, up: string): Asset {
+	#make(name: Exclude<DocumentName, 'root' | 'console' | 'console/file'>, slug: string, up: string): Asset {
 		switch (name) {
 			case 'openapi':
 				return new Asset('application/json', REVALIDATED, () =>

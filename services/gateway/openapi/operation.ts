@@ -50,7 +50,15 @@ export interface Body {
 
 export interface Operation {
 	readonly id: string;
-	readonly tag: 'Orders' | 'Webhook endpoints' | 'Webhooks' | 'Sandbox' | 'Health' | 'Metrics' | 'Documentation';
+	readonly tag:
+		| 'Orders'
+		| 'Webhook endpoints'
+		| 'Webhooks'
+		| 'Sandbox'
+		| 'Console'
+		| 'Health'
+		| 'Metrics'
+		| 'Documentation';
 	readonly summary: string;
 	readonly description: string;
 	readonly parameters?: readonly ParameterName[];
@@ -62,3 +70,12 @@ export interface Operation {
 	/** beside those that any request can meet */
 	readonly problems?: readonly ProblemCode[];
 }
+
+export const PAGE: Success = {
+	status: 200,
+	description: 'The page.',
+	headers: ['ETag'],
+	schema: 'Text',
+	mediaType: 'text/html',
+};
+export const NOT_MODIFIED: Success = { status: 304, description: 'Not modified.', headers: ['ETag'] };

@@ -3,9 +3,10 @@
 import { MOST_PAUSES } from '../../../domain/window.ts';
 import { HISTORY_QUERY, LIST_PARAMS } from '../../orders/params.ts';
 import type { Destination } from '../http/routes.ts';
+import { CONSOLE_OPERATIONS } from './console-operations.ts';
 import { ENDPOINT_OPERATIONS } from './endpoint-operations.ts';
 import { AMENDMENTS, ANSWERS, BODIES, EVENTS, ORDERS, READINESS, REFUND_BODIES, REFUNDS } from './examples.ts';
-import type { HeaderName, Operation, Success } from './operation.ts';
+import { type HeaderName, NOT_MODIFIED, type Operation, PAGE, type Success } from './operation.ts';
 import { STREAM } from './stream.ts';
 
 const byId = (operationId: string) => ({ operationId, parameters: { id: '$response.body#/id' } });
@@ -34,16 +35,7 @@ const command = (id: string, summary: string, description: string, success: Succ
 const COUNT_DOWN =
 	"Count down by the answer's `Date`, which is the database's clock as `pendingUntil` is, and not by a clock of your own.";
 
-const PAGE: Success = {
-	status: 200,
-	description: 'The page.',
-	headers: ['ETag'],
-	schema: 'Text',
-	mediaType: 'text/html',
-};
-const NOT_MODIFIED: Success = { status: 304, description: 'Not modified.', headers: ['ETag'] };
-
-export const OPERATIONS: Readonly<Record<Exclude<Destination, 'reference/script'>, Operation>> = {
+export const OPERATIONS: Readonly<Record<Exclude<Destination, 'reference/script' | 'console/file'>, Operation>> = {
 	'orders.create': {
 		id: 'createOrder',
 		tag: 'Orders',
@@ -257,9 +249,10 @@ export const OPERATIONS: Readonly<Record<Exclude<Destination, 'reference/script'
 		id: 'root',
 		tag: 'Documentation',
 		summary: 'The page to begin with',
-		description: 'Leads to `/scalar/v1`.',
+		description: 'Leads to `/console`.',
 		successes: [{ status: 303, description: 'It is there.', headers: ['Location'] }],
 	},
+	...CONSOLE_OPERATIONS,
 	problem: {
 		id: 'problem',
 		tag: 'Documentation',

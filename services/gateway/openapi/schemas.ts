@@ -7,6 +7,7 @@ import { AMEND_BODY, CREATE_BODY, REFUND_BODY } from '../../orders/params.ts';
 import { SANDBOX_ANSWER } from '../../settlement/sandbox-params.ts';
 import { DELIVERY_SCHEMA, ENDPOINT_SCHEMA, SECRET_SCHEMA } from '../../webhooks/endpoint-schema.ts';
 import { ENDPOINT_BODY, ENDPOINT_CHANGE } from '../../webhooks/params.ts';
+import { REPLAY_BODY, RESOLVE_BODY } from '../console-params.ts';
 import { NOW_SCHEMA, STREAM_SCHEMA } from './stream.ts';
 
 export const ref = (name: keyof typeof SCHEMAS): Schema => ({ $ref: `#/components/schemas/${name}` });
@@ -88,6 +89,8 @@ export const REQUESTS = {
 	RefundRequest: REFUND_BODY,
 	EndpointRequest: ENDPOINT_BODY,
 	EndpointChange: ENDPOINT_CHANGE,
+	ResolveRequest: RESOLVE_BODY,
+	ReplayRequest: REPLAY_BODY,
 } satisfies Readonly<Record<string, Schema>>;
 export type RequestName = keyof typeof REQUESTS;
 
@@ -120,6 +123,18 @@ export const SCHEMAS = {
 	EndpointPage: pageOf('Endpoint'),
 	Delivery: DELIVERY_SCHEMA,
 	DeliveryPage: pageOf('Delivery'),
+	Overview: {
+		type: 'object',
+		properties: {
+			now: { type: 'string', format: 'date-time' },
+			needsAPerson: { type: 'object', description: 'Payments, dead letters, holds and paused consumer groups.' },
+			waiting: { type: 'object', description: 'Unfinished orders by what they wait for, and messages to be sent.' },
+			lateness: listOf({ type: 'object' }),
+			nodes: listOf({ type: 'object' }),
+		},
+		required: ['now', 'needsAPerson', 'waiting', 'lateness', 'nodes'],
+	},
+	Replayed: { type: 'object', properties: { replayed: { type: 'integer', minimum: 0 } }, required: ['replayed'] },
 	Alive: { type: 'object', properties: { status: { type: 'string', const: 'ok' } }, required: ['status'] },
 	Readiness: {
 		type: 'object',

@@ -25,6 +25,7 @@ it('are those of the contract alone, and what the gateway needs beside them', ()
 		'deadletters.list',
 		'deadletters.replay',
 		'inbox.stats',
+		'operations.overview',
 		...['amend', 'cancel', 'changes', 'create', 'get', 'history', 'hold', 'list', 'refund', 'refunds', 'resume'].map(
 			(name) => `orders.${name}`,
 		),

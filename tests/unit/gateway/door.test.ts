@@ -183,15 +183,22 @@ describe('below a path that a proxy takes away', () => {
 		return pathname.slice('/shop/api'.length);
 	};
 
-	it.each(['/scalar/v1', '/scalar/v1/', '/problems/orders.not-found', '/problems/orders.not-found/'])(
-		'%s refers to what is there',
-		async (path) => {
-			const page = await (await fetch(on.url + path)).text();
-			const references = Array.from(page.matchAll(/(?:data-url|src|<a href)="([^"]*)"/g), ([, found = '']) => found);
-			expect(references.length).toBeGreaterThan(0);
-			for (const reference of references) expect((await fetch(on.url + below(reference, path))).status).toBe(200);
-		},
-	);
+	it.each([
+		'/console',
+		'/console/',
+		'/scalar/v1',
+		'/scalar/v1/',
+		'/problems/orders.not-found',
+		'/problems/orders.not-found/',
+	])('%s refers to what is there', async (path) => {
+		const page = await (await fetch(on.url + path)).text();
+		const references = Array.from(
+			page.matchAll(/(?:data-url|src|<(?:a|link) [^>]*href)="([^"]*)"/g),
+			([, found = '']) => found,
+		);
+		expect(references.length).toBeGreaterThan(0);
+		for (const reference of references) expect((await fetch(on.url + below(reference, path))).status).toBe(200);
+	});
 
 	it.each(['/openapi.json', '/openapi.json/'])('the operations are beside %s', async (path) => {
 		const { servers } = (await (await fetch(on.url + path)).json()) as { servers: { url: string }[] };
@@ -201,7 +208,7 @@ describe('below a path that a proxy takes away', () => {
 	it('the root leads to the page', async () => {
 		const res = await fetch(on.url, { redirect: 'manual' });
 		expect(res.status).toBe(303);
-		expect(below(res.headers.get('location'), '/')).toBe('/scalar/v1');
+		expect(below(res.headers.get('location'), '/')).toBe('/console');
 		expect((await fetch(on.url, { method: 'HEAD', redirect: 'manual' })).status).toBe(303);
 		expect((await fetch(on.url, { method: 'POST' })).status).toBe(405);
 	});
