@@ -38,7 +38,7 @@ export const CONSOLE_OPERATIONS: Readonly<Record<Documented, Operation>> = {
 	'console/replay': {
 		id: 'consoleReplay',
 		tag: 'Console',
-		summary: 'Send dead letters again',
+		summary: 'Replay dead letters',
 		description: `${OF_THE_PAGE} Those that this system has never raised stay where they are.`,
 		body: { schema: 'ReplayRequest', examples: CONSOLE.replay },
 		successes: [{ status: 200, description: 'How many were sent.', schema: 'Replayed', example: { replayed: 1 } }],
