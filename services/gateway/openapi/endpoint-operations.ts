@@ -132,7 +132,7 @@ export const ENDPOINT_OPERATIONS: Readonly<Record<WebhookAction, Operation>> = {
 	'webhooks.redeliver': {
 		id: 'redeliver',
 		tag: TAG,
-		summary: 'Send an event to an endpoint again',
+		summary: 'Deliver an event to an endpoint again',
 		description:
 			'At once, under the id that it has. A delivery that had ended begins its attempts anew; one to a disabled endpoint waits until that is enabled.',
 		parameters: ['EndpointId', 'EventId'],
