@@ -231,7 +231,7 @@ function signalling(metrics: Metrics, tell: ReturnType<typeof orderLog>): Pick<P
 
 /** Wakes relays in other processes, if none runs here; for speed only. */
 function wakeRelays(broker: ServiceBroker, { signals }: Platform): void {
-	if (broker.getLocalService('outbox-relay') !== null) return;
+	if (broker.services.some(({ name }) => name === 'outbox-relay')) return;
 	const wake = throttle(WAKE_RELAYS_EVERY, () => {
 		broker.broadcast('outbox.stored', null, { groups: ['outbox-relay'] }).catch(() => {}); // they also poll
 	});

@@ -48,12 +48,15 @@ export async function runWebhookChaos(
 	const victim = await (kind === undefined ? onePlace() : manyProcesses(kind, random));
 	const client = new Client(victim.url);
 	try {
-		const made = await fetch(`${victim.url()}/webhook-endpoints`, {
-			method: 'POST',
-			headers: { 'content-type': 'application/json' },
-			body: JSON.stringify({ url: receiver.url('good') }),
-		});
-		if (made.status !== 201) throw new Error(`no endpoint: ${made.status} ${await made.text()}`);
+		// The gateway may not know yet where the webhooks run.
+		await until(async () => {
+			const made = await fetch(`${victim.url()}/webhook-endpoints`, {
+				method: 'POST',
+				headers: { 'content-type': 'application/json' },
+				body: JSON.stringify({ url: receiver.url('good') }),
+			});
+			return made.status === 201;
+		}, 'the endpoint is made');
 		const placing: Promise<unknown>[] = [];
 		for (let place = 0; place < orders; place += 1) {
 			placing.push(client.create({ productName: `tea ${place}`, amount: 1 }, `hook-${place}`));

@@ -70,6 +70,22 @@ for (const kind of BROKER_KINDS) {
 			expect(Object.keys(census(evidence.orders)).sort()).toEqual(['Cancelled', 'PaymentFailed', 'Shipped']);
 		}, 180_000);
 
+		it('wake the relay, wherever it runs', async () => {
+			const woken: string[] = [];
+			observer.createService({
+				name: 'outbox-relay',
+				events: { 'outbox.stored': ({ nodeID }) => void woken.push(String(nodeID)) },
+			});
+			let placed = 0;
+			await until(async () => {
+				placed += 1;
+				await client.create({ productName: 'tea', amount: 1 }, `woken-${placed}`);
+				return woken.length > 0;
+			}, 'the relay is woken');
+			await observer.destroyService('outbox-relay');
+			await ended();
+		});
+
 		it('share the calls', async () => {
 			const served: (string | null)[] = [];
 			for (let call = 0; call < 20; call += 1) {
