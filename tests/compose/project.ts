@@ -1,6 +1,6 @@
 /** The project that Compose files make, as a tool of the Compose specification loads it. */
 import { execFileSync, spawnSync } from 'node:child_process';
-import { copyFileSync, mkdtempSync, readdirSync, realpathSync, rmSync } from 'node:fs';
+import { copyFileSync, mkdirSync, mkdtempSync, readdirSync, realpathSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, it } from '@jest/globals';
@@ -29,7 +29,12 @@ export interface Service {
 	readonly security_opt?: readonly string[];
 	readonly logging?: { readonly options?: Readonly<Record<string, string>> };
 	readonly deploy?: { readonly resources?: { readonly limits?: { readonly memory?: string; readonly pids?: number } } };
-	readonly volumes?: readonly { readonly type: string; readonly source?: string; readonly target: string }[];
+	readonly volumes?: readonly {
+		readonly type: string;
+		readonly source?: string;
+		readonly target: string;
+		readonly read_only?: boolean;
+	}[];
 }
 
 export interface Project {
@@ -44,7 +49,10 @@ export const PASSWORDS = {
 	POSTGRES_PASSWORD: 'p-secret-p',
 	RABBITMQ_PASSWORD: 'r-secret-r',
 	REDIS_PASSWORD: 'd-secret-d',
+	GRAFANA_PASSWORD: 'g-secret-g',
 };
+/** Laid over the first file. */
+export const OBSERVABILITY = 'ops/docker-compose.observability.yml';
 
 export type Variables = Readonly<Record<string, string>>;
 
@@ -75,18 +83,19 @@ export function describeCompose(name: string, tests: (files: ComposeFiles) => vo
 
 /** The project's own Compose files in a folder without a developer's `.env`, and the tool that loads them. */
 export class ComposeFiles {
-	readonly #folder = realpathSync(mkdtempSync(join(tmpdir(), 'protected-payment-compose-')));
+	readonly folder = realpathSync(mkdtempSync(join(tmpdir(), 'protected-payment-compose-')));
 	readonly #loaded = new Map<string, Project>();
 
 	build(): void {
 		const names = readdirSync(ROOT).filter((name) => /^docker-compose\..*(?:yml|env)$/.test(name));
-		for (const name of names) copyFileSync(join(ROOT, name), join(this.#folder, name));
-		const program = join(this.#folder, 'check');
+		mkdirSync(join(this.folder, 'ops'));
+		for (const name of [...names, OBSERVABILITY]) copyFileSync(join(ROOT, name), join(this.folder, name));
+		const program = join(this.folder, 'check');
 		execFileSync('go', ['build', '-o', program, '.'], { cwd: join(ROOT, 'tests/compose'), stdio: 'pipe' });
 	}
 
 	remove(): void {
-		rmSync(this.#folder, { recursive: true });
+		rmSync(this.folder, { recursive: true });
 	}
 
 	/** With nothing in the environment but `variables`; throws what the tool has to say. */
@@ -114,14 +123,15 @@ export class ComposeFiles {
 			[`${broker} alone`, this.alone(broker)],
 		]);
 		ways.push(['public', this.whole({ GATEWAY_ADDRESS: '192.0.2.1' }, 'docker-compose.public.yml')]);
+		ways.push(['observed', this.whole({}, OBSERVABILITY)]);
 		return ways.flatMap(([way, { services }]) =>
 			Object.entries(services).map(([name, found]): [string, Service] => [`${way}: ${name}`, found]),
 		);
 	}
 
 	#read(files: readonly string[], variables: Variables): Project {
-		const tool = { cwd: this.#folder, env: { ...variables }, encoding: 'utf8' } as const;
-		const { status, stdout, stderr } = spawnSync(join(this.#folder, 'check'), files, tool);
+		const tool = { cwd: this.folder, env: { ...variables }, encoding: 'utf8' } as const;
+		const { status, stdout, stderr } = spawnSync(join(this.folder, 'check'), files, tool);
 		if (status !== 0) throw new Error(stderr.trim());
 		return JSON.parse(stdout);
 	}

@@ -1,5 +1,4 @@
 /** `/metrics` on the real system: what it tells after orders went every way, to whom, and while the database is away. */
-import { spawnSync } from 'node:child_process';
 import { readFileSync } from 'node:fs';
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import type { Application } from '../../../bin/application.ts';
@@ -8,6 +7,7 @@ import { Client } from '../../support/client.ts';
 import { startTestDatabase, type TestDatabase } from '../../support/database.ts';
 import { SECRET, secretToken } from '../../support/issuer.ts';
 import { System } from '../../support/process.ts';
+import { PROMTOOL, promtool, titled } from '../../support/promtool.ts';
 import { until } from '../../support/until.ts';
 
 let database: TestDatabase;
@@ -158,22 +158,12 @@ it('holds no secret and no label that a client can choose', async () => {
 	);
 });
 
-/** Where it is required, a missing one fails the test. */
-const promtool = process.env.REQUIRE_PROMTOOL === '1' || spawnSync('promtool', ['--version']).error === undefined;
-const finds = 'promtool finds nothing to complain of';
-(promtool ? it : it.skip)(
-	promtool ? finds : `${finds} (skipped: it is not installed; Debian's package prometheus has it)`,
-	async () => {
-		const { status, stdout, stderr } = spawnSync('promtool', ['check', 'metrics'], {
-			input: await scrape(),
-			encoding: 'utf8',
-		});
-		// It takes `us` for microseconds.
-		const complaints = stderr.replace(/^provider_refuses_us metric names should not contain abbreviated units\n/m, '');
-		expect([stdout, complaints]).toEqual(['', '']);
-		expect([0, 3]).toContain(status); // 3: it complains of a name
-	},
-);
+(PROMTOOL ? it : it.skip)(titled('promtool finds nothing to complain of', PROMTOOL), async () => {
+	const { status, said } = promtool(['check', 'metrics'], await scrape());
+	// It takes `us` for microseconds.
+	expect(said.replace(/^provider_refuses_us metric names should not contain abbreviated units\n/m, '')).toBe('');
+	expect([0, 3]).toContain(status); // 3: it complains of a name
+});
 
 it('answers while the database is away, without what only the database knows', async () => {
 	await database.takeDown();

@@ -29,7 +29,7 @@ describeCompose('what the Compose files run', (files) => {
 	const butTheJob = (names: readonly string[]): string[] => names.filter((name) => !name.endsWith(': migrate'));
 
 	it('has its image pinned to a version', () =>
-		expect(exceptions(({ image }) => /^[\w./-]+:\d+\.\d+(?:\.\d+)?(?:-[\w.-]+)?$/.test(image))).toEqual([]));
+		expect(exceptions(({ image }) => /^[\w./-]+:v?\d+\.\d+(?:\.\d+)?(?:-[\w.-]+)?$/.test(image))).toEqual([]));
 
 	it('is made here where it is our own, and never asked of a registry', () => {
 		const own = Object.values(files.whole().services).filter(({ build }) => build !== undefined);

@@ -5,6 +5,7 @@ import { parseSettings, SERVICE_NAMES } from '../../../mixins/settings/settings.
 import {
 	BROKERS,
 	describeCompose,
+	OBSERVABILITY,
 	PASSWORDS,
 	type Project,
 	type Service,
@@ -77,9 +78,10 @@ describeCompose('the Compose files', (files) => {
 	});
 
 	it('ask for nothing that .env.example does not tell of', () => {
-		const names = ['yml', 'public.yml', ...BROKERS.flatMap((broker) => [`${broker}.yml`, `${broker}.env`])];
+		const own = ['yml', 'public.yml', ...BROKERS.flatMap((broker) => [`${broker}.yml`, `${broker}.env`])];
+		const names = [...own.map((name) => `docker-compose.${name}`), OBSERVABILITY];
 		const asked = names.flatMap((name) =>
-			[...text(`docker-compose.${name}`).matchAll(/\$\{(\w+)|^ +([A-Z_]+):$/gm)].map(([, a, b]) => a ?? b),
+			[...text(name).matchAll(/\$\{(\w+)|^ +([A-Z_]+):$/gm)].map(([, a, b]) => a ?? b),
 		);
 		const told = [...text('.env.example').matchAll(/^#?([A-Z_]+)=/gm)].map(([, name]) => name);
 		expect(asked.length).toBeGreaterThan(10);
