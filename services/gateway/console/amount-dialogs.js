@@ -73,7 +73,7 @@ function leftOf({ amount, refundedAmount }) {
 		const [whole = '0', part = ''] = text.split('.');
 		return BigInt(whole + part.padEnd(decimals, '0'));
 	};
-	return fromMinor(String(units(amount) - units(refundedAmount)), decimals);
+	return fromMinor(String(units(amount) - units(refundedAmount)), decimals).replace(/\.0+$/, '');
 }
 
 /** @param {{ order: Order }} props */

@@ -20,9 +20,9 @@ export function System() {
 const STAGES = [
 	['forBuyers', 'in their window'],
 	['onHold', 'paused'],
-	['overdue', 'window over, not confirmed'],
-	['forRelease', 'money to be released'],
-	['forCapture', 'to be taken and shipped'],
+	['overdue', 'overdue'],
+	['forRelease', 'to be released'],
+	['forCapture', 'to be taken, shipped'],
 	['forRefund', 'being given back'],
 ];
 
