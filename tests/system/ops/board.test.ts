@@ -9,6 +9,7 @@ import type { OrderDto } from '../../../services/orders/order-dto.ts';
 import { META, startTestApplication } from '../../support/application.ts';
 import { metricsIn, queriesOf, readBoard } from '../../support/board.ts';
 import { startTestDatabase, type TestDatabase } from '../../support/database.ts';
+import { manifests } from '../../support/manifests.ts';
 import { ROOT } from '../../support/process.ts';
 import { Prometheus } from '../../support/prometheus.ts';
 import { PROMETHEUS, titled } from '../../support/promtool.ts';
@@ -27,7 +28,14 @@ const LAST_SEEN = [
 	'sweeper_finds_total',
 ];
 const alerts = alertsOf(readFileSync(join(ROOT, 'docs/operations.md'), 'utf8'));
-const queries = queriesOf(readBoard(), JOB);
+/** By these Kubernetes makes more processes. */
+const scaling = manifests.flatMap(({ metadata, spec }) =>
+	(spec?.triggers ?? []).map((trigger) => ({
+		panel: `scaling of ${metadata.name}`,
+		query: trigger.metadata.query ?? '',
+	})),
+);
+const queries = [...queriesOf(readBoard(), JOB), ...scaling];
 
 let database: TestDatabase;
 let standIn: StripeStandIn;
@@ -144,8 +152,8 @@ const empty = async (): Promise<readonly { panel: string; query: string }[]> => 
 		await database?.stop();
 	});
 
-	it('every panel shows something', async () => {
-		expect(queries.length).toBeGreaterThan(40);
+	it('every panel shows something, and so does what scales the processes', async () => {
+		expect([queries.length > 50, scaling.length]).toEqual([true, 3]);
 		let without: unknown;
 		await until(
 			async () => {
