@@ -1,6 +1,6 @@
 /** What the documentation says about the stream. */
 import type { Schema } from '../../../mixins/validation/index.ts';
-import { FARTHEST } from '../../orders/changes/following.ts';
+import { FARTHEST } from '../../orders/changes/entry.ts';
 import { ORDERS } from './examples.ts';
 import type { Operation } from './operation.ts';
 

@@ -1,6 +1,12 @@
 /** An entry of a history as the gateway is told of it, for all that listen there. */
-import { type Caller, maySee } from '../caller.ts';
+import { ADMIN_SCOPE, type Caller, maySee } from '../caller.ts';
 import type { OrderDto } from '../order-dto.ts';
+
+/** Who asks for more entries after a position reads the list instead: it is shorter. */
+export const FARTHEST = 100_000;
+
+/** The gateway, which asks once for all who listen there, and shows each what they may see (`seenBy`). */
+export const GATEWAY: Caller = { subject: 'gateway', scopes: [ADMIN_SCOPE] };
 
 /** An order at one entry of its history. */
 export interface EntryDto {

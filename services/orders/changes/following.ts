@@ -8,18 +8,12 @@ import {
 	readNewEntries,
 } from '../../../mixins/database/reading/index.ts';
 import { defineMixin, type Mixin } from '../../../mixins/service.ts';
-import { ADMIN_SCOPE, type Caller, callerOf, type Meta, maySee } from '../caller.ts';
+import { type Caller, callerOf, type Meta, maySee } from '../caller.ts';
 import { invalid } from '../errors.ts';
 import { viewToDto } from '../order-dto.ts';
 import { CHANGES_PARAMS, type ChangesParams } from '../params.ts';
-import type { Changes, EntryDto } from './entry.ts';
+import { type Changes, type EntryDto, FARTHEST, GATEWAY } from './entry.ts';
 import { Position } from './position.ts';
-
-/** Who asks for more entries after a position reads the list instead: it is shorter. */
-export const FARTHEST = 100_000;
-
-/** The gateway, which asks once for all who listen there, and shows each what they may see (`seenBy`). */
-export const GATEWAY: Caller = { subject: 'gateway', scopes: [ADMIN_SCOPE] };
 
 const tooOld = (detail: string): Error => new Errors.MoleculerClientError(detail, 410, 'Stream.TooOld');
 
