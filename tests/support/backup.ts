@@ -1,45 +1,49 @@
-import pg from 'pg';
-import type { TestDatabase } from './database.ts';
+/** The commands of docs/operations.md, "Back-up", with the real programs of PostgreSQL. */
+import { execFile, spawnSync } from 'node:child_process';
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { promisify } from 'node:util';
+import { ROOT } from './process.ts';
 
-/** All rows of a database as they were at one moment, whatever was written meanwhile. */
-export type Backup = ReadonlyMap<string, string>;
+/** A folder with `pg_dump`, `pg_restore` and `psql`, where those of the path are too old. */
+const FOLDER = process.env.PG_BIN;
+const PATH = [FOLDER, process.env.PATH].filter((part) => part !== undefined).join(':');
+/** That of the embedded server: an older pg_dump refuses it. */
+const NEEDED = 18;
 
-const TABLES = `SELECT table_name AS name FROM information_schema.tables
-	WHERE table_schema = 'public' AND table_type = 'BASE TABLE' ORDER BY table_name`;
+/** Undefined if `pg_dump` can dump the embedded PostgreSQL, else why not. */
+export const withoutPgDump: string | undefined = (() => {
+	if (process.env.REQUIRE_PG_DUMP === '1') return undefined;
+	const { stdout, error } = spawnSync('pg_dump', ['--version'], { env: { ...process.env, PATH }, encoding: 'utf8' });
+	if (error !== undefined) return 'there is no pg_dump';
+	const version = Number(/ (\d+)\./.exec(stdout)?.[1]);
+	return version >= NEEDED
+		? undefined
+		: `pg_dump ${version} is older than the server; PG_BIN names the folder of another`;
+})();
 
-/** A backup as pg_dump makes it: in one snapshot. */
-export async function backUp(database: TestDatabase): Promise<Backup> {
-	const client = new pg.Client(database.connection);
-	await client.connect();
-	try {
-		await client.query('BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY');
-		const { rows: tables } = await client.query<{ name: string }>(TABLES);
-		const backup = new Map<string, string>();
-		for (const { name } of tables) {
-			const { rows } = await client.query(`SELECT coalesce(json_agg(t), '[]')::text AS rows FROM ${name} t`);
-			backup.set(name, rows[0].rows);
-		}
-		await client.query('COMMIT');
-		return backup;
-	} finally {
-		await client.end();
-	}
+const [, section = ''] = readFileSync(join(ROOT, 'docs/operations.md'), 'utf8').split('\n## Back-up\n');
+const scripts = Array.from(
+	(section.split('\n## ')[0] ?? '').matchAll(/^```sh\n(.*?)^```$/gms),
+	([, text = '']) => text,
+);
+
+/** The one script of the page that has this in it. */
+function scriptWith(mark: string): string {
+	const [found, ...others] = scripts.filter((script) => script.includes(mark));
+	if (found === undefined || others.length > 0) throw new Error(`'${mark}' is not in one script of the page`);
+	return found;
 }
 
-/** The database is as it was at the backup. */
-export async function restore(database: TestDatabase, backup: Backup): Promise<void> {
-	const client = new pg.Client(database.connection);
-	await client.connect();
-	try {
-		await client.query(`BEGIN; TRUNCATE ${[...backup.keys()].join(', ')}`);
-		for (const [name, rows] of backup) {
-			await client.query(
-				`INSERT INTO ${name} OVERRIDING SYSTEM VALUE SELECT * FROM json_populate_recordset(NULL::${name}, $1::json)`,
-				[rows],
-			);
-		}
-		await client.query('COMMIT');
-	} finally {
-		await client.end();
-	}
+/** Runs a script of the page in a folder, as its reader would, up to the first command that fails. */
+export async function follow(mark: string, cwd: string, env: Readonly<Record<string, string>>): Promise<string> {
+	const { stdout } = await promisify(execFile)('sh', ['-ec', scriptWith(mark)], { cwd, env: { PATH, ...env } });
+	return stdout;
+}
+
+/** `DATABASE_URL` of an embedded PostgreSQL, as the page finds it. */
+export async function socketUrl(dataDir: string): Promise<string> {
+	const script = `${scriptWith('sed -n 5p')}printf %s "$DATABASE_URL"`;
+	const { stdout } = await promisify(execFile)('sh', ['-ec', script], { env: { PATH, DATA_DIR: dataDir } });
+	return stdout;
 }

@@ -4,7 +4,6 @@ import type { Application } from '../../../bin/application.ts';
 import type { OrderDto } from '../../../services/orders/order-dto.ts';
 import type { Reconciled } from '../../../services/settlement/reconciliation.ts';
 import { META, startTestApplication } from '../../support/application.ts';
-import { backUp, restore } from '../../support/backup.ts';
 import { startTestDatabase, type TestDatabase } from '../../support/database.ts';
 import { StripeStandIn } from '../../support/stripe/stand-in.ts';
 import { until } from '../../support/until.ts';
@@ -49,48 +48,6 @@ const is = (id: string, wanted: Partial<OrderDto>): Promise<unknown> =>
 	);
 const breaches = async (): Promise<string | undefined> =>
 	/^settlement_breaches_total (\d+)$/m.exec(await (await fetch(`${application.url}/metrics`)).text())?.[1];
-
-it('releases what is held for orders that are younger than a backup that was restored', async () => {
-	const before = await Promise.all(Array.from({ length: 10 }, () => place()));
-	for (const { id } of before) await is(id, { paymentStatus: 'Authorized' });
-	let placing = true;
-	const meanwhile: OrderDto[] = [];
-	const load = (async () => {
-		while (placing) meanwhile.push(...(await Promise.all(Array.from({ length: 5 }, () => place()))));
-	})();
-	await until(() => meanwhile.length > 20);
-	const backup = await backUp(database);
-	const count = meanwhile.length;
-	await until(() => meanwhile.length > count + 20);
-	placing = false;
-	await load;
-	const all = [...before, ...meanwhile].map(({ id }) => id);
-	for (const id of all) await is(id, { paymentStatus: 'Authorized' });
-	await application.stop();
-
-	await restore(database, backup);
-	application = await start();
-	const known = new Set((await database.query<{ id: string }>('SELECT id FROM orders')).map(({ id }) => id));
-	const lost = all.filter((id) => !known.has(id));
-	expect(lost.length).toBeGreaterThan(10);
-	const held = (): string[] => all.filter((id) => (standIn.book().get(id)?.held ?? 0) > 0);
-	expect(held()).toHaveLength(all.length);
-
-	const dry = await call<Reconciled>('settlement.reconcile', { dryRun: true });
-	expect(dry).toMatchObject({ voided: lost.length, refunded: 0, more: false });
-	expect(new Set(dry.differences.map(({ orderId }) => orderId))).toEqual(new Set(lost));
-	expect(held()).toHaveLength(all.length);
-
-	await call('settlement.reconcile');
-	expect(new Set(held())).toEqual(known);
-	expect(await call('settlement.reconcile')).toMatchObject({ voided: 0, refunded: 0, differences: [] });
-	// Those that the backup has go on, also those whose authorisation it did not have yet.
-	for (const id of known) await is(id, { status: 'Pending', paymentStatus: 'Authorized' });
-	for (const id of known) expect(standIn.book().get(id)?.intents).toHaveLength(1);
-	for (const id of known) await call('orders.cancel', { id });
-	for (const id of known) await is(id, { status: 'Cancelled' });
-	expect(held()).toEqual([]);
-}, 180_000);
 
 it('gives back what was taken for an order that was cancelled, releases what an order that failed still holds, and counts', async () => {
 	const [cancelled, failed, shipped] = await Promise.all([place('1s'), place(), place('1s')]);
