@@ -246,6 +246,7 @@ describe('without the gateway', () => {
 	const params: Readonly<Record<string, object>> = {
 		'orders.create': { productName: 'book', amount: '1' },
 		'orders.list': {},
+		'orders.changes': {},
 		'orders.amend': { id: '01a204ea-7a9f-7000-8000-055d243c1f4d', amount: '1' },
 	};
 	const actions = (): string[] =>
