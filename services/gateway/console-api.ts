@@ -29,13 +29,13 @@ export const consoleApi = (): Mixin<WithConsole> =>
 	>({
 		methods: {
 			async answerConsole(call: ConsoleCall, req: Request, res: ServerResponse): Promise<void> {
-				await this.load.while(async () => {
-					const caller = await this.admission.admit(req);
-					if (!isAdmin(caller)) throw new ProblemError(forbidden(ADMIN_SCOPE));
-					refuseQuery(req.$target.query);
-					const body = await this.carryOut(call, req, { caller, traceparent: req.$trace.parent });
-					send(res, 200, { 'Content-Type': 'application/json' }, body);
-				});
+				const caller = await this.load.while(() => this.admission.admit(req));
+				if (!isAdmin(caller)) throw new ProblemError(forbidden(ADMIN_SCOPE));
+				refuseQuery(req.$target.query);
+				const carriedOut = () => this.carryOut(call, req, { caller, traceparent: req.$trace.parent });
+				// Before a decision the provider is asked, which may take a minute: that is no sign of too much work.
+				const body = await (call === 'console/resolve' ? carriedOut() : this.load.while(carriedOut));
+				send(res, 200, { 'Content-Type': 'application/json' }, body);
 			},
 			/** The answer as JSON. */
 			async carryOut(call: ConsoleCall, req: Request, meta: Meta): Promise<string> {

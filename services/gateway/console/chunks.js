@@ -50,6 +50,14 @@ export class Chunks {
 		return this.#into(chunk, id);
 	}
 
+	/** Takes the last piece away, and returns it. */
+	drop() {
+		const last = this.list.at(-1);
+		this.list = this.list.slice(0, -1);
+		this.size -= last?.ids.length ?? 0;
+		return last;
+	}
+
 	/** @param {Chunk} chunk @param {string} id */
 	#into(chunk, id) {
 		const at = chunk.ids.findIndex((other) => other < id);

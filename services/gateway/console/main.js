@@ -11,7 +11,7 @@ import { Messages } from './messages.js';
 import { NeedsAPerson } from './needs-a-person.js';
 import { NewOrder } from './new-order.js';
 import { OrderList } from './order-list.js';
-import { cellOf, forget } from './orders.js';
+import { cellOf, forget, more } from './orders.js';
 import { watchOverview } from './overview.js';
 import { Resolve } from './resolve.js';
 import { needsToken, session, signOut } from './session.js';
@@ -28,7 +28,8 @@ function Page() {
 	const { token, subject, isAdmin } = useCell(session);
 	useEffect(() => {
 		dialog.value = null;
-		if (!needsToken()) forget().catch(() => {}); // the list says it, and `connect` tries again
+		forget();
+		if (!needsToken()) more().catch(() => {}); // the list says it, and `connect` tries again
 		connect();
 		return isAdmin ? watchOverview() : undefined;
 	}, [token]);

@@ -7,6 +7,7 @@ import { dialog } from './dialog.js';
 import { duration, plural } from './format.js';
 import { html } from './html.js';
 import { say } from './messages.js';
+import { cellOf } from './orders.js';
 import { endpoints, lookAround, lookAtEndpoints, overview } from './overview.js';
 
 /** @param {string} iso */
@@ -14,6 +15,7 @@ const since = (iso) => duration(Math.max(1_000, Math.round((serverNow() - Date.p
 
 /** Shows the story of an order, which may not be listed. @param {string} orderId */
 async function tell(orderId) {
+	cellOf(orderId); // from now on it is kept, listed or not
 	await look(orderId);
 	dialog.value = { kind: 'history', orderId };
 }

@@ -105,6 +105,8 @@ function Nothing({ isSearch, hasFailed }) {
 	return html`<p class="nothing">${text}</p>`;
 }
 
+const CUT = 'Older orders are found by their number.';
+
 /** Reads the next page when it comes near to what is in sight. @param {{ state: string, count: number }} props */
 function End({ state, count }) {
 	const place = useRef(/** @type {HTMLElement | null} */ (null));
@@ -114,7 +116,13 @@ function End({ state, count }) {
 		if (isNear && state === 'more') more().catch(() => {});
 	}, [isNear, state, count]);
 	const text =
-		state === 'loading' ? 'Reading orders…' : state === 'complete' && count > 20 ? 'These are all orders.' : '';
+		state === 'loading'
+			? 'Reading orders…'
+			: state === 'complete' && count > 20
+				? 'These are all orders.'
+				: state === 'cut'
+					? CUT
+					: '';
 	return html`<div class="end" ref=${place}>
 		${text}
 		${

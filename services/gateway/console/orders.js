@@ -7,6 +7,8 @@ import { serverNow } from './clock.js';
 /** @typedef {import('./types.js').Order} Order */
 
 const PAGE = 100;
+/** A page that stays open for days lists no more; the oldest go. */
+const MOST = 20_000;
 
 /** @type {Map<string, Order>} */
 const orders = new Map();
@@ -27,7 +29,7 @@ const changes = new Map();
  * @typedef {object} Listing
  * @property {string} status of the orders that are listed; empty: all
  * @property {string | null} only the id of the one order that is listed
- * @property {'loading' | 'more' | 'complete' | 'failed'} state
+ * @property {'loading' | 'more' | 'complete' | 'failed' | 'cut'} state `cut`: the oldest have gone
  * @property {string | null} cursor of the next page
  */
 export const listing = cell(/** @type {Listing} */ ({ status: '', only: null, state: 'loading', cursor: null }));
@@ -79,6 +81,14 @@ export function put(order, since = hearings) {
 	const chunk = chunks.find(id);
 	if (chunk !== undefined) changesOf(chunk.key).value += 1;
 	else if (belongs(order)) list(id);
+	else if (follower === undefined) drop(id);
+}
+
+/** @param {string} id */
+function drop(id) {
+	orders.delete(id);
+	heard.delete(id);
+	leftAtPause.delete(id);
 }
 
 /** An order that has left the state which is listed stays where it is. @param {Order} order */
@@ -95,6 +105,12 @@ function list(id) {
 	const added = chunks.add(id);
 	if (added === undefined) return;
 	changesOf(added.chunk.key).value += 1;
+	if (chunks.size > MOST) {
+		const dropped = chunks.drop();
+		changes.delete(dropped?.key ?? -1);
+		for (const old of dropped?.ids ?? []) drop(old);
+		listing.value = { ...listing.value, state: 'cut', cursor: null };
+	}
 	pieces.value = chunks.list;
 	listed.value = chunks.size;
 }
@@ -104,12 +120,17 @@ function list(id) {
  * @param {{ status?: string, only?: string | null }} wanted
  */
 export async function show({ status = '', only = null }) {
+	clear(status, only);
+	await (only === null ? more() : find(only));
+}
+
+/** @param {string} status @param {string | null} only */
+function clear(status, only) {
 	chunks = new Chunks();
 	changes.clear();
 	pieces.value = chunks.list;
 	listed.value = 0;
 	listing.value = { status, only, state: 'loading', cursor: null };
-	await (only === null ? more() : find(only));
 }
 
 /** Forgets all orders: they may be another person's. */
@@ -118,7 +139,7 @@ export function forget() {
 	heard.clear();
 	followed.clear();
 	leftAtPause.clear();
-	return show({});
+	clear('', null);
 }
 
 /** @param {string} id */
@@ -136,7 +157,7 @@ async function find(id) {
 /** Reads the next page of the list, if there is one. */
 export async function more() {
 	const asked = listing.value;
-	if (asked.only !== null || asked.state === 'complete') return;
+	if (asked.only !== null || asked.state === 'complete' || asked.state === 'cut') return;
 	listing.value = { ...asked, state: 'loading' };
 	const begun = listing.value;
 	try {
@@ -164,8 +185,9 @@ export async function read(status, cursor) {
 	const page = await ask(`orders?${query}`);
 	const isListed = listing.value.status === asked.status && listing.value.only === asked.only;
 	for (const order of page.data) {
-		put(order, since);
+		// Listed first: what is neither listed nor followed is not kept.
 		if (isListed && asked.only === null) list(order.id);
+		put(order, since);
 	}
 	return page;
 }

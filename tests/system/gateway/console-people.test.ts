@@ -114,7 +114,7 @@ inChromium('the console in Chromium, with tokens (skipped where none is installe
 		await shown.says('status', '1 message will be sent again. 2 messages cannot be');
 		await group('2 PaymentAuthorized').waitFor();
 		await group('settlement').getByText('by a service').waitFor();
-		const problems = page.getByRole('region', { name: 'Needs a person' });
+		const problems = page.getByRole('region', { name: 'Needs a person', exact: true });
 		await problems.getByText(short.orderNumber).waitFor();
 		await page.getByText('gateway, orders, outbox-relay', { exact: false }).waitFor();
 

@@ -22,7 +22,7 @@ inChromium('the console in Chromium (skipped where none is installed)', () => {
 		database = await startTestDatabase();
 		application = await startTestApplication(database, { CANCELLATION_WINDOW: '10m' });
 		browser = await launch(CHROMIUM ?? '');
-		const context = await browser.newContext();
+		const context = await browser.newContext({ reducedMotion: 'reduce' });
 		// A browser whose clock is an hour fast: the windows are counted by the server's.
 		await context.addInitScript('const { now } = Date; Date.now = () => now() + 3_600_000;');
 		shown = await ConsolePage.open(context, `${application.url}/`);
@@ -220,6 +220,47 @@ inChromium('the console in Chromium (skipped where none is installed)', () => {
 		expect(await shown.barriers()).toEqual([]);
 		await page.keyboard.press('Escape');
 		await page.setViewportSize({ width: 1440, height: 900 });
+	});
+
+	it('shows an endpoint that was disabled, and enables it', async () => {
+		const { page } = shown;
+		const endpoints = `${application.url}/webhook-endpoints`;
+		const headers = { 'content-type': 'application/json' };
+		const body = JSON.stringify({ url: 'http://127.0.0.1:9/shop', types: ['RefundFailed'] });
+		const { id } = (await (await fetch(endpoints, { method: 'POST', headers, body })).json()) as { id: string };
+		await fetch(`${endpoints}/${id}`, { method: 'PATCH', headers, body: JSON.stringify({ status: 'disabled' }) });
+		await page.reload();
+		const problems = page.getByRole('region', { name: 'Needs a person', exact: true });
+		await problems.getByText('http://127.0.0.1:9/shop').waitFor();
+		await problems.getByRole('button', { name: 'Enable' }).click();
+		await shown.says('status', 'is enabled again');
+		await problems.waitFor({ state: 'detached' });
+		expect(await (await fetch(`${endpoints}/${id}`)).json()).toMatchObject({ status: 'enabled' });
+	});
+
+	it('reads the list again where it was away too long, and asks for it where there is no stream', async () => {
+		const { page } = shown;
+		const ids: (string | undefined)[] = [];
+		await page.route('**/orders/stream', (route) => {
+			const id = route.request().headers()['last-event-id'];
+			ids.push(id);
+			if (ids.length === 1)
+				return route.fulfill({ contentType: 'text/event-stream', body: 'id: old\nevent: now\ndata: {"now": 0}\n\n' });
+			return route.fulfill({
+				status: id === undefined ? 503 : 410,
+				contentType: 'application/problem+json',
+				body: '{}',
+			});
+		});
+		await page.reload();
+		await page.getByText('Live, every 2 s').waitFor();
+		expect(ids).toEqual([undefined, 'old', undefined]);
+		const order = await create({ productName: 'Without a stream' });
+		await shown.order(order).getByText('The money is held').waitFor();
+		await until(async () => (await rest(order)) > 500);
+		await page.unroute('**/orders/stream');
+		await page.reload();
+		await page.getByText('Live', { exact: true }).waitFor();
 	});
 
 	it('says that the connection is lost, and comes back by itself', async () => {

@@ -61,6 +61,10 @@ describe('pieces of a list', () => {
 		for (let at = 0; at < 1_000; at += 1) chunks.add(String(5_000 + at));
 		for (let at = 1; at < 1_000; at += 1) chunks.add(String(5_000 - at));
 		expect(Math.max(...chunks.list.map(({ ids }) => ids.length))).toBeLessThanOrEqual(25);
+		const { size, last } = chunks;
+		expect(chunks.drop()?.ids.at(-1)).toBe(last);
+		expect(chunks.size).toBe(size - 24); // the oldest piece is not full
+		expect(chunks.list.flatMap(({ ids }) => ids)).toHaveLength(chunks.size);
 	});
 });
 
