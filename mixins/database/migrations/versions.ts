@@ -40,7 +40,7 @@ export async function ensureVersions(client: pg.ClientBase): Promise<void> {
 	if (rows[0]?.count !== 3) await client.query(ADDED);
 }
 
-/** Which versions a database has. Needs no lock and changes nothing; reads the table as any release has made it. */
+/** Which versions a database has. Needs no lock and changes nothing; whichever release has made the table. */
 export async function readStatus(client: pg.ClientBase, migrations: readonly Migration[]): Promise<MigrationStatus> {
 	const { rows: tables } = await client.query<{ exists: boolean }>(
 		`SELECT to_regclass('schema_migrations') IS NOT NULL AS exists`,

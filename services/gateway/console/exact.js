@@ -6,7 +6,7 @@ const AMOUNTS = new Set(['amount', 'refundedAmount']);
  * The amounts in it become texts with the digits that were sent.
  * @param {string} text
  */
-export const parseExact = (text) => JSON.parse(text, /** @type {(name: string, value: any) => any} */ (exactly));
+export const parseExact = (text) => JSON.parse(text, exactly);
 
 /**
  * @param {string} name
