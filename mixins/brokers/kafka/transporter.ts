@@ -46,7 +46,7 @@ const RETRY: Duration = SECOND;
  * and has a time limit; and a stop does not wait for a broker that is away.
  */
 export class KafkaTransporter extends Transporters.Kafka implements Linkable {
-	declare consumerStream: (Closable & { once(event: 'error', listener: () => void): void }) | null;
+	declare consumerStream: (Closable & { readonly destroyed: boolean }) | null;
 	declare consumer: Consumer | null;
 	declare admin: Admin | null;
 	declare waitForTopicsReady: (topics: string[]) => Promise<void>;
@@ -64,10 +64,13 @@ export class KafkaTransporter extends Transporters.Kafka implements Linkable {
 			get: () => consumer,
 			set: (made: Consumer | null) => {
 				consumer = made;
-				// Of a heartbeat after which it could not join again. Without a listener it would end the process.
-				made?.on('error', () => {
+				if (made === null) return;
+				const failed = (): void => {
 					if (made === this.consumer) this.relink();
-				});
+				};
+				// Of a heartbeat after which it could not join again. Without a listener it would end the process.
+				made.on('error', failed);
+				hearStreamsOf(made, failed);
 			},
 		});
 	}
@@ -94,6 +97,7 @@ export class KafkaTransporter extends Transporters.Kafka implements Linkable {
 			clearInterval(tooLate);
 		}
 		if (isTooLate) throw new Error('the broker took too long to connect');
+		if (this.consumerStream?.destroyed) throw new Error('the consumer has failed while it was connected');
 	}
 
 	/**
@@ -106,10 +110,6 @@ export class KafkaTransporter extends Transporters.Kafka implements Linkable {
 		const groupId = `${this.prefix}-${this.broker.instanceID}-${this.#subscriptions}`;
 		Object.assign(this.opts.consumer ?? {}, { groupId });
 		await super.makeSubscriptions(topics);
-		const stream = this.consumerStream;
-		stream?.once('error', () => {
-			if (stream === this.consumerStream) this.relink();
-		});
 	}
 
 	override async send(...args: Parameters<Linkable['send']>): Promise<void> {
@@ -158,6 +158,29 @@ export class KafkaTransporter extends Transporters.Kafka implements Linkable {
 		const closing = [stream?.close(), closeForGood(consumer), ...clients.map((client) => client?.close())];
 		await endedWithin(Promise.allSettled(closing), CLOSE_PATIENCE);
 	}
+}
+
+/** The form of `consume` with a callback. */
+type Consume = (
+	options: unknown,
+	callback: (error: Error | null, stream?: { once(event: 'error', listener: () => void): void }) => void,
+) => void;
+
+/**
+ * A stream on a consumer that was closed meanwhile fails before whoever waits for the promise of `consume` has it. Without
+ * a listener that would end the process, so it gets one as soon as it is made.
+ */
+function hearStreamsOf(consumer: Consumer, failed: () => void): void {
+	const consume = consumer.consume.bind(consumer) as unknown as Consume;
+	const heard = (options: unknown): Promise<unknown> =>
+		new Promise((resolve, reject) => {
+			consume(options, (error, stream) => {
+				stream?.once('error', failed);
+				if (error) reject(error);
+				else resolve(stream);
+			});
+		});
+	Object.assign(consumer, { consume: heard });
 }
 
 /** While the broker is away, a consumer cannot leave its group, and would reconnect when the broker is back. */
