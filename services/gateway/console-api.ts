@@ -1,4 +1,4 @@
-/** What the console's page asks for beside the orders' routes: three calls, for operators alone. */
+/** What the console's page asks for beside the orders' routes: a few calls, for operators alone. */
 import type { ServerResponse } from 'node:http';
 import { ProblemError, send } from '../../mixins/http/index.ts';
 import { defineMixin, type Mixin } from '../../mixins/service.ts';
@@ -6,7 +6,7 @@ import { ADMIN_SCOPE, isAdmin, type Meta } from '../orders/caller.ts';
 import type { OrderDto } from '../orders/order-dto.ts';
 import type { Overview } from '../outbox-relay/overview.ts';
 import { forbidden } from './admission/authenticate.ts';
-import { REPLAY_BODY, RESOLVE_BODY } from './console-params.ts';
+import { REPLAY_BODY, RESOLVE_BODY, RESUME_BODY } from './console-params.ts';
 import { encodeResult } from './http/answer.ts';
 import { bodyParams, refuseQuery } from './http/params.ts';
 import type { ConsoleCall } from './http/routes.ts';
@@ -47,6 +47,10 @@ export const consoleApi = (): Mixin<WithConsole> =>
 				if (call === 'console/replay') {
 					const params = await bodyParams(req, REPLAY_BODY);
 					return JSON.stringify(await this.broker.call('deadletters.replay', params, options));
+				}
+				if (call === 'console/resume') {
+					const params = await bodyParams(req, RESUME_BODY);
+					return JSON.stringify(await this.broker.call('consumers.resume', params, options));
 				}
 				const params = await bodyParams(req, RESOLVE_BODY);
 				const order = await this.broker.call<OrderDto, object>('payments.resolve', params, options);

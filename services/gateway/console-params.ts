@@ -20,6 +20,15 @@ export const REPLAY_BODY = {
 	additionalProperties: false,
 } as const satisfies ObjectSchema;
 
+export const RESUME_BODY = {
+	type: 'object',
+	properties: {
+		group: { type: 'string', description: 'The consumer group that is paused.', minLength: 1, maxLength: 100 },
+	},
+	required: ['group'],
+	additionalProperties: false,
+} as const satisfies ObjectSchema;
+
 export const RESOLVE_BODY = {
 	type: 'object',
 	properties: {

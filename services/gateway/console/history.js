@@ -1,12 +1,12 @@
 /** An order's story: every event in its order, with every attempt at the payment provider. */
 import { useEffect, useState } from 'preact/hooks';
-import { ask } from './api.js';
 import { serverNow } from './clock.js';
 import { whyOf } from './commands.js';
 import { Dialog } from './dialog.js';
 import { duration, fromMinor, moment, money, title, words } from './format.js';
 import { html } from './html.js';
 import { noteOf, STATUS } from './order-words.js';
+import { readStory } from './story.js';
 
 /** @typedef {import('./types.js').History} Story */
 
@@ -47,18 +47,6 @@ function decimalsOf({ amount }, events) {
 	return [0, 1, 2, 3, 4].find(
 		(count) => part.length <= count && String(BigInt(whole + part.padEnd(count, '0'))) === minor,
 	);
-}
-
-/** All pages of it; throws. @param {string} id @returns {Promise<Story>} */
-async function readStory(id) {
-	/** @type {Story} */
-	let story = await ask(`orders/${id}/history`);
-	while (story.nextCursor !== null) {
-		/** @type {Story} */
-		const next = await ask(`orders/${id}/history?cursor=${encodeURIComponent(story.nextCursor)}`);
-		story = { ...next, data: [...story.data, ...next.data] };
-	}
-	return story;
 }
 
 /** @param {{ order: import('./types.js').Order }} props */

@@ -45,6 +45,13 @@ const replay = ({ ids }) =>
 		return `${plural(replayed, 'message')} will be sent again.${stay}`;
 	}, lookAround);
 
+/** @param {string} group */
+const resume = (group) =>
+	act(async () => {
+		await ask('console/api/resume', { method: 'POST', body: JSON.stringify({ group }) });
+		return `${group} goes on within three seconds.`;
+	}, lookAround);
+
 /** @param {import('./overview.js').Watched} endpoint */
 const enable = ({ id, url }) =>
 	act(async () => {
@@ -130,8 +137,8 @@ export function NeedsAPerson() {
 			<${Group} title="Consumer groups that are paused" count=${pausedGroups.length}>
 				${pausedGroups.map(
 					({ group, since: begin, by }) => html`<li key=${group}>
-						<p><strong>${group}</strong>, for ${since(begin)}, by ${by}</p>
-						<p class="cause">call consumers.resume --group ${group}</p>
+						<p class="what"><strong>${group}</strong>, for ${since(begin)}, by ${by}</p>
+						<p class="actions"><button type="button" class="primary" onClick=${() => resume(group)}>Go on</button></p>
 					</li>`,
 				)}
 			<//>

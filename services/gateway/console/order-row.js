@@ -7,7 +7,7 @@ import { dialog } from './dialog.js';
 import { moment, money } from './format.js';
 import { html, memo } from './html.js';
 import { isOpen, isRefundable, noteOf, STATUS } from './order-words.js';
-import { leftAtPauseOf } from './orders.js';
+import { useLeftAtPause } from './paused.js';
 
 /** @typedef {import('./types.js').Order} Order */
 
@@ -52,11 +52,11 @@ export const OrderRow = memo(draw);
 function Window({ order }) {
 	const due = Date.parse(order.pendingUntil);
 	const whole = Math.max(1, due - Date.parse(order.createdAt));
+	const stopped = useLeftAtPause(order);
 	if (order.status === 'Pending') {
 		return html`<${Countdown} due=${due} whole=${whole} />
 			<p class="until">until ${moment(order.pendingUntil, serverNow())}</p>`;
 	}
-	const stopped = order.status === 'OnHold' ? leftAtPauseOf(order.id) : undefined;
 	if (stopped !== undefined) {
 		return html`<${Countdown} due=${due} whole=${whole} stopped=${stopped} />
 			<p class="until">left when resumed</p>`;

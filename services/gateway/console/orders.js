@@ -14,7 +14,7 @@ const MOST = 20_000;
 const orders = new Map();
 /** When each order was last heard of: an answer to an earlier request is older. @type {Map<string, number>} */
 const heard = new Map();
-/** What was left of the window when an order was paused, in ms, where the page has seen it. @type {Map<string, number>} */
+/** What was left of the window when an order was paused, in ms, where the page knows. @type {Map<string, number>} */
 const leftAtPause = new Map();
 let hearings = 0;
 
@@ -82,6 +82,14 @@ export function put(order, since = hearings) {
 	if (chunk !== undefined) changesOf(chunk.key).value += 1;
 	else if (belongs(order)) list(id);
 	else if (follower === undefined) drop(id);
+}
+
+/** An order was paused at this moment, which the page has not seen. @param {string} id @param {number} moment */
+export function isPausedSince(id, moment) {
+	const order = orders.get(id);
+	if (order?.status !== 'OnHold' || leftAtPause.has(id)) return;
+	leftAtPause.set(id, Math.max(0, Date.parse(order.pendingUntil) - moment));
+	put({ ...order }); // another object is drawn again
 }
 
 /** @param {string} id */

@@ -55,6 +55,7 @@ const OTHERS = [
 	{ method: 'GET', path: '/console/api/overview', destination: 'console/overview' },
 	{ method: 'POST', path: '/console/api/resolve', destination: 'console/resolve' },
 	{ method: 'POST', path: '/console/api/replay', destination: 'console/replay' },
+	{ method: 'POST', path: '/console/api/resume', destination: 'console/resume' },
 	{ method: 'GET', path: '/health/live', destination: 'health/live' },
 	{ method: 'GET', path: '/health/ready', destination: 'health/ready' },
 	{ method: 'GET', path: '/metrics', destination: 'metrics' },
@@ -63,7 +64,8 @@ const OTHERS = [
 /** What a route leads to: an action, or an answer of the gateway's own. */
 export type Destination = (typeof OTHERS)[number]['destination'] | DocumentName;
 /** What the console's page asks for beside the orders' routes. */
-export type ConsoleCall = 'console/overview' | 'console/resolve' | 'console/replay';
+const CONSOLE_CALLS = ['console/overview', 'console/resolve', 'console/replay', 'console/resume'] as const;
+export type ConsoleCall = (typeof CONSOLE_CALLS)[number];
 export type OrderAction = Extract<Destination, `orders.${string}`>;
 export type WebhookAction = Extract<Destination, `webhooks.${string}`>;
 export type Action = OrderAction | WebhookAction;
@@ -111,7 +113,7 @@ function placeOf(path: string): readonly [Map<string, Path>, string] {
 }
 
 export const isConsoleCall = (destination: Destination): destination is ConsoleCall =>
-	destination === 'console/overview' || destination === 'console/resolve' || destination === 'console/replay';
+	CONSOLE_CALLS.some((call) => call === destination);
 
 const isAction = (destination: Destination): destination is Action => /^(?:orders|webhooks)\./.test(destination);
 

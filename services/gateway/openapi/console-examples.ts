@@ -45,4 +45,6 @@ export const CONSOLE = {
 		},
 	},
 	replay: { one: { summary: 'One message', value: { ids: [LETTER] } } },
+	resume: { shipping: { summary: 'The group that ships', value: { group: 'shipping' } } },
+	resumed: { group: 'shipping', wasPaused: true },
 } as const;

@@ -44,4 +44,13 @@ export const CONSOLE_OPERATIONS: Readonly<Record<Documented, Operation>> = {
 		successes: [{ status: 200, description: 'How many were sent.', schema: 'Replayed', example: { replayed: 1 } }],
 		problems: ['Auth.ScopeMissing', 'Validation.Failed'],
 	},
+	'console/resume': {
+		id: 'consoleResume',
+		tag: 'Console',
+		summary: 'Resume a consumer group',
+		description: `${OF_THE_PAGE} All processes know of it within three seconds.`,
+		body: { schema: 'ResumeRequest', examples: CONSOLE.resume },
+		successes: [{ status: 200, description: 'The group.', schema: 'Resumed', example: CONSOLE.resumed }],
+		problems: ['Auth.ScopeMissing', 'Validation.Failed'],
+	},
 };

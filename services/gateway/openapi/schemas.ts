@@ -7,7 +7,7 @@ import { AMEND_BODY, CREATE_BODY, REFUND_BODY } from '../../orders/params.ts';
 import { SANDBOX_ANSWER } from '../../settlement/sandbox-params.ts';
 import { DELIVERY_SCHEMA, ENDPOINT_SCHEMA, SECRET_SCHEMA } from '../../webhooks/endpoint-schema.ts';
 import { ENDPOINT_BODY, ENDPOINT_CHANGE } from '../../webhooks/params.ts';
-import { REPLAY_BODY, RESOLVE_BODY } from '../console-params.ts';
+import { REPLAY_BODY, RESOLVE_BODY, RESUME_BODY } from '../console-params.ts';
 import { NOW_SCHEMA, STREAM_SCHEMA } from './stream.ts';
 
 export const ref = (name: keyof typeof SCHEMAS): Schema => ({ $ref: `#/components/schemas/${name}` });
@@ -91,6 +91,7 @@ export const REQUESTS = {
 	EndpointChange: ENDPOINT_CHANGE,
 	ResolveRequest: RESOLVE_BODY,
 	ReplayRequest: REPLAY_BODY,
+	ResumeRequest: RESUME_BODY,
 } satisfies Readonly<Record<string, Schema>>;
 export type RequestName = keyof typeof REQUESTS;
 
@@ -135,6 +136,11 @@ export const SCHEMAS = {
 		required: ['now', 'needsAPerson', 'waiting', 'lateness', 'nodes'],
 	},
 	Replayed: { type: 'object', properties: { replayed: { type: 'integer', minimum: 0 } }, required: ['replayed'] },
+	Resumed: {
+		type: 'object',
+		properties: { group: { type: 'string' }, wasPaused: { type: 'boolean' } },
+		required: ['group', 'wasPaused'],
+	},
 	Alive: { type: 'object', properties: { status: { type: 'string', const: 'ok' } }, required: ['status'] },
 	Readiness: {
 		type: 'object',

@@ -42,7 +42,7 @@ export const STREAM: Operation = {
 	summary: 'Follow all orders',
 	description: `One event \`order\` for each entry of the history of each order that you may see, in the order in which they were committed; the order is shown as it was then or later. The event \`now\` comes first and every 15 seconds: all that came before it has been sent. To see everything, open the stream first, and read \`GET /orders\` then.
 
-After the end, or a lost connection, open it again with the \`id\` of the last event in \`Last-Event-ID\`, on any gateway: nothing is left out and nothing is sent twice. Without that header it begins with the present. After ${FARTHEST.toLocaleString('en')} entries of all orders, or a restore of the database, an id is too old (410): open the stream without one, and read the list.
+After the end, or a lost connection, open it again with the \`id\` of the last event in \`Last-Event-ID\`, on any gateway: nothing is left out and nothing is sent twice. Without that header it begins with the present. After ${FARTHEST / 1_000},000 entries of all orders, or a restore of the database, an id is too old (410): open the stream without one, and read the list.
 
 The stream ends when the token does, when the service stops, and for a client for which more than 1 MiB waits. \`EventSource\` of browsers sends no token, and gives up after any status but 200: with tokens use \`fetch\`. \`Accept\` is not looked at, and HEAD opens no stream.`,
 	parameters: ['Last-Event-ID'],

@@ -125,7 +125,10 @@ inChromium('the console in Chromium, with tokens (skipped where none is installe
 		await dialog.getByRole('button', { name: 'Decide' }).click();
 		await shown.says('status', 'is decided');
 		await problems.getByText('without an answer').waitFor({ state: 'detached' });
-		await application.broker.call('consumers.resume', { group: 'settlement' });
+		await problems.getByRole('button', { name: 'Go on' }).click();
+		await shown.says('status', 'settlement goes on');
+		await problems.getByText('by a service').waitFor({ state: 'detached' });
+		expect(await database.query('SELECT FROM paused_consumers')).toEqual([]);
 		expect(shown.complaints).toEqual([]);
 		await page.context().close();
 	});
@@ -193,8 +196,8 @@ inChromium('the console in Chromium, with tokens (skipped where none is installe
 		const early = await scroll(to(30));
 		await scroll(to(80));
 		const late = await scroll(to(100));
-		await scroll(async () => (await page.getByText('These are all orders.').count()) > 0);
-		await page.getByRole('article', { name: /, Order 1$/ }).waitFor();
+		await scroll(() => page.getByRole('article', { name: /, Order 1$/ }).isVisible());
+		await page.getByText('These are all orders.').waitFor();
 		expect(most).toBeLessThan(200);
 		// Later pages cost no more than the first ones did.
 		expect(late).toBeLessThan(3 * early + 1_000);

@@ -103,6 +103,20 @@ inChromium('the console in Chromium (skipped where none is installed)', () => {
 		expect(await database.query(`SELECT FROM orders WHERE product_name = 'Once'`)).toHaveLength(1);
 	});
 
+	it('knows what was left of a window that was paused before the page was opened', async () => {
+		const { page } = shown;
+		const order = await create();
+		await shown.button(order, 'Pause').click();
+		await shown.order(order).getByText('On hold').waitFor();
+		const stopped = await rest(order);
+		await page.reload();
+		await shown.order(order).getByText('left when resumed').waitFor();
+		// The page's clock follows the server's within a second.
+		expect(Math.abs((await rest(order)) - stopped)).toBeLessThanOrEqual(1);
+		await shown.button(order, 'Cancel order').click();
+		await shown.order(order).getByText('Cancelled', { exact: true }).waitFor();
+	});
+
 	it('pauses, resumes and lowers the amount; the keyboard keeps its place', async () => {
 		const { page } = shown;
 		const order = await create();
