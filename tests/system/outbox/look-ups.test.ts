@@ -67,12 +67,14 @@ it('a look walks over no more than was taken lately, however much a long transac
 	const messages = Array.from({ length: DEAD }, () => newEvent());
 	for (let from = 0; from < DEAD; from += 2_000) await store(server.database, messages.slice(from, from + 2_000));
 	await until(() => handled.size === DEAD, 'all are handled');
+	// Now and then a look begins at the beginning. Each queue does so at times of its own, so each is watched by itself.
+	const isShort = new Set<string>();
 	await until(async () => {
 		const before = await entriesRead();
 		await pause(3 * SECOND); // several looks, and what their sessions have counted is told
 		const after = await entriesRead();
-		const names = Object.keys(after);
-		return names.length === 2 && names.every((name) => (after[name] ?? 0) - (before[name] ?? 0) < DEAD / 2);
+		for (const [name, read] of Object.entries(after)) if (read - (before[name] ?? 0) < DEAD / 2) isShort.add(name);
+		return isShort.size === 2;
 	}, 'looks are short again');
 });
 

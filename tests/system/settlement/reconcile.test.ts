@@ -1,43 +1,14 @@
 /** Reconciliation with Stripe's list, on the stand-in: what survives a restored backup, and money that should not be where it is. */
-import { afterAll, afterEach, beforeAll, beforeEach, expect, it } from '@jest/globals';
-import type { Application } from '../../../bin/application.ts';
+import { expect, it } from '@jest/globals';
 import type { OrderDto } from '../../../services/orders/order-dto.ts';
 import type { Reconciled } from '../../../services/settlement/reconciliation.ts';
-import { META, startTestApplication } from '../../support/application.ts';
-import { startTestDatabase, type TestDatabase } from '../../support/database.ts';
-import { StripeStandIn } from '../../support/stripe/stand-in.ts';
+import { freshSystem } from '../../support/stripe/fresh-system.ts';
 import { until } from '../../support/until.ts';
 
-let database: TestDatabase;
-let standIn: StripeStandIn;
-let application: Application;
+const system = freshSystem({ PROVIDER_TIMEOUT: '2s', STRIPE_CALLS_PER_SECOND: '1000' });
 
-const start = (): Promise<Application> => {
-	return startTestApplication(database, {
-		...standIn.settings,
-		PROVIDER_TIMEOUT: '2s',
-		STRIPE_CALLS_PER_SECOND: '1000',
-	});
-};
-
-beforeAll(async () => {
-	database = await startTestDatabase();
-});
-afterAll(() => database.stop());
-beforeEach(async () => {
-	await database.reset();
-	standIn = await StripeStandIn.open({ patience: 2_000 });
-	application = await start();
-});
-afterEach(async () => {
-	await application.stop();
-	await standIn.close();
-});
-
-const call = <T>(action: string, params: object = {}): Promise<T> =>
-	application.broker.call(action, params, { meta: META });
-const place = (cancellationWindow = '10m'): Promise<OrderDto> =>
-	call('orders.create', { productName: 'Tea', amount: '19.90', paymentMethod: 'pm_card_visa', cancellationWindow });
+const { call } = system;
+const place = (cancellationWindow = '10m'): Promise<OrderDto> => system.place({ cancellationWindow });
 const is = (id: string, wanted: Partial<OrderDto>): Promise<unknown> =>
 	until(
 		async () => {
@@ -47,30 +18,31 @@ const is = (id: string, wanted: Partial<OrderDto>): Promise<unknown> =>
 		`${id} is ${JSON.stringify(wanted)}`,
 	);
 const breaches = async (): Promise<string | undefined> =>
-	/^settlement_breaches_total (\d+)$/m.exec(await (await fetch(`${application.url}/metrics`)).text())?.[1];
+	/^settlement_breaches_total (\d+)$/m.exec(await (await fetch(`${system.application.url}/metrics`)).text())?.[1];
 
 it('gives back what was taken for an order that was cancelled, releases what an order that failed still holds, and counts', async () => {
 	const [cancelled, failed, shipped] = await Promise.all([place('1s'), place(), place('1s')]);
 	for (const { id } of [cancelled, shipped]) await is(id, { status: 'Shipped' });
 	await is(failed.id, { paymentStatus: 'Authorized' });
 	// As a bug of ours or a person in Stripe's dashboard could have left it.
-	await database.query(
+	await system.database.query(
 		`UPDATE orders SET status = 'Cancelled', cancelled_at = now(), shipped_at = NULL WHERE id = $1`,
 		[cancelled.id],
 	);
-	await database.query(`UPDATE orders SET status = 'PaymentFailed', failed_at = now(), sweep_at = NULL WHERE id = $1`, [
-		failed.id,
-	]);
+	await system.database.query(
+		`UPDATE orders SET status = 'PaymentFailed', failed_at = now(), sweep_at = NULL WHERE id = $1`,
+		[failed.id],
+	);
 	const { differences, ...figures } = await call<Reconciled>('settlement.reconcile');
 	expect(figures).toEqual({ checked: 3, voided: 1, refunded: 1, more: false });
 	expect(differences).toHaveLength(2);
-	expect(standIn.book().get(cancelled.id)).toMatchObject({ captured: 1990, refunded: 1990 });
-	expect(standIn.book().get(failed.id)).toMatchObject({ captured: 0, held: 0 });
-	expect(standIn.book().get(shipped.id)).toMatchObject({ captured: 1990, refunded: 0 });
+	expect(system.standIn.book().get(cancelled.id)).toMatchObject({ captured: 1990, refunded: 1990 });
+	expect(system.standIn.book().get(failed.id)).toMatchObject({ captured: 0, held: 0 });
+	expect(system.standIn.book().get(shipped.id)).toMatchObject({ captured: 1990, refunded: 0 });
 	expect(await breaches()).toBe('1');
 	expect(await call('settlement.reconcile')).toMatchObject({ voided: 0, refunded: 0 });
 	expect(await breaches()).toBe('1');
-	expect(standIn.book().get(cancelled.id)).toMatchObject({ refunded: 1990 });
+	expect(system.standIn.book().get(cancelled.id)).toMatchObject({ refunded: 1990 });
 });
 
 it('takes a time, and refuses what is none', async () => {

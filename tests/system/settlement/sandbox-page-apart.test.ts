@@ -63,6 +63,13 @@ await describeBroker(redis, 'a buyer who has to answer a bank, over HTTP, with a
 	const answer = (page: string, outcome = 'succeeded'): Promise<Response> =>
 		fetch(page, { method: 'POST', redirect: 'manual', body: new URLSearchParams({ outcome }) });
 
+	const history = async (id: string): Promise<string[]> => {
+		const { data } = (await (await fetch(`${cluster.url()}/orders/${id}/history`)).json()) as {
+			data: { type: string }[];
+		};
+		return data.map(({ type }) => type);
+	};
+
 	const authorized = async (id: string): Promise<number> => {
 		const rows = await cluster.sql(
 			`SELECT FROM sandbox_operations WHERE order_id = $1 AND operation = 'authorize' AND outcome = 'succeeded'`,
@@ -89,20 +96,19 @@ await describeBroker(redis, 'a buyer who has to answer a bank, over HTTP, with a
 	}, 180_000);
 
 	it('is asked for once more if that is heard when the order is confirmed already; then it fails, and nothing can be held', async () => {
-		const id = await place('1s');
-		await reaches(id, { status: 'PaymentFailed', paymentStatus: 'Voided' });
+		// On a busy machine the bank may be heard first: then another order is tried.
+		const id = await until(async () => {
+			const id = await place('1s');
+			await reaches(id, { status: 'PaymentFailed', paymentStatus: 'Voided' });
+			const types = await history(id);
+			return types.indexOf('OrderConfirmed') < types.indexOf('PaymentActionRequired') ? id : undefined;
+		}, 'an order is confirmed before the bank asks');
 		const [note] = await cluster.sql<{ page: string; ended_as: string }>(
 			'SELECT page, ended_as FROM sandbox_memory WHERE order_id = $1',
 			[id],
 		);
 		expect(note?.ended_as).toBe('cancelled');
 		expect((await answer(`${cluster.url()}/sandbox/payments/${note?.page}`)).status).toBe(409);
-		const { data } = (await (await fetch(`${cluster.url()}/orders/${id}/history`)).json()) as {
-			data: { type: string }[];
-		};
-		const types = data.map(({ type }) => type);
-		expect(types.indexOf('OrderConfirmed')).toBeLessThan(types.indexOf('PaymentActionRequired'));
-		expect(types).toContain('PaymentActionRequired');
 		expect(await authorized(id)).toBe(0);
 	}, 180_000);
 

@@ -1,34 +1,12 @@
 /** The whole system with Stripe as its provider, on the stand-in. */
-import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from '@jest/globals';
-import type { Application } from '../../../bin/application.ts';
+import { describe, expect, it } from '@jest/globals';
 import type { OrderDto } from '../../../services/orders/order-dto.ts';
-import { META, startTestApplication } from '../../support/application.ts';
-import { startTestDatabase, type TestDatabase } from '../../support/database.ts';
-import { StripeStandIn } from '../../support/stripe/stand-in.ts';
+import { freshSystem } from '../../support/stripe/fresh-system.ts';
 import { until } from '../../support/until.ts';
 
-let database: TestDatabase;
-let standIn: StripeStandIn;
-let application: Application;
+const system = freshSystem({ PROVIDER_TIMEOUT: '2s' });
 
-beforeAll(async () => {
-	database = await startTestDatabase();
-});
-afterAll(() => database.stop());
-beforeEach(async () => {
-	await database.reset();
-	standIn = await StripeStandIn.open({ patience: 2_000 });
-	application = await startTestApplication(database, { ...standIn.settings, PROVIDER_TIMEOUT: '2s' });
-});
-afterEach(async () => {
-	await application.stop();
-	await standIn.close();
-});
-
-const call = <T>(action: string, params: object): Promise<T> => application.broker.call(action, params, { meta: META });
-
-const place = (params: object = {}): Promise<OrderDto> =>
-	call('orders.create', { productName: 'Tea', amount: '19.90', paymentMethod: 'pm_card_visa', ...params });
+const { call, place } = system;
 
 const reaches = (id: string, status: string): Promise<OrderDto> =>
 	until(async () => {
@@ -41,16 +19,16 @@ describe('an order paid by Stripe', () => {
 		const { id } = await place();
 		const order = await reaches(id, 'Shipped');
 		expect(order.paymentStatus).toBe('Captured');
-		expect(standIn.book().get(id)).toMatchObject({ authorized: 1990, captured: 1990, held: 0 });
-		expect(standIn.book().get(id)?.requests).toEqual({ create: 1, capture: 1 });
+		expect(system.standIn.book().get(id)).toMatchObject({ authorized: 1990, captured: 1990, held: 0 });
+		expect(system.standIn.book().get(id)?.requests).toEqual({ create: 1, capture: 1 });
 	});
 
 	it('is voided if the buyer cancels', async () => {
 		const { id } = await place({ cancellationWindow: '10m' });
-		await until(() => (standIn.book().get(id)?.held ?? 0) > 0);
+		await until(() => (system.standIn.book().get(id)?.held ?? 0) > 0);
 		await call('orders.cancel', { id });
 		await reaches(id, 'Cancelled');
-		expect(standIn.book().get(id)).toMatchObject({ authorized: 1990, captured: 0, released: 1990 });
+		expect(system.standIn.book().get(id)).toMatchObject({ authorized: 1990, captured: 0, released: 1990 });
 	});
 
 	it('fails with a card that is declined', async () => {
@@ -62,10 +40,10 @@ describe('an order paid by Stripe', () => {
 	it.each(['timeout before', 'timeout after', 'error after', 'reset', 'burst', 'revoked'] as const)(
 		'is paid once, whatever happens to the calls: %s',
 		async (fault) => {
-			for (const endpoint of ['create', 'capture'] as const) standIn.faults.order(endpoint, fault);
+			for (const endpoint of ['create', 'capture'] as const) system.standIn.faults.order(endpoint, fault);
 			const { id } = await place();
 			await reaches(id, 'Shipped');
-			const book = standIn.book().get(id);
+			const book = system.standIn.book().get(id);
 			expect(book).toMatchObject({ authorized: 1990, captured: 1990, held: 0 });
 			expect(book?.intents).toHaveLength(1);
 		},
@@ -83,8 +61,8 @@ describe('an order that Stripe cannot take is refused before there is one', () =
 		[{ cancellationWindow: '7d' }, 'cancellationWindow'],
 	])('%j', async (params, field) => {
 		await expect(place(params)).rejects.toMatchObject({ code: 422, data: [{ field }] });
-		expect(await database.query('SELECT id FROM orders')).toEqual([]);
-		expect(standIn.api.requests.size).toBe(0);
+		expect(await system.database.query('SELECT id FROM orders')).toEqual([]);
+		expect(system.standIn.api.requests.size).toBe(0);
 	});
 
 	it('as is an amount that it is lowered to', async () => {

@@ -1,38 +1,18 @@
 /** 3-D Secure from the order to its end: the bank waits for the buyer, who acts, or does not. */
-import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from '@jest/globals';
+import { beforeEach, describe, expect, it } from '@jest/globals';
 import Stripe from 'stripe';
-import type { Application } from '../../../bin/application.ts';
 import type { OrderDto } from '../../../services/orders/order-dto.ts';
-import { startTestApplication } from '../../support/application.ts';
-import { startTestDatabase, type TestDatabase } from '../../support/database.ts';
+import { freshSystem } from '../../support/stripe/fresh-system.ts';
 import { authenticate } from '../../support/stripe/intents.ts';
-import { StripeStandIn } from '../../support/stripe/stand-in.ts';
 import { eventually, until } from '../../support/until.ts';
 
 const SECRET = 'whsec_of_this_test';
 const WINDOW = '4s';
 
-let database: TestDatabase;
-let standIn: StripeStandIn;
-let application: Application;
-
-beforeAll(async () => {
-	database = await startTestDatabase();
-});
-afterAll(() => database.stop());
-beforeEach(async () => {
-	await database.reset();
-	standIn = await StripeStandIn.open({ patience: 2_000 });
-	const env = { ...standIn.settings, STRIPE_WEBHOOK_SECRET: SECRET, PROVIDER_TIMEOUT: '2s' };
-	application = await startTestApplication(database, env);
-});
-afterEach(async () => {
-	await application.stop();
-	await standIn.close();
-});
+const system = freshSystem({ STRIPE_WEBHOOK_SECRET: SECRET, PROVIDER_TIMEOUT: '2s' });
 
 async function ask(method: string, path: string, body?: object): Promise<{ status: number; order: OrderDto }> {
-	const res = await fetch(`${application.url}${path}`, {
+	const res = await fetch(`${system.application.url}${path}`, {
 		method,
 		headers: body === undefined ? {} : { 'content-type': 'application/json' },
 		body: body === undefined ? null : JSON.stringify(body),
@@ -67,28 +47,29 @@ async function waiting(more: object = {}): Promise<string> {
 }
 
 const intentOf = (id: string) => {
-	const [intent] = standIn.intentsOf(id);
+	const [intent] = system.standIn.intentsOf(id);
 	if (intent === undefined) throw new Error('Stripe has no payment of this order');
 	return intent;
 };
 
 const acts = (id: string, outcome: 'succeeded' | 'failed'): boolean =>
-	authenticate(standIn.account, intentOf(id).id, outcome);
+	authenticate(system.standIn.account, intentOf(id).id, outcome);
 
 /** Sends every event, as soon as it happens, until it is taken. */
 function sendEvents(): void {
-	standIn.account.on('event', (event) => {
+	system.standIn.account.on('event', (event) => {
 		const payload = JSON.stringify(event);
 		const send = async (): Promise<number> => {
 			const headers = { 'stripe-signature': Stripe.webhooks.generateTestHeaderString({ payload, secret: SECRET }) };
-			return (await fetch(`${application.url}/webhooks/stripe`, { method: 'POST', body: payload, headers })).status;
+			return (await fetch(`${system.application.url}/webhooks/stripe`, { method: 'POST', body: payload, headers }))
+				.status;
 		};
 		until(async () => (await send()) === 204, 'the event is taken').catch(() => {}); // the test is over
 	});
 }
 
 const deeds = (id: string): string[] =>
-	standIn.account.moves.filter(({ orderId }) => orderId === id).map(({ deed, outcome }) => `${deed} ${outcome}`);
+	system.standIn.account.moves.filter(({ orderId }) => orderId === id).map(({ deed, outcome }) => `${deed} ${outcome}`);
 
 describe.each([
 	['with webhooks', sendEvents],
@@ -142,14 +123,15 @@ describe.each([
 	it('that fails holds nothing, though its buyer pays with another card at once', async () => {
 		const id = await waiting({ cancellationWindow: '10m' });
 		expect([acts(id, 'failed'), acts(id, 'failed')]).toEqual([true, true]);
-		standIn.faults.order('cancel', 'timeout before');
-		standIn.faults.order('cancel', 'error before');
+		system.standIn.faults.order('cancel', 'timeout before');
+		system.standIn.faults.order('cancel', 'error before');
 		await comesTo(id, { status: 'PaymentFailed', paymentStatus: 'Declined' });
 		acts(id, 'succeeded');
 		await until(() => intentOf(id).status === 'canceled', 'nothing is left at Stripe');
 		await comesTo(id, { status: 'PaymentFailed', paymentStatus: 'Declined' });
-		expect(standIn.book().get(id)).toMatchObject({ held: 0, captured: 0 });
-		const ended = async () => (await database.query('SELECT FROM orders WHERE sweep_at IS NOT NULL')).length === 0;
+		expect(system.standIn.book().get(id)).toMatchObject({ held: 0, captured: 0 });
+		const ended = async () =>
+			(await system.database.query('SELECT FROM orders WHERE sweep_at IS NOT NULL')).length === 0;
 		await until(ended, 'nothing more is asked for');
 	});
 
@@ -163,7 +145,7 @@ describe.each([
 	});
 
 	it('fails if that is first seen when it is confirmed', async () => {
-		standIn.faults.order('create', 'timeout after');
+		system.standIn.faults.order('create', 'timeout after');
 		const id = await place({ cancellationWindow: '1s' });
 		await comesTo(id, { status: 'PaymentFailed', paymentAction: null, shippedAt: null });
 		await until(() => intentOf(id).status === 'canceled', 'nothing is left at Stripe');

@@ -1,48 +1,20 @@
 /** Stripe's webhooks, from the stand-in's events to what becomes of the order. */
-import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from '@jest/globals';
+import { describe, expect, it } from '@jest/globals';
 import Stripe from 'stripe';
-import type { Application } from '../../../bin/application.ts';
 import type { OrderDto } from '../../../services/orders/order-dto.ts';
-import { META, startTestApplication } from '../../support/application.ts';
-import { startTestDatabase, type TestDatabase } from '../../support/database.ts';
 import type { EventRow } from '../../support/stripe/account.ts';
+import { freshSystem } from '../../support/stripe/fresh-system.ts';
 import { authenticate } from '../../support/stripe/intents.ts';
 import { settleRefund } from '../../support/stripe/refunds.ts';
-import { StripeStandIn, TEST_KEY } from '../../support/stripe/stand-in.ts';
 import { eventually, until } from '../../support/until.ts';
 
 const SECRET = 'whsec_new';
 const NEEDS_BUYER = { paymentMethod: 'pm_card_threeDSecure2Required' };
 const DAY = 24 * 3_600_000;
 
-let database: TestDatabase;
-let standIn: StripeStandIn;
-let application: Application;
+const system = freshSystem({ STRIPE_WEBHOOK_SECRET: `whsec_old,${SECRET}`, CANCELLATION_WINDOW: '10m' }, {});
 
-beforeAll(async () => {
-	database = await startTestDatabase();
-});
-afterAll(() => database.stop());
-beforeEach(async () => {
-	await database.reset();
-	standIn = await StripeStandIn.open();
-	application = await startTestApplication(database, {
-		PAYMENT_PROVIDER: 'stripe',
-		STRIPE_API_KEY: TEST_KEY,
-		STRIPE_API_BASE: standIn.url,
-		STRIPE_WEBHOOK_SECRET: `whsec_old,${SECRET}`,
-		CANCELLATION_WINDOW: '10m',
-	});
-});
-afterEach(async () => {
-	await application.stop();
-	await standIn.close();
-});
-
-const call = <T>(action: string, params: object): Promise<T> => application.broker.call(action, params, { meta: META });
-
-const place = (params: object = {}): Promise<OrderDto> =>
-	call('orders.create', { productName: 'Tea', amount: '19.90', paymentMethod: 'pm_card_visa', ...params });
+const { call, place } = system;
 
 const get = (id: string): Promise<OrderDto> => call('orders.get', { id });
 
@@ -55,7 +27,7 @@ async function comesTo(id: string, wanted: Partial<OrderDto>): Promise<OrderDto>
 }
 
 const intentOf = (orderId: string) => {
-	const [intent] = standIn.intentsOf(orderId);
+	const [intent] = system.standIn.intentsOf(orderId);
 	if (intent === undefined) throw new Error('Stripe has no payment of this order');
 	return intent;
 };
@@ -63,7 +35,7 @@ const intentOf = (orderId: string) => {
 /** The latest event of this type about an order's payment. */
 const eventOf = (type: string, { id }: { readonly id: string }): EventRow => {
 	const intent = intentOf(id).id;
-	const event = standIn.account.events.findLast(
+	const event = system.standIn.account.events.findLast(
 		({ type: its, data }) => its === type && JSON.stringify(data).includes(`"${intent}"`),
 	);
 	if (event === undefined) throw new Error(`Stripe has told no ${type}`);
@@ -74,12 +46,12 @@ async function post(event: object, sign: { secret?: string; timestamp?: number }
 	const payload = JSON.stringify(event);
 	const signature = Stripe.webhooks.generateTestHeaderString({ payload, secret: SECRET, ...sign });
 	const headers = { 'stripe-signature': signature };
-	return (await fetch(`${application.url}/webhooks/stripe`, { method: 'POST', body: payload, headers })).status;
+	return (await fetch(`${system.application.url}/webhooks/stripe`, { method: 'POST', body: payload, headers })).status;
 }
 
 /** What the messages have left behind: their names, and how often Stripe was to be asked because of them. */
 async function traces(): Promise<{ handled: number; asked: number }> {
-	const [row] = await database.query<{ handled: number; asked: number }>(
+	const [row] = await system.database.query<{ handled: number; asked: number }>(
 		`SELECT (SELECT count(*)::int FROM inbox_messages WHERE consumer = 'provider') AS handled,
 			(SELECT count(*)::int FROM outbox_messages WHERE type = 'PaymentDue') AS asked`,
 	);
@@ -88,14 +60,14 @@ async function traces(): Promise<{ handled: number; asked: number }> {
 
 /** How many questions and calls about this payment Stripe has had. */
 const requests = (orderId: string): number =>
-	Object.values(standIn.book().get(orderId)?.requests ?? {}).reduce((sum, count) => sum + count, 0);
+	Object.values(system.standIn.book().get(orderId)?.requests ?? {}).reduce((sum, count) => sum + count, 0);
 
 describe('an order whose buyer has to act', () => {
 	it('goes on as soon as Stripe says that the buyer has acted', async () => {
 		const { id } = await place(NEEDS_BUYER);
 		const { paymentAction } = await comesTo(id, { paymentStatus: 'ActionRequired' });
 		expect(paymentAction).toMatchObject({ type: 'client_secret', clientSecret: intentOf(id).clientSecret });
-		authenticate(standIn.account, intentOf(id).id, 'succeeded');
+		authenticate(system.standIn.account, intentOf(id).id, 'succeeded');
 		expect(await post(eventOf('payment_intent.amount_capturable_updated', { id }))).toBe(204);
 		const order = await comesTo(id, { paymentStatus: 'Authorized', status: 'Pending', paymentAction: null });
 		expect(order.captureBefore).not.toBeNull();
@@ -105,7 +77,7 @@ describe('an order whose buyer has to act', () => {
 	it('fails as soon as Stripe says that the buyer has failed', async () => {
 		const { id } = await place(NEEDS_BUYER);
 		await comesTo(id, { paymentStatus: 'ActionRequired' });
-		authenticate(standIn.account, intentOf(id).id, 'failed');
+		authenticate(system.standIn.account, intentOf(id).id, 'failed');
 		expect(await post(eventOf('payment_intent.payment_failed', { id }))).toBe(204);
 		await comesTo(id, { status: 'PaymentFailed', paymentStatus: 'Declined', paymentAction: null });
 	});
@@ -134,8 +106,8 @@ describe('an order whose buyer has to act', () => {
 		);
 		const [good, bad, idle] = placed.map(({ id }) => id) as [string, string, string];
 		for (const id of [good, bad, idle]) await comesTo(id, { paymentStatus: 'ActionRequired' });
-		authenticate(standIn.account, intentOf(good).id, 'succeeded');
-		authenticate(standIn.account, intentOf(bad).id, 'failed');
+		authenticate(system.standIn.account, intentOf(good).id, 'succeeded');
+		authenticate(system.standIn.account, intentOf(bad).id, 'failed');
 		await comesTo(good, { status: 'Shipped', paymentStatus: 'Captured' });
 		await comesTo(bad, { status: 'PaymentFailed', paymentStatus: 'Declined' });
 		await comesTo(idle, { status: 'Cancelled', paymentStatus: 'Voided', paymentAction: null });
@@ -158,29 +130,29 @@ describe('an order whose money is held', () => {
 	it.each(['payment_intent.canceled', 'charge.expired'])('fails as soon as %s says that it is let go', async (type) => {
 		const { id } = await place();
 		await comesTo(id, { paymentStatus: 'Authorized' });
-		standIn.advance(8 * DAY);
+		system.standIn.advance(8 * DAY);
 		expect(await post(eventOf(type, { id }))).toBe(204);
 		await comesTo(id, { status: 'PaymentFailed', paymentStatus: 'Failed' });
-		expect(standIn.book().get(id)).toMatchObject({ captured: 0 });
+		expect(system.standIn.book().get(id)).toMatchObject({ captured: 0 });
 	});
 
 	it('fails also while it is paused', async () => {
 		const { id } = await place();
 		await comesTo(id, { paymentStatus: 'Authorized' });
 		await call('orders.hold', { id });
-		standIn.advance(8 * DAY);
+		system.standIn.advance(8 * DAY);
 		expect(await post(eventOf('charge.expired', { id }))).toBe(204);
 		await comesTo(id, { status: 'PaymentFailed', paymentStatus: 'Failed', heldUntil: null });
-		expect(standIn.book().get(id)).toMatchObject({ captured: 0 });
+		expect(system.standIn.book().get(id)).toMatchObject({ captured: 0 });
 	});
 
 	it('fails at due where nobody said so, and is never captured or shipped', async () => {
 		const { id } = await place({ cancellationWindow: '3s' });
 		await comesTo(id, { paymentStatus: 'Authorized' });
-		standIn.advance(8 * DAY);
+		system.standIn.advance(8 * DAY);
 		const order = await comesTo(id, { status: 'PaymentFailed', paymentStatus: 'Failed', shippedAt: null });
 		expect(order.failureReason).not.toBeNull();
-		expect(standIn.book().get(id)).toMatchObject({ captured: 0 });
+		expect(system.standIn.book().get(id)).toMatchObject({ captured: 0 });
 	});
 
 	it('stays as it is when an event lies: it is the payment that is asked', async () => {
@@ -192,7 +164,7 @@ describe('an order whose money is held', () => {
 		expect(await post({ ...event, type: 'payment_intent.canceled', data: { object: lie } })).toBe(204);
 		await until(() => requests(id) > before, 'Stripe was asked');
 		await until(async () => {
-			const [row] = await database.query<{ operation: string | null }>('SELECT operation FROM payments');
+			const [row] = await system.database.query<{ operation: string | null }>('SELECT operation FROM payments');
 			return row?.operation === null;
 		}, 'the question has its answer');
 		expect(await get(id)).toMatchObject({ status: 'Pending', paymentStatus: 'Authorized' });
@@ -224,9 +196,9 @@ describe('a refund that has succeeded', () => {
 		for (const type of ['refund.created', 'charge.refunded']) expect(await post(eventOf(type, { id }))).toBe(204);
 		expect([await traces(), requests(id)]).toEqual([{ handled: 0, asked: 0 }, before]);
 		// The bank did not take the second one.
-		const [, second] = standIn.account.refunds.values();
+		const [, second] = system.standIn.account.refunds.values();
 		if (second === undefined) throw new Error('Stripe has no second refund');
-		settleRefund(standIn.account, second);
+		settleRefund(system.standIn.account, second);
 		expect(await post(eventOf('refund.failed', { id }))).toBe(204);
 		await comesTo(id, { refundedAmount: '12', paymentStatus: 'PartiallyRefunded' });
 		expect([await traces(), requests(id)]).toEqual([{ handled: 1, asked: 1 }, before + 1]);
@@ -238,7 +210,7 @@ describe('what is not for us, or not from Stripe', () => {
 		const { id } = await place();
 		const other = await place();
 		for (const order of [id, other.id]) await comesTo(order, { paymentStatus: 'Authorized' });
-		standIn.advance(8 * DAY); // a question would end the order
+		system.standIn.advance(8 * DAY); // a question would end the order
 		const event = eventOf('payment_intent.canceled', { id });
 		const { object } = event.data;
 		const about = (changes: object) => ({ ...event, data: { object: { ...object, ...changes } } });
@@ -267,11 +239,11 @@ describe('what is not for us, or not from Stripe', () => {
 it('an event that cannot be stored is answered 503, and counts when it comes again', async () => {
 	const { id } = await place(NEEDS_BUYER);
 	await comesTo(id, { paymentStatus: 'ActionRequired' });
-	authenticate(standIn.account, intentOf(id).id, 'succeeded');
+	authenticate(system.standIn.account, intentOf(id).id, 'succeeded');
 	const event = eventOf('payment_intent.amount_capturable_updated', { id });
-	await database.takeDown();
+	await system.database.takeDown();
 	expect(await post(event)).toBe(503);
-	await database.bringUp();
+	await system.database.bringUp();
 	await until(async () => (await post(event)) === 204, 'the event is stored');
 	await comesTo(id, { paymentStatus: 'Authorized' });
 });

@@ -156,7 +156,7 @@ describe('start and stop', () => {
 		const start = performance.now();
 		await on.broker.stop();
 		await Promise.all([idle.closed, silent.closed]);
-		expect(performance.now() - start).toBeLessThan(1_000);
+		expect(performance.now() - start).toBeLessThan(5_000); // a stop may take seven seconds
 		await expect(fetch(`${on.url}/health/live`)).rejects.toThrow();
 	});
 
@@ -232,7 +232,7 @@ describe('start and stop', () => {
 		socket.write('{');
 		const start = performance.now();
 		await stop(on);
-		expect(performance.now() - start).toBeLessThan(1_500);
+		expect(performance.now() - start).toBeLessThan(5_000); // a request may take fifteen
 		expect(await closed).toBe(begun);
 		expect(on.log).toEqual([]);
 		await on.broker.stop();

@@ -1,3 +1,4 @@
+import { setTimeout } from 'node:timers/promises';
 import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
 import { newId } from '../../../mixins/runtime/uuid.ts';
 import { seeded } from '../../support/random.ts';
@@ -5,14 +6,15 @@ import { authenticate } from '../../support/stripe/intents.ts';
 import { StripeStandIn, TEST_KEY } from '../../support/stripe/stand-in.ts';
 import { until } from '../../support/until.ts';
 
-/** How long the stand-in believes that a caller waits, and how long one does here that waits in vain. */
+/** How long the stand-in believes that a caller waits, and how long one waits here for an answer that does not come. */
 const PATIENCE = 1_000;
 const IN_VAIN = 200;
 
 let standIn: StripeStandIn;
-let isImpatient = false;
+let patience = AbortSignal.timeout(60_000);
 beforeEach(async () => {
 	standIn = await StripeStandIn.open({ patience: PATIENCE, random: seeded(1) });
+	patience = AbortSignal.timeout(60_000);
 });
 afterEach(() => standIn.close());
 
@@ -32,7 +34,7 @@ async function ask(
 		method: form === undefined ? 'GET' : 'POST',
 		headers: { authorization: `Bearer ${TEST_KEY}`, ...headers },
 		body: form === undefined ? null : new URLSearchParams(form),
-		signal: AbortSignal.timeout(isImpatient ? IN_VAIN : 60_000),
+		signal: patience,
 	});
 	return { status: response.status, headers: response.headers, body: await response.json() };
 }
@@ -40,14 +42,20 @@ async function ask(
 const post = (path: string, form: Readonly<Record<string, string>>, key: string = newId(Date.now())): Promise<Reply> =>
 	ask(path, form, { 'idempotency-key': key });
 
-/** Asks, and gives up soon. */
+const met = (): number => Object.values(standIn.faults.counts).reduce((sum, count) => sum + count, 0);
+
+/** Asks, and gives up soon after the stand-in has read the question. */
 async function inVain(asking: () => Promise<Reply>): Promise<void> {
-	isImpatient = true;
-	try {
-		await expect(asking()).rejects.toThrow();
-	} finally {
-		isImpatient = false;
-	}
+	const before = met();
+	const usual = patience;
+	const giving = new AbortController();
+	patience = giving.signal;
+	const asked = expect(asking()).rejects.toThrow();
+	patience = usual;
+	await until(() => met() > before, 'the stand-in has the question');
+	await setTimeout(IN_VAIN);
+	giving.abort();
+	await asked;
 }
 
 const ORDER = 'order-1';

@@ -223,10 +223,10 @@ describe('a page of the list that does not come', () => {
 
 	it('in time leaves the rest of the time for the call; nothing is concluded from what was not looked at', async () => {
 		troubled(others(150, used + 3), (_, query) => (query.has('starting_after') ? undefined : 'none'));
-		const provider = stripe.provider({ timeout: 1_000 });
+		const provider = stripe.provider({ timeout: 4_000 });
 		const begun = performance.now();
 		expect(await find(provider)).toEqual({ kind: 'notFound', inPart: true });
-		expect(performance.now() - begun).toBeLessThan(900);
+		expect(performance.now() - begun).toBeLessThan(3_800);
 		const long = Math.floor(Date.now() / 1_000) - 23 * 3_600;
 		troubled(others(150, long), (_, query) => (query.has('starting_after') ? undefined : 'none'));
 		expect(await find(provider, ORDER, long * 1_000)).toMatchObject({ kind: 'unknown' });
