@@ -19,4 +19,4 @@ COPY services services
 # The user `node`, by the number that an orchestrator can check.
 USER 1000:1000
 EXPOSE 5300
-CMD ["node", "bin/start.ts"]
+CMD ["node", "--expose-gc", "--max-semi-space-size=8", "bin/start.ts"]

@@ -1,12 +1,19 @@
 import { setTimeout as sleep } from 'node:timers/promises';
+import v8 from 'node:v8';
 import { logsOf } from '../mixins/observability/index.ts';
-import { processOf } from '../mixins/process/index.ts';
+import { processOf, releaseMemoryWhenQuiet } from '../mixins/process/index.ts';
 import { endOnUncaught, fail, say, warningsAsLines } from '../mixins/runtime/index.ts';
 import { parseSettings } from '../mixins/settings/index.ts';
 import { startApplication } from './application.ts';
 
 /** A stop that takes longer is cut short; what was in hand is taken up again by the next start. */
 const LONGEST_STOP = 9_000;
+
+/**
+ * Once it serves, functions are compiled sooner: at few orders a second most are called too rarely for V8's defaults, and
+ * interpreting them costs a fifth more. Before, it would only make the start slower.
+ */
+const COMPILE_SOONER = ['--invocation-count-for-feedback-allocation=2', '--baseline-batch-compilation-threshold=512'];
 
 function cut(): never {
 	fail(`the stop was cut short after ${LONGEST_STOP / 1_000} s; what was in hand is taken up again by the next start`);
@@ -53,6 +60,8 @@ try {
 	const application = await starting;
 	await application.ready;
 	serves = true;
+	for (const flag of COMPILE_SOONER) v8.setFlagsFromString(flag);
+	releaseMemoryWhenQuiet();
 	if (!stopping) {
 		say(processOf(application.broker).greeting);
 	}
