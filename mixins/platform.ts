@@ -14,6 +14,8 @@ import type { DatabaseAddress, Settings } from './settings/index.ts';
 export interface Signals {
 	/** a committed transaction has stored messages of these orders in the outbox */
 	'outbox.stored': [orderIds: readonly string[]];
+	/** some of them are left to the relay */
+	'outbox.unsent': [];
 }
 
 /** Something that opens to clients once the process has started, and closes first at a stop. */
@@ -42,8 +44,15 @@ export interface Platform {
 	readonly signals: EventEmitter<Signals>;
 	readonly metrics: Metrics;
 	readonly tracing: Tracing;
-	/** to be called with what a committed transaction has raised */
-	readonly stored: (raised: readonly Raised[], changes: readonly StatusChange[]) => void;
+	/** where that goes which transactions raise */
+	readonly outgoing: {
+		/** called after its commit with what was raised, and with the orders that have changed their state */
+		readonly stored: (raised: readonly Raised[], changes: readonly StatusChange[]) => void;
+		/** called after a commit that has left messages to the relay */
+		readonly unsent: () => void;
+		/** that of the carrier, where it shares the database */
+		readonly publishIn: Carrier['publishIn'] | undefined;
+	};
 	readonly provider: PaymentProvider;
 	readonly parcels: ParcelService;
 	readonly entrances: Set<Entrance>;

@@ -13,7 +13,7 @@ import { sandboxPages } from './settlement/sandbox-pages.ts';
 import type { Swept } from './settlement/sweeper.ts';
 import { sweeper } from './settlement/sweeping.ts';
 import { unfinished } from './settlement/unfinished.ts';
-import { LINGER } from './topology.ts';
+import { GATHER } from './topology.ts';
 
 /** Authorises, confirms when due, captures or voids, gives back; sweeps up orders whose wake-up was lost. */
 export default defineService({
@@ -34,7 +34,7 @@ export default defineService({
 			takes: ['OrderPending', 'OrderConfirmed', 'OrderCancelRequested', 'RefundRequested', 'PaymentDue'],
 			decide: 'nextPayment',
 			calls: 'payments',
-			linger: LINGER,
+			linger: GATHER,
 		}),
 		calls('payments', { perform: callProvider, settle: 'paid', most: mostCalls }),
 		outbox(),

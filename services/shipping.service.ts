@@ -4,7 +4,7 @@ import { inbox } from '../mixins/inbox/index.ts';
 import { outbox } from '../mixins/outbox/index.ts';
 import { defineService } from '../mixins/service.ts';
 import { handOver } from './shipping/hand-over.ts';
-import { LINGER } from './topology.ts';
+import { GATHER } from './topology.ts';
 
 /** Hands over the parcels of captured orders: by intent and key, like the payments. */
 export default defineService({
@@ -14,7 +14,7 @@ export default defineService({
 			takes: ['PaymentCaptured', 'ShipmentDue'],
 			decide: 'nextHandOver',
 			calls: 'parcels',
-			linger: LINGER,
+			linger: GATHER,
 		}),
 		calls('parcels', { perform: handOver, settle: 'handedOver' }),
 		outbox(),

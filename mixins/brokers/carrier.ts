@@ -43,15 +43,22 @@ export interface Failure {
  * Handles a group of messages and returns which of them failed; those come again after `retryDelay`, as often as they
  * fail. If it throws, nothing was handled, and all come again with the same `attempt`. No message is acknowledged
  * before the handler has returned.
+ *
+ * `within`: the transaction that has taken the messages, where carrier and handler share a database. What the handler does
+ * in it is committed together with the acknowledgement. If that fails, nothing was handled, and the carrier calls once
+ * more without it.
  */
-export type BatchHandler = (deliveries: readonly Delivery[]) => Promise<readonly Failure[]>;
+export type BatchHandler = (deliveries: readonly Delivery[], within?: Transaction) => Promise<readonly Failure[]>;
 
 export interface SubscribeOptions {
 	/** the most messages in one batch */
 	readonly batch?: number;
 	/** the most batches in hand at once */
 	readonly concurrency?: number;
-	/** how long to wait after a batch for more messages; a carrier whose broker does that by itself ignores it */
+	/**
+	 * how long to wait after a batch for more messages, the less the fuller it was; a carrier whose broker does that by
+	 * itself ignores it
+	 */
 	readonly linger?: Duration;
 }
 
@@ -70,7 +77,7 @@ export interface Topology {
 	readonly types: readonly string[];
 	/**
 	 * Of groups that may have nothing to do for now: a query that finds a row while they have. A carrier that shares the
-	 * database asks it with each batch, and stores nothing for the group meanwhile; the others always do.
+	 * database asks it as it stores, and stores nothing for the group meanwhile; the others always do.
 	 */
 	readonly wanted?: Readonly<Record<string, string>>;
 }
@@ -86,8 +93,11 @@ export interface Carrier {
 	 * reached; then any of them may have been taken, and all are to be sent again.
 	 */
 	publish(messages: readonly CarrierMessage[]): Promise<readonly Failure[]>;
-	/** The same as part of a transaction, where carrier and outbox share a database; all or none is taken then. */
-	publishIn?(tx: Transaction, messages: readonly CarrierMessage[]): Promise<readonly Failure[]>;
+	/**
+	 * The same as part of a transaction, where carrier and outbox share a database: what is taken is there with the
+	 * commit, or not at all.
+	 */
+	publishIn?(tx: Transaction, messages: readonly CarrierMessage[]): readonly Failure[];
 	/** Delivers a group's messages at least once, until the subscription is closed. */
 	subscribe(group: string, handle: BatchHandler, options?: SubscribeOptions): Subscription;
 	/** Finishes the work in hand. */

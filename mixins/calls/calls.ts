@@ -164,20 +164,27 @@ function intentHandler<C, O>(calls: Calls<C, O>, options: Consuming<C>): BatchHa
 		const call = options.decide(order, delivery, moment, cause);
 		return call === null ? null : { call, cause };
 	};
-	return async (deliveries) => {
+	return async (deliveries, within) => {
 		const failures: Failure[] = [];
 		for (let done = 0; done < deliveries.length; ) {
 			const slots = await calls.slots.acquire(deliveries.length - done);
 			const since = stamp();
-			let intended: readonly Caused<C>[] = [];
-			try {
-				const part = deliveries.slice(done, done + slots);
-				const handled = await inbox.handle(transaction, consumer, part, decide);
-				intended = handled.results;
-				failures.push(...handled.failures);
-			} finally {
+			const begin = (intended: readonly Caused<C>[]): void => {
 				calls.slots.release(slots - intended.length);
 				for (const { call, cause } of intended) calls.start(call, since, cause);
+			};
+			const part = deliveries.slice(done, done + slots);
+			// Only all together: the slots for the rest would wait for calls that begin after the commit.
+			const together = part.length === deliveries.length ? within : undefined;
+			const handled = await inbox.handle(transaction, consumer, part, decide, together).catch((error: unknown) => {
+				calls.slots.release(slots);
+				throw error;
+			});
+			failures.push(...handled.failures);
+			if (handled.within === undefined) begin(handled.results);
+			else {
+				handled.within.afterCommit(() => begin(handled.results));
+				handled.within.afterFailure(() => begin([]));
 			}
 			done += slots;
 		}

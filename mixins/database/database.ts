@@ -8,6 +8,7 @@ import { Clients } from './clients.ts';
 import { CoalescingSocket } from './coalescing-socket.ts';
 import { begin, NotBegun } from './first-statement.ts';
 import { OpenTransaction, run, runSlowly, type Transaction } from './open-transaction.ts';
+import { PoolGrowth } from './pool-growth.ts';
 import { PoolSize } from './pool-size.ts';
 import { HOT, parseTypes } from './session.ts';
 import type { Statement } from './statement.ts';
@@ -36,6 +37,7 @@ const FULL_PAUSE: Duration = SECOND / 10;
 export class Database {
 	readonly #pool: pg.Pool;
 	readonly #size: PoolSize;
+	readonly #growth: PoolGrowth;
 	readonly #clients = new Clients();
 	/** not to be used again */
 	readonly #retired = new WeakSet<pg.ClientBase>();
@@ -58,6 +60,7 @@ export class Database {
 			onConnect: (client: pg.ClientBase) => verify(client, HOT),
 		} as pg.PoolConfig);
 		this.#size = new PoolSize(this.#pool, connections);
+		this.#growth = new PoolGrowth(this.#pool);
 		this.#pool.on('error', (error) => log.debug(`an idle connection ended: ${error.message}`));
 	}
 
@@ -166,6 +169,10 @@ export class Database {
 			crashPoint(`after:${name}`);
 		} catch (error) {
 			broken = error instanceof NotBegun || speaksOfSession(error) || !(await rolledBack(client));
+			this.#tell(
+				name,
+				transaction.failed.map((hear) => () => hear(error)),
+			);
 			if (broken) this.hear(error);
 			throw broken ? unavailable(error) : error;
 		} finally {
@@ -175,13 +182,13 @@ export class Database {
 		return result;
 	}
 
-	/** Runs the after-commit actions; an error in one of them cannot undo the commit. */
+	/** Runs the actions for a transaction's end; an error in one of them cannot undo the commit. */
 	#tell(name: TransactionName, observers: readonly (() => void)[]): void {
 		for (const observe of observers) {
 			try {
 				observe();
 			} catch (error) {
-				this.#log.error(`who is told of the commit of ${name} failed: ${(error as Error)?.stack ?? error}`);
+				this.#log.error(`who is told of the end of ${name} failed: ${(error as Error)?.stack ?? error}`);
 			}
 		}
 	}
@@ -200,7 +207,7 @@ export class Database {
 		const deadline = performance.now() + CONNECT;
 		for (;;) {
 			try {
-				const client = await this.#pool.connect();
+				const client = await this.#growth.connect();
 				if (!this.#retired.has(client)) return client;
 				client.release(true);
 			} catch (error) {

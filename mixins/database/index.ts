@@ -12,6 +12,7 @@ export {
 	lockFreeOrders,
 	lockOrders,
 	lockOverdueOrders,
+	lookForOverdue,
 	type Overdue,
 	type StoredOrder,
 } from './orders-locking.ts';

@@ -14,14 +14,20 @@ export interface Transaction {
 	write(statement: Statement): void;
 	/** runs `action` once the transaction has been committed, and never if it has not */
 	afterCommit(action: () => void): void;
+	/** runs `action` once the transaction has failed, or when nobody knows whether it was committed; with the reason */
+	afterFailure(action: (error: unknown) => void): void;
 	/** the commit need not wait for the disk; only for what may be lost without harm */
 	commitLazily(): void;
+	/** the commit waits for the disk, whatever was said before */
+	commitDurably(): void;
 }
 
 /** A transaction from its first statement on. */
 export class OpenTransaction implements Transaction {
 	/** to be called once it is committed */
 	readonly committed: (() => void)[] = [];
+	/** to be called if it fails */
+	readonly failed: ((error: unknown) => void)[] = [];
 	readonly #client: pg.ClientBase;
 	readonly #writes: Statement[] = [];
 	#lazy = false;
@@ -51,8 +57,16 @@ export class OpenTransaction implements Transaction {
 		this.committed.push(action);
 	}
 
+	afterFailure(action: (error: unknown) => void): void {
+		this.failed.push(action);
+	}
+
 	commitLazily(): void {
 		this.#lazy = true;
+	}
+
+	commitDurably(): void {
+		this.#lazy = false;
 	}
 
 	/** The writes and the commit share a round trip: where a write fails, the server takes the commit for a rollback. */
@@ -63,7 +77,12 @@ export class OpenTransaction implements Transaction {
 		await this.#first; // resolved already, unless the code did not wait for it
 		const written = rest && (this.#first === undefined ? begin(client, rest) : run(client, rest));
 		const lazy = this.#lazy ? client.query('SET LOCAL synchronous_commit = off') : undefined;
-		const [{ command }] = await Promise.all([client.query('COMMIT'), written, lazy]);
+		const committed = client.query('COMMIT');
+		// If a write fails, so do the statements behind it, but only its own error says why.
+		for (const behind of [lazy, committed]) behind?.catch(() => {});
+		await written;
+		await lazy;
+		const { command } = await committed;
 		if (command !== 'COMMIT') throw new Error('the transaction had failed before its commit');
 	}
 }

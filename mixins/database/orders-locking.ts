@@ -4,7 +4,7 @@ import type { Instant } from '../../domain/time.ts';
 import { plainArray } from './arrays.ts';
 import { selected } from './columns.ts';
 import type { Transaction } from './database.ts';
-import { instant } from './instants.ts';
+import { instant, NOW } from './instants.ts';
 import { ORDER, type OrderRow } from './orders-columns.ts';
 import type { Statement } from './statement.ts';
 
@@ -68,6 +68,14 @@ export function lockOverdueOrders(tx: Transaction, overdue: Overdue): Promise<St
 	const values = [most, which === 'all' ? '' : 'Pending', from / 1_000, plainArray(except)];
 	return locked(tx, 'lock-overdue-orders', due, values);
 }
+
+/** Whether any order has waited too long since `from`, and the clock; nothing is locked. */
+export const lookForOverdue = (from: Instant): Statement => ({
+	name: 'look-for-overdue',
+	text: `SELECT ${NOW} AS now, EXISTS (
+		SELECT FROM orders WHERE sweep_at BETWEEN to_timestamp($1::float8) AND statement_timestamp()) AS found`,
+	values: [from / 1_000],
+});
 
 /** The earliest `sweep_at` before this moment whose order is not locked. */
 export const firstLookBefore = (moment: Instant): Statement => ({

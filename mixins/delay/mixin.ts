@@ -51,9 +51,9 @@ export const delay = <const D extends string>(
 ): Mixin<WithDelay, Record<D, (order: Order, wakeUp: WakeUp, moment: Moment) => void>> =>
 	defineMixin<WithDelay, Record<string, unknown>>({
 		created() {
-			const { database, groups, stored, tracing } = this.platform;
+			const { database, groups, outgoing, tracing } = this.platform;
 			groups.declare(group, takes);
-			this.inbox ??= new Inbox(database, stored, this.logger, tracing);
+			this.inbox ??= new Inbox(database, outgoing, this.logger, tracing);
 			this.subscriptions ??= new Subscriptions(this.platform);
 			this.lateness = new Lateness();
 			methodOf(this, decide);
@@ -61,7 +61,7 @@ export const delay = <const D extends string>(
 		started() {
 			const { carrier, clock, metrics } = this.platform;
 			const wake = methodOf(this, decide);
-			const handle: BatchHandler = async (deliveries) => {
+			const handle: BatchHandler = async (deliveries, within) => {
 				const handled = await this.inbox.handle(
 					`${group}.handle`,
 					group,
@@ -74,8 +74,13 @@ export const delay = <const D extends string>(
 						wake(order, delivery, moment, cause);
 						return { type, lateness };
 					},
+					within,
 				);
-				for (const { type, lateness } of handled.results) metrics.wakeUpHandled(type, lateness);
+				const count = (): void => {
+					for (const { type, lateness } of handled.results) metrics.wakeUpHandled(type, lateness);
+				};
+				if (handled.within === undefined) count();
+				else handled.within.afterCommit(count);
 				return handled.failures;
 			};
 			this.subscriptions.open(group, notBefore(carrier.early, clock, handle), options);

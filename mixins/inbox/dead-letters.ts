@@ -70,7 +70,7 @@ export class DeadLetters {
 	 * failure, and holds up no other message. While the database is away, it throws because of unreadable ones.
 	 */
 	catching(group: string, handle: BatchHandler): BatchHandler {
-		return async (deliveries) => {
+		return async (deliveries, within) => {
 			const readable: Delivery[] = [];
 			const unreadable: Failed[] = [];
 			for (const delivery of deliveries) {
@@ -80,7 +80,7 @@ export class DeadLetters {
 			const unstored = await this.#writeOrReturn(group, unreadable);
 			if (readable.length === 0) return unstored;
 
-			const failures = await handle(readable);
+			const failures = await handle(readable, within);
 			if (failures.length === 0) return unstored;
 			const errors = new Map(failures.map(({ id, error }) => [id, error]));
 			const dead = readable.flatMap((delivery) => {

@@ -2,7 +2,7 @@ import { performance } from 'node:perf_hooks';
 import pg from 'pg';
 import type { Moment } from '../../domain/commands.ts';
 import type { Order } from '../../domain/order.ts';
-import { type Duration, MINUTE } from '../../domain/time.ts';
+import { type Duration, MINUTE, SECOND } from '../../domain/time.ts';
 import { type Delivery, type Failure, traceOf } from '../brokers/index.ts';
 import {
 	type Database,
@@ -14,17 +14,19 @@ import {
 	type Transaction,
 } from '../database/index.ts';
 import { type Cause, NO_TRACING, type OpenSpan, processing, type Tracing } from '../observability/index.ts';
-import { type Free, insertInbox, type OnStored, Outbox, type UnitOfWork } from '../outbox/index.ts';
-import { bisect, errorMessage, isNew, type Log, type TransactionName } from '../runtime/index.ts';
+import { byRelay, type Free, insertInbox, Outbox, type Outgoing, UnitOfWork } from '../outbox/index.ts';
+import { bisect, crashPoint, errorMessage, isNew, type Log, type TransactionName } from '../runtime/index.ts';
 import { MOST_ATTEMPTS } from './dead-letters.ts';
 
 /** Applies one message to its order; may return something to do after the commit, which `cause` has caused. */
 export type Decide<R> = (order: Order, delivery: Delivery, moment: Moment, cause: Cause) => R | null;
 
 export interface Handled<R> {
-	/** what the decisions returned; all of them are committed */
+	/** what the decisions returned; all of them are committed, or will be with `within` */
 	readonly results: readonly R[];
 	readonly failures: readonly Failure[];
+	/** the carrier's transaction, if all this is part of it */
+	readonly within: Transaction | undefined;
 }
 
 interface Understood {
@@ -41,46 +43,58 @@ interface Handling<R> {
 	readonly failures: Failure[];
 	/** in milliseconds since 1970, for spans */
 	readonly begun: number;
+	within: Transaction | undefined;
 }
 
 /** After an order was found locked by others, batches do not wait for locked orders for this long. */
 const CAUTION: Duration = MINUTE;
+/** The same after a transaction that had to be undone: what is repeated at once does not wait in vain again. */
+const CAUTION_AT_ONCE: Duration = 2 * SECOND;
 /** How many messages of batches that took too long are remembered. */
 const MOST_SUSPECTS = 5_000;
 const NONE: ReadonlySet<string> = new Set();
 
 /**
- * Handles messages once for each consumer: inbox rows, changed orders and new messages are one transaction. A message
- * that cannot be handled, whose statements take too long, or whose order is locked by others fails alone. A message
- * that was handled before has no effect and is no failure.
+ * Handles messages once for each consumer: inbox rows, changed orders and new messages are one transaction, which may be
+ * the one that has taken the messages from the carrier. A message that cannot be handled, whose statements take too long,
+ * or whose order is locked by others fails alone. A message that was handled before has no effect and is no failure.
  */
 export class Inbox {
 	readonly #outbox: Outbox;
+	readonly #outgoing: Outgoing;
 	readonly #log: Log;
 	readonly #tracing: Tracing;
 	/** messages of batches that took too long; they are handled apart */
 	readonly #suspects = new Set<string>();
 	#cautiousUntil = Number.NEGATIVE_INFINITY;
 
-	constructor(database: Database, onStored: OnStored, log: Log, tracing = NO_TRACING) {
-		this.#outbox = new Outbox(database, onStored);
+	constructor(database: Database, outgoing: Outgoing, log: Log, tracing = NO_TRACING) {
+		this.#outbox = new Outbox(database, byRelay(outgoing));
+		this.#outgoing = outgoing;
 		this.#log = log;
 		this.#tracing = tracing;
 	}
 
+	/** `within`: as with `BatchHandler`. */
 	async handle<R>(
 		transaction: TransactionName,
 		consumer: string,
 		deliveries: readonly Delivery[],
 		decide: Decide<R>,
+		within?: Transaction,
 	): Promise<Handled<R>> {
-		const handling: Handling<R> = { transaction, consumer, decide, results: [], failures: [], begun: Date.now() };
+		const handling: Handling<R> = {
+			...{ transaction, consumer, decide, results: [], failures: [] },
+			begun: Date.now(),
+			within: undefined,
+		};
 		const understood = understand(deliveries, handling.failures);
 		const isSuspect = ({ delivery }: Understood): boolean => this.#suspects.has(delivery.id);
 		const { suspects = [], others = [] } = Object.groupBy(understood, (one) =>
 			isSuspect(one) ? 'suspects' : 'others',
 		);
-		if (others.length > 0) await this.#handleAll(handling, others);
+		if (others.length > 0 && suspects.length === 0 && within !== undefined) await this.#join(handling, others, within);
+		else if (others.length > 0) await this.#handleAll(handling, others);
 		if (suspects.length > 0) await this.#handleSuspects(handling, suspects);
 		if (this.#tracing.isOn && handling.failures.length > 0) this.#traceFailures(handling, understood);
 		return handling;
@@ -92,6 +106,24 @@ export class Inbox {
 			if (!failed.has(delivery.id) || traceparent === null) continue;
 			processing(this.#tracing, consumer, delivery, { cause: traceparent, begun }).end({ error: 'failed' });
 		}
+	}
+
+	/** Handles all in the carrier's transaction, or throws; then nothing is handled. */
+	async #join<R>(handling: Handling<R>, messages: readonly Understood[], tx: Transaction): Promise<void> {
+		handling.within = tx;
+		tx.commitDurably();
+		tx.afterFailure((error) => {
+			if (isTimeOut(error)) this.#suspect(messages);
+			if (isTransient(error)) this.#beCautious(CAUTION_AT_ONCE);
+		});
+		const work = new UnitOfWork(tx, this.#outgoing);
+		const applied = await this.#apply(handling, messages, { work, tx, cautious: this.#isCautious });
+		this.#note(handling, messages, applied);
+		crashPoint(`before:${handling.transaction}`);
+		tx.afterCommit(() => {
+			crashPoint(`after:${handling.transaction}`);
+			for (const span of applied.spans) span.end();
+		});
 	}
 
 	/** Throws if nothing could be handled. If a part was handled, the rest comes again later. */
@@ -161,37 +193,64 @@ export class Inbox {
 	}
 
 	async #handleGroup<R>(handling: Handling<R>, group: readonly Understood[], impatient: boolean): Promise<void> {
-		const { transaction, consumer, decide } = handling;
-		const { results, busy, spans } = await this.#outbox.transaction(transaction, async (work, tx, tries) => {
-			// After a wait in vain, or a deadlock, do not wait for locked orders any more.
-			const cautious = impatient || tries > 1 || performance.now() < this.#cautiousUntil;
+		const applied = await this.#outbox.transaction(handling.transaction, async (work, tx, tries) => {
 			if (impatient) await tx.query(IMPATIENT);
-			const take = cautious ? takeFree : takeAll;
-			const taken = await take(tx, work, consumer, group);
-			const results: R[] = [];
-			const spans: OpenSpan[] = [];
-			for (const { delivery, traceparent } of group) {
-				if (!taken.fresh.has(delivery.id)) continue;
-				const order = taken.orders.get(delivery.key);
-				if (order === undefined) throw new Error(`no order ${delivery.key}`);
-				// A wake-up has no trace of its own, but its order has.
-				const cause = traceparent ?? work.traceOf(delivery.key);
-				const span = processing(this.#tracing, consumer, delivery, { cause, begun: handling.begun });
-				spans.push(span);
-				work.trace(delivery.key, span.traceparent);
-				const result = decide(order, delivery, work.moment, span.traceparent);
-				if (result !== null) results.push(result);
-			}
-			work.save();
-			return { results, busy: taken.busy, spans };
+			// After a wait in vain, or a deadlock, do not wait for locked orders any more.
+			return this.#apply(handling, group, { work, tx, cautious: impatient || tries > 1 || this.#isCautious });
 		});
-		for (const span of spans) span.end();
+		for (const span of applied.spans) span.end();
+		this.#note(handling, group, applied);
+	}
+
+	/** Applies messages to their orders, and stores what comes of it with the transaction. */
+	async #apply<R>(
+		{ consumer, decide, begun }: Handling<R>,
+		group: readonly Understood[],
+		{ work, tx, cautious }: { readonly work: UnitOfWork; readonly tx: Transaction; readonly cautious: boolean },
+	): Promise<Applied<R>> {
+		const take = cautious ? takeFree : takeAll;
+		const { fresh, orders, busy } = await take(tx, work, consumer, group);
+		const results: R[] = [];
+		const spans: OpenSpan[] = [];
+		for (const { delivery, traceparent } of group) {
+			if (!fresh.has(delivery.id)) continue;
+			const order = orders.get(delivery.key);
+			if (order === undefined) throw new Error(`no order ${delivery.key}`);
+			// A wake-up has no trace of its own, but its order has.
+			const cause = traceparent ?? work.traceOf(delivery.key);
+			const span = processing(this.#tracing, consumer, delivery, { cause, begun });
+			spans.push(span);
+			work.trace(delivery.key, span.traceparent);
+			const result = decide(order, delivery, work.moment, span.traceparent);
+			if (result !== null) results.push(result);
+		}
+		work.save();
+		return { results, busy, spans };
+	}
+
+	#note<R>(handling: Handling<R>, group: readonly Understood[], { results, busy }: Applied<R>): void {
 		handling.results.push(...results);
 		if (busy.size === 0) return;
-		this.#cautiousUntil = performance.now() + CAUTION;
+		this.#beCautious(CAUTION);
 		for (const { delivery } of group)
 			if (busy.has(delivery.key)) this.#putOff(handling, delivery, 'somebody else holds the order');
 	}
+
+	get #isCautious(): boolean {
+		return performance.now() < this.#cautiousUntil;
+	}
+
+	#beCautious(time: Duration): void {
+		this.#cautiousUntil = Math.max(this.#cautiousUntil, performance.now() + time);
+	}
+}
+
+/** What came of messages, before the commit. */
+interface Applied<R> {
+	readonly results: readonly R[];
+	/** the orders that others hold */
+	readonly busy: ReadonlySet<string>;
+	readonly spans: readonly OpenSpan[];
 }
 
 interface Taken extends Free {

@@ -43,9 +43,9 @@ export const inbox = <const D extends string>(
 ): Mixin<WithInbox, Record<D, Decide<unknown>>> =>
 	defineMixin<WithInbox, Record<string, unknown>>({
 		created() {
-			const { database, groups, stored, tracing } = this.platform;
+			const { database, groups, outgoing, tracing } = this.platform;
 			groups.declare(group, takes);
-			this.inbox ??= new Inbox(database, stored, this.logger, tracing);
+			this.inbox ??= new Inbox(database, outgoing, this.logger, tracing);
 			this.subscriptions ??= new Subscriptions(this.platform);
 			methodOf(this, decide);
 		},
@@ -58,7 +58,8 @@ export const inbox = <const D extends string>(
 			} as const;
 			const handle: BatchHandler =
 				calls === undefined
-					? async (deliveries) => (await this.inbox.handle(how.transaction, group, deliveries, how.decide)).failures
+					? async (deliveries, within) =>
+							(await this.inbox.handle(how.transaction, group, deliveries, how.decide, within)).failures
 					: (this[calls] as CallMaker).consuming(how);
 			this.subscriptions.open(group, handle, options);
 		},

@@ -4,7 +4,7 @@ import type { Platform } from '../platform.ts';
 import { isoText, type Log, Loop } from '../runtime/index.ts';
 
 /** A process knows of a pause after this, and of its end. */
-const LOOK: Duration = SECOND;
+const LOOK: Duration = 2 * SECOND;
 
 /** A consumer group that an operator has paused. */
 export interface Paused {

@@ -34,10 +34,10 @@ export class Subscriptions {
 		const { carrier, metrics, health } = this.#platform;
 		const pauses = this.#pauses;
 		const handler = deadLettersOf(this.#platform).catching(group, metrics.counting(group, handle));
-		const unlessPaused: BatchHandler = async (deliveries) => {
+		const unlessPaused: BatchHandler = async (deliveries, within) => {
 			await pauses.known();
 			if (pauses.of(group) !== undefined) throw new Error(`the consumer group ${group} is paused`);
-			return handler(deliveries);
+			return handler(deliveries, within);
 		};
 		const join = (): Subscription => carrier.subscribe(group, unlessPaused, options);
 		const member: Member = { group, join, subscription: pauses.of(group) === undefined ? join() : undefined };

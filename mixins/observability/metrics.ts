@@ -199,12 +199,19 @@ export class Metrics {
 	}
 
 	/** Counts what a consumer group's handler does. */
-	counting<Message, Failure>(group: string, handle: Handler<Message, Failure>): Handler<Message, Failure> {
+	counting<Message, Failure, Within extends Committing>(
+		group: string,
+		handle: Handler<Message, Failure, Within>,
+	): Handler<Message, Failure, Within> {
 		for (const counter of [this.#handled, this.#failed, this.#dead]) counter.inc({ group }, 0);
-		return async (deliveries) => {
-			const failures = await handle(deliveries);
-			this.#handled.inc({ group }, deliveries.length - failures.length);
-			this.#failed.inc({ group }, failures.length);
+		return async (deliveries, within) => {
+			const failures = await handle(deliveries, within);
+			const count = (): void => {
+				this.#handled.inc({ group }, deliveries.length - failures.length);
+				this.#failed.inc({ group }, failures.length);
+			};
+			if (within === undefined) count();
+			else within.afterCommit(count);
 			return failures;
 		};
 	}
@@ -284,6 +291,14 @@ export class Metrics {
 }
 
 /** Handles messages, and returns those that failed. */
-type Handler<Message, Failure> = (messages: readonly Message[]) => Promise<readonly Failure[]>;
+type Handler<Message, Failure, Within extends Committing> = (
+	messages: readonly Message[],
+	within?: Within,
+) => Promise<readonly Failure[]>;
+
+/** A transaction that the handler is part of. */
+interface Committing {
+	afterCommit(action: () => void): void;
+}
 
 const classOf = (status: number): string => (status === 0 ? 'none' : `${Math.floor(status / 100)}xx`);

@@ -1,4 +1,6 @@
 import type { OrderEvent, Raised } from '../../domain/events.ts';
+import type { Instant } from '../../domain/time.ts';
+import { type CarrierMessage, toEnvelope } from '../brokers/index.ts';
 import { EVENT, inserting, plainArray, type Statement, type Transaction } from '../database/index.ts';
 
 /** Something raised, with the trace of what caused it (W3C Trace Context). */
@@ -21,9 +23,11 @@ const outboxInserted = inserting('insert-outbox', 'outbox_messages', {
 	orderId: 'uuid',
 	sequence: 'int',
 	deliverAt: 'moment',
+	sentAt: 'moment',
 });
 
-export const insertOutbox = (messages: readonly Raised[]): Statement =>
+/** `sentAt`: null for a message that the relay has to send. */
+export const insertOutbox = (messages: readonly Raised[], sentAt: (message: Raised) => Instant | null): Statement =>
 	outboxInserted(
 		messages.map((message) => ({
 			messageId: message.id,
@@ -31,8 +35,37 @@ export const insertOutbox = (messages: readonly Raised[]): Statement =>
 			orderId: message.orderId,
 			sequence: message.kind === 'event' ? message.sequence : null,
 			deliverAt: message.kind === 'wake-up' ? message.at : null,
+			sentAt: sentAt(message),
 		})),
 	);
+
+/** What the relay would send of it. */
+export function toMessage(message: Raised, traceparent: string | null, now: Instant): CarrierMessage {
+	const { id, type, orderId } = message;
+	const of = { id, type, order_id: orderId };
+	if (message.kind === 'wake-up') {
+		const { at } = message;
+		const body = toEnvelope({
+			...of,
+			sequence: null,
+			occurred_at: null,
+			data: null,
+			traceparent: null,
+			deliver_at: at,
+		});
+		return { id, type, key: orderId, body, deliverAt: at, delay: Math.max(0, at - now) };
+	}
+	const { sequence, occurredAt, data } = message;
+	const body = toEnvelope({
+		...of,
+		sequence,
+		occurred_at: occurredAt,
+		data: JSON.stringify(data),
+		traceparent,
+		deliver_at: null,
+	});
+	return { id, type, key: orderId, body, deliverAt: null, delay: 0 };
+}
 
 /** Records messages as handled by a consumer; returns the ids that were not recorded yet. */
 export async function insertInbox(

@@ -42,12 +42,28 @@ const OLDEST = `SELECT ctid FROM outbox_messages WHERE ${AVAILABLE} AND position
 	FOR UPDATE SKIP LOCKED`;
 
 /** The last position that was given to a row; null if this user may not read it. */
+const LAST = `SELECT last_value FROM pg_sequences
+	WHERE schemaname = current_schema() AND sequencename = 'outbox_messages_position_seq'`;
+
 export const END: Statement = {
 	name: 'outbox-end',
-	text: `SELECT last_value AS position FROM pg_sequences
-		WHERE schemaname = current_schema() AND sequencename = 'outbox_messages_position_seq'`,
+	text: `SELECT (${LAST}) AS position`,
 	values: [],
 };
+
+export interface Glance {
+	/** something from there on can be sent, unless another relay sends it at the moment */
+	readonly waits: boolean;
+	/** the last position that was given to a row; null if this user may not read it */
+	readonly end: bigint | null;
+}
+
+/** Looks from a position on, and takes nothing. */
+export const glance = (from: bigint): Statement => ({
+	name: 'glance-at-outbox',
+	text: `SELECT EXISTS (SELECT FROM outbox_messages WHERE ${AVAILABLE} AND position >= $1) AS waits, (${LAST}) AS end`,
+	values: [from],
+});
 
 export const firstBefore = (position: bigint): Statement => ({
 	name: 'first-before',

@@ -8,6 +8,8 @@ import {
 	END,
 	type Found,
 	firstBefore,
+	type Glance,
+	glance,
 	lease,
 	markSent,
 	type OutboxRow,
@@ -29,6 +31,8 @@ const LONGEST_RETRY: Duration = 30 * SECOND;
 const LONGEST_ABSENCE: Duration = 5 * SECOND;
 /** The slow poll beside the wake-up, and the pause after a carrier could not be reached. */
 const SLOW_POLL: Duration = SECOND / 2;
+/** The same where messages go to the carrier with the commit that raises them: what is left is rare. */
+const QUIET_POLL: Duration = 1.9 * SECOND;
 /** How long full batches follow each other within one step. */
 const LONGEST_STEP: Duration = SECOND;
 
@@ -50,6 +54,8 @@ export class OutboxRelay {
 	readonly #log: Log | undefined;
 	readonly #tracing: Tracing;
 	readonly #lowWater = new LowWater(0n);
+	/** the last step had nothing to send */
+	#isQuiet = false;
 	/** a carrier that could not be reached is left alone until then, by the process's timer */
 	#restUntil = Number.NEGATIVE_INFINITY;
 
@@ -65,8 +71,19 @@ export class OutboxRelay {
 	async step(): Promise<Duration> {
 		const rest = this.#restUntil - performance.now();
 		if (rest > 0) return rest; // ignores wake-ups: each try would only postpone more rows
-		const sent = await (this.#carrier.publishIn === undefined ? this.#sendByLease() : this.#sendInOneTransaction());
-		return sent === BATCH ? 0 : SLOW_POLL;
+		const isShared = this.#carrier.publishIn !== undefined;
+		const pause = isShared ? QUIET_POLL : SLOW_POLL;
+		if (this.#isQuiet && !(await this.#hasSome())) return pause;
+		const sent = await (isShared ? this.#sendInOneTransaction() : this.#sendByLease());
+		this.#isQuiet = sent === 0;
+		return sent === BATCH ? 0 : pause;
+	}
+
+	/** A look that takes nothing needs no transaction. */
+	async #hasSome(): Promise<boolean> {
+		const [seen] = await this.#database.query<Glance>(glance(this.#lowWater.place));
+		if (seen?.waits === false && seen.end !== null) this.#lowWater.reached(seen.end, false);
+		return seen?.waits !== false;
 	}
 
 	/** True if a row that can be sent lies before the point where `step` begins; that point is moved back to it. */
@@ -98,11 +115,8 @@ export class OutboxRelay {
 			const rows = await tx.query<OutboxRow>(statement);
 			if (rows.length === 0) return rows;
 			const span = sending(this.#tracing, rows);
-			const failures =
-				(await this.#carrier.publishIn?.(
-					tx,
-					rows.map((row) => toMessage(row, 0)),
-				)) ?? [];
+			const messages = rows.map((row) => toMessage(row, 0));
+			const failures = this.#carrier.publishIn?.(tx, messages) ?? [];
 			await postpone(tx, OWN, rows, failures);
 			// If this commit is lost with the server, the rows are unsent again, and everything done with their messages is
 			// lost as well: a later commit that waits for the disk waits for this one too.

@@ -43,13 +43,13 @@ export const relay = ({ rest }: { readonly rest: Duration }): Mixin<WithRelay> =
 			const sender = new OutboxRelay(database, carrier, this.logger, tracing);
 			this.relaying = new Loop('outbox relay', this.logger, () => sender.step(), rest);
 			this.lookingBack = lookingBack('outbox relay', this.logger, () => sender.lookBack(), this.wakeRelay);
-			signals.on('outbox.stored', this.wakeRelay);
+			signals.on('outbox.unsent', this.wakeRelay);
 			this.relaying.start();
 			this.lookingBack.start();
 			health.watch('outbox relay', this.relaying, 'broker');
 		},
 		async stopped() {
-			this.platform.signals.off('outbox.stored', this.wakeRelay);
+			this.platform.signals.off('outbox.unsent', this.wakeRelay);
 			await Promise.all([this.relaying?.stop(), this.lookingBack?.stop()]);
 		},
 	});

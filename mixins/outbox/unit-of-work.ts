@@ -7,6 +7,7 @@ import { newPayment } from '../../domain/payment.ts';
 import type { Refund } from '../../domain/refund.ts';
 import type { Shipment } from '../../domain/shipment.ts';
 import type { Instant } from '../../domain/time.ts';
+import type { Carrier } from '../brokers/index.ts';
 import {
 	type ChangedRefunds,
 	CLOCK,
@@ -29,7 +30,7 @@ import {
 } from '../database/index.ts';
 import type { StatusChange } from '../observability/index.ts';
 import { newId } from '../runtime/index.ts';
-import { insertEvents, insertOutbox, type Traced } from './messages-store.ts';
+import { insertEvents, insertOutbox, type Traced, toMessage } from './messages-store.ts';
 
 interface Loaded {
 	readonly order: Order;
@@ -52,8 +53,17 @@ const NONE: ReadonlySet<string> = new Set();
 
 const NOTHING_GIVEN: ReadonlyMap<string, readonly Refund[]> = new Map();
 
-/** Called after a commit that left something to send, with what was raised, and with the orders that have changed their state. */
+/** Called after a commit that has raised something, with that, and with the orders that have changed their state. */
 export type OnStored = (raised: readonly Raised[], changes: readonly StatusChange[]) => void;
+
+/** Where that goes which transactions raise. */
+export interface Outgoing {
+	readonly stored: OnStored;
+	/** called after a commit that has left messages to the relay */
+	readonly unsent?: () => void;
+	/** that of a carrier that shares the database; without it the outbox relay sends */
+	readonly publishIn?: Carrier['publishIn'] | undefined;
+}
 
 /**
  * The orders that one transaction has locked, and the saving of all that changed: states, payments, shipments,
@@ -61,15 +71,15 @@ export type OnStored = (raised: readonly Raised[], changes: readonly StatusChang
  */
 export class UnitOfWork {
 	readonly #tx: Transaction;
-	readonly #onStored: OnStored;
+	readonly #outgoing: Outgoing;
 	readonly #loaded = new Map<string, Loaded>();
 	readonly #traces = new Map<string, string>();
 	readonly #raised: WakeUp[] = [];
 	#now: Instant = Number.NaN;
 
-	constructor(tx: Transaction, onStored: OnStored) {
+	constructor(tx: Transaction, outgoing: Outgoing) {
 		this.#tx = tx;
-		this.#onStored = onStored;
+		this.#outgoing = outgoing;
 	}
 
 	/** The database's clock, read after the locks, and new ids. */
@@ -193,9 +203,23 @@ export class UnitOfWork {
 		const events = raised
 			.filter((message): message is OrderEvent => message.kind === 'event')
 			.map((message): Traced<OrderEvent> => ({ message, traceparent: this.#traces.get(message.orderId) ?? null }));
-		this.#tx.afterCommit(() => this.#onStored(raised, changes));
+		const sentAt = this.#publish(raised);
+		const isLeft = raised.some((message) => sentAt(message) === null);
+		this.#tx.afterCommit(() => {
+			this.#outgoing.stored(raised, changes);
+			if (isLeft) this.#outgoing.unsent?.();
+		});
 		if (events.length > 0) this.#tx.write(insertEvents(events));
-		this.#tx.write(insertOutbox(raised));
+		this.#tx.write(insertOutbox(raised, sentAt));
+	}
+
+	/** Gives messages to a carrier that commits with this transaction; returns when each was sent, null if it was not. */
+	#publish(raised: readonly Raised[]): (message: Raised) => Instant | null {
+		const { publishIn } = this.#outgoing;
+		if (publishIn === undefined) return () => null;
+		const messages = raised.map((message) => toMessage(message, this.#traces.get(message.orderId) ?? null, this.#now));
+		const left = new Set(publishIn(this.#tx, messages).map(({ id }) => id));
+		return ({ id }) => (left.has(id) ? null : this.#now);
 	}
 
 	async #load(

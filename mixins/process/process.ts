@@ -2,7 +2,7 @@
 import { EventEmitter } from 'node:events';
 import type { Middleware, ServiceBroker } from 'moleculer';
 import { type Duration, SECOND } from '../../domain/time.ts';
-import { carrierOf, Groups, type ProcessCarrier, type Topology } from '../brokers/index.ts';
+import { type Carrier, carrierOf, Groups, type ProcessCarrier, type Topology } from '../brokers/index.ts';
 import { alone, amongOthers, type Node, type Surroundings } from '../cluster/index.ts';
 import { startEmbeddedPostgres } from '../database/embedded/index.ts';
 import {
@@ -130,8 +130,8 @@ export async function openProcess(
 				metrics,
 				tracing,
 				log,
-				...signalling(metrics, orderLog(settings)),
 			},
+			...signalling(metrics, orderLog(settings), () => carrier),
 			...{ groups: new Groups(topology), entrances: new Set<Entrance>() },
 			provider: openProvider(database),
 			parcels: new StandInParcels(database),
@@ -216,9 +216,13 @@ async function connect({ settings, log, made, signal, onLost }: Surroundings): P
 	return postgres.connection;
 }
 
-function signalling(metrics: Metrics, tell: ReturnType<typeof orderLog>): Pick<Platform, 'signals' | 'stored'> {
+function signalling(
+	metrics: Metrics,
+	tell: ReturnType<typeof orderLog>,
+	carrier: () => Carrier | undefined,
+): Pick<Platform, 'signals' | 'outgoing'> {
 	const signals = new EventEmitter<Signals>();
-	const stored: Platform['stored'] = (raised, changes) => {
+	const stored: Platform['outgoing']['stored'] = (raised, changes) => {
 		metrics.raised(raised);
 		tell(changes);
 		signals.emit(
@@ -226,7 +230,17 @@ function signalling(metrics: Metrics, tell: ReturnType<typeof orderLog>): Pick<P
 			raised.map(({ orderId }) => orderId),
 		);
 	};
-	return { signals, stored };
+	return {
+		signals,
+		outgoing: {
+			stored,
+			unsent: () => void signals.emit('outbox.unsent'),
+			get publishIn() {
+				const shared = carrier();
+				return shared?.publishIn?.bind(shared);
+			},
+		},
+	};
 }
 
 /** Wakes relays in other processes, if none runs here; for speed only. */
@@ -235,5 +249,5 @@ function wakeRelays(broker: ServiceBroker, { signals }: Platform): void {
 	const wake = throttle(WAKE_RELAYS_EVERY, () => {
 		broker.broadcast('outbox.stored', null, { groups: ['outbox-relay'] }).catch(() => {}); // they also poll
 	});
-	signals.on('outbox.stored', wake);
+	signals.on('outbox.unsent', wake);
 }

@@ -19,6 +19,7 @@ export class Loop {
 	readonly #step: () => Promise<Duration>;
 	readonly #log: Log;
 	readonly #rest: Duration;
+	#share = 1;
 	#running: Promise<void> | undefined;
 	#stopping = false;
 	#woken = false;
@@ -41,6 +42,11 @@ export class Loop {
 		return performance.now() - this.#lastBeat;
 	}
 
+	/** Shortens the rest after the step under way to this share of it: who has found much need not gather more. */
+	shortenRest(share: number): void {
+		this.#share = share;
+	}
+
 	start(): void {
 		this.#running ??= this.#run();
 	}
@@ -61,9 +67,11 @@ export class Loop {
 	async #run(): Promise<void> {
 		while (!this.#stopping) {
 			this.#woken = false;
+			this.#share = 1;
 			const pause = await this.#attempt();
-			if (this.#rest > 0 && !this.#stopping) await this.#sleep(this.#rest, () => this.#stopping);
-			if (pause > this.#rest && !this.#woken && !this.#stopping) await this.#sleep(pause - this.#rest);
+			const rest = this.#rest * this.#share;
+			if (rest > 0 && !this.#stopping) await this.#sleep(rest, () => this.#stopping);
+			if (pause > rest && !this.#woken && !this.#stopping) await this.#sleep(pause - rest);
 		}
 	}
 

@@ -2,7 +2,7 @@
  * JSON Schema (draft 2020-12), the language in which the shapes of requests and answers are written once: Ajv checks
  * with them, and OpenAPI 3.1 shows the same objects.
  */
-import { Ajv2020, type AnySchemaObject, type ErrorObject } from 'ajv/dist/2020.js';
+import { Ajv2020, type AnySchemaObject, type ErrorObject, type ValidateFunction } from 'ajv/dist/2020.js';
 import type { DataValidationCxt } from 'ajv/dist/types/index.js';
 import { FORMATS, type Format } from './formats.ts';
 
@@ -85,10 +85,16 @@ export function addFormats(more: Readonly<Record<string, Format>>): void {
 	}
 }
 
-/** Makes the check of a schema; throws if the schema is not one. */
+/**
+ * The check of a schema. It is compiled at its first use, which throws if the schema is not one: all of them would take a
+ * fifth of a start, and most of a process's are never used.
+ */
 export function compile(schema: Schema): Check {
-	const validate = ajv.compile(schema);
-	return (value) => validate(value) || faultsOf(validate.errors ?? []);
+	let validate: ValidateFunction | undefined;
+	return (value) => {
+		validate ??= ajv.compile(schema);
+		return validate(value) || faultsOf(validate.errors ?? []);
+	};
 }
 
 /** The first fault of each field: the others often follow from it. */

@@ -1,15 +1,12 @@
 /** The mixins of the orders service, except for reading. */
 import type { Context } from 'moleculer';
-import type { Moment } from '../../domain/commands.ts';
-import type { Refusal } from '../../domain/errors.ts';
-import type { Order } from '../../domain/order.ts';
-import type { Result } from '../../domain/result.ts';
-import { type Instant, SECOND } from '../../domain/time.ts';
+import { SECOND } from '../../domain/time.ts';
 import { Busy, CallTooLate, isInTime } from '../../mixins/cluster/index.ts';
-import type { Change, WithOutbox } from '../../mixins/outbox/index.ts';
+import type { WithOutbox } from '../../mixins/outbox/index.ts';
 import { defineMixin, type Mixin } from '../../mixins/service.ts';
-import { callerOf, type Meta, maySee } from './caller.ts';
-import { notFound, refusalError } from './errors.ts';
+import { callerOf, type Meta } from './caller.ts';
+import { type Command, type CommandRequest, Commands } from './commanding.ts';
+import { refusalError } from './errors.ts';
 import { WAITS_OVER } from './long-poll.ts';
 import { type OrderDto, orderToDto } from './order-dto.ts';
 import { OrderWatch } from './order-watch.ts';
@@ -24,7 +21,7 @@ export interface WithPlacing {
 export const placing = (): Mixin<WithPlacing> =>
 	defineMixin<WithPlacing>({
 		created() {
-			this.intake = new Intake<OrderDto>(this.platform.database, this.platform.stored);
+			this.intake = new Intake<OrderDto>(this.platform.database, this.platform.outgoing);
 		},
 		async stopped() {
 			await this.intake.drained();
@@ -70,52 +67,33 @@ export const longPolls = (): Mixin<WithLongPolls> =>
 /** How many commands of one order wait in a process, and how long each. */
 const TURNS = { most: 250, patience: 5 * SECOND };
 
-export type Command = (order: Order, moment: Moment) => Result<void, Refusal>;
-
-/** The result of a command, and the database's clock at the decision. */
-interface Decided {
-	readonly order: Order;
-	readonly result: Result<void, Refusal>;
-	readonly now: Instant;
-}
-
 export interface WithChanging {
 	turns: Turns;
+	commands: Commands;
 	/** Throws if the caller may see no such order, or if the order refuses. */
 	change: (ctx: Context<{ id: string }, Meta>, command: Command) => Promise<OrderDto>;
 }
 
-/** `this.change`: one command on one order. Commands of one order share one connection, however many they are. */
+/** `this.change`: one command on one order. Commands of one order go one after the other, however many they are. */
 export const changing = (): Mixin<WithChanging> =>
 	defineMixin<WithChanging, object, WithOutbox>({
 		created() {
 			this.turns = new Turns({ ...TURNS, refusal: () => new Busy('Too many want to change this order.') });
+			this.commands = new Commands(this.outbox);
 			this.change = async (ctx, command) => {
 				const { id } = ctx.params;
-				const decided = await this.turns.take(id, async () => {
+				const caller = callerOf(ctx.meta);
+				const request: CommandRequest = {
+					...{ id, caller, command, traceparent: ctx.meta.traceparent ?? null },
+					isInTime: () => isInTime(ctx),
+				};
+				const { result, order, now } = await this.turns.take(id, async () => {
 					if (!isInTime(ctx)) throw new CallTooLate();
-					return this.outbox.transaction('orders.change', deciding(ctx, command));
+					return this.commands.carryOut(request);
 				});
-				ctx.meta.now = decided.now;
-				const { result, order } = decided;
+				ctx.meta.now = now;
 				if (!result.ok) throw refusalError(result.error);
-				return orderToDto(order, callerOf(ctx.meta));
+				return orderToDto(order, caller);
 			};
 		},
 	});
-
-const deciding =
-	(ctx: Context<{ id: string }, Meta>, command: Command): Change<Decided> =>
-	async (work, _tx, tries) => {
-		const caller = callerOf(ctx.meta);
-		const { id } = ctx.params;
-		const { orders, busy } = await work.lockSoon([id], tries === 1);
-		if (busy.has(id)) throw new Busy('Somebody else works on this order.');
-		const order = orders.get(id);
-		if (!isInTime(ctx)) throw new CallTooLate(); // checked here: after this only the commit can wait
-		if (order === undefined || !maySee(caller, order.record.owner)) throw notFound();
-		work.trace(id, ctx.meta.traceparent ?? null);
-		const result = command(order, work.moment);
-		work.save();
-		return { order, result, now: work.moment.now };
-	};

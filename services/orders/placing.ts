@@ -3,7 +3,7 @@ import type { PlaceOrder } from '../../domain/order-record.ts';
 import type { Result } from '../../domain/result.ts';
 import { CallTooLate } from '../../mixins/cluster/index.ts';
 import { type Database, isTransient, type Transaction } from '../../mixins/database/index.ts';
-import { type OnStored, UnitOfWork } from '../../mixins/outbox/index.ts';
+import { type Outgoing, UnitOfWork } from '../../mixins/outbox/index.ts';
 import { Batcher, bisect } from '../../mixins/runtime/index.ts';
 import { type IdempotencyKey, KEY_STORED_SINCE, type StoredKey, storeKeys, takeKeys, whileInProgress } from './keys.ts';
 
@@ -41,8 +41,8 @@ const GROUP = { size: 200, inFlight: 4, worthwhile: 32 };
 export class Intake<A> {
 	readonly #batcher: Batcher<PlaceRequest<A>, Placed<A>>;
 
-	constructor(database: Pick<Database, 'transaction'>, onStored: OnStored) {
-		this.#batcher = new Batcher(GROUP, (requests) => storeApart(database, onStored, requests));
+	constructor(database: Pick<Database, 'transaction'>, outgoing: Outgoing) {
+		this.#batcher = new Batcher(GROUP, (requests) => storeApart(database, outgoing, requests));
 	}
 
 	async place(request: PlaceRequest<A>): Promise<Placed<A>> {
@@ -59,14 +59,14 @@ export class Intake<A> {
 
 async function storeApart<A>(
 	database: Pick<Database, 'transaction'>,
-	onStored: OnStored,
+	outgoing: Outgoing,
 	requests: readonly PlaceRequest<A>[],
 ): Promise<readonly Placed<A>[]> {
 	const answers = new Map<PlaceRequest<A>, Placed<A>>();
 	await bisect(
 		requests,
 		async (group) => {
-			const place = (tx: Transaction) => store(tx, new UnitOfWork(tx, onStored), group);
+			const place = (tx: Transaction) => store(tx, new UnitOfWork(tx, outgoing), group);
 			const placed = await database.transaction('orders.create', place, KEY_STORED_SINCE);
 			for (const [request, answer] of placed) answers.set(request, answer);
 		},

@@ -2,7 +2,14 @@ import type { PaymentCall } from '../../domain/commands.ts';
 import type { Order } from '../../domain/order.ts';
 import { type Duration, type Instant, SECOND } from '../../domain/time.ts';
 import { type Caused, stamp } from '../../mixins/calls/index.ts';
-import { firstLookBefore, IMPATIENT, isNobodysFault, limited, type Transaction } from '../../mixins/database/index.ts';
+import {
+	firstLookBefore,
+	IMPATIENT,
+	isNobodysFault,
+	limited,
+	lookForOverdue,
+	type Transaction,
+} from '../../mixins/database/index.ts';
 import { pausesOf } from '../../mixins/inbox/index.ts';
 import type { OpenSpan } from '../../mixins/observability/index.ts';
 import { Outbox, type UnitOfWork } from '../../mixins/outbox/index.ts';
@@ -54,7 +61,7 @@ export class Sweeper {
 	/** `carrierIsBehind`: the carrier is working off a backlog, so due orders are left to it. */
 	constructor(platform: Platform, calls: PaymentCalls, log: Log, carrierIsBehind: () => boolean) {
 		this.#platform = platform;
-		this.#outbox = new Outbox(platform.database, platform.stored);
+		this.#outbox = new Outbox(platform.database, platform.outgoing);
 		this.#calls = calls;
 		this.#log = log;
 		this.#carrierIsBehind = carrierIsBehind;
@@ -66,6 +73,7 @@ export class Sweeper {
 	 */
 	async sweep(): Promise<Swept> {
 		await this.#pauses.known();
+		if (!(await this.#hasFound())) return { found: 0, calls: 0 };
 		const slots = this.#calls.slots.tryAcquire(BATCH);
 		const since = stamp();
 		const done: Done = { found: 0, calls: [] };
@@ -85,6 +93,14 @@ export class Sweeper {
 		const [row] = await this.#platform.database.query<{ look: Instant }>(firstLookBefore(this.#lowWater.place));
 		if (row !== undefined) this.#lowWater.lower(row.look - 1); // it was rounded
 		return row !== undefined;
+	}
+
+	/** A look that finds nothing needs no transaction. */
+	async #hasFound(): Promise<boolean> {
+		const statement = lookForOverdue(this.#lowWater.place);
+		const [look] = await this.#platform.database.query<{ now: Instant; found: boolean }>(statement);
+		if (look?.found === false) this.#lowWater.reached(look.now, false);
+		return look?.found !== false;
 	}
 
 	async #sweepAll(done: Done, slots: number): Promise<void> {

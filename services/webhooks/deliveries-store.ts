@@ -54,6 +54,8 @@ export const insertLostDeliveries = (from: Instant, until: Instant): Statement =
 /** An attempt that this process may make now. `url` and `secrets` are not for logs. */
 export interface Claimed extends Envelope {
 	readonly endpoint_id: string;
+	/** the database's clock as it was claimed */
+	readonly now: Instant;
 	/** the number of the claim: another one means that somebody else has taken the delivery over */
 	readonly claims: number;
 	readonly url: string;
@@ -78,7 +80,7 @@ export const claimDeliveries = (places: ReadonlyMap<string, number>, lease: Dura
 				attempt_until = statement_timestamp() + $3::float8 * interval '1 millisecond'
 			FROM picked p WHERE d.endpoint_id = p.endpoint_id AND d.event_id = p.event_id
 			RETURNING d.endpoint_id, d.event_id, d.order_id, d.sequence, d.claims)
-		SELECT c.endpoint_id, c.claims, e.url, v.id, v.type, v.order_id, v.sequence, v.data, v.traceparent,
+		SELECT c.endpoint_id, floor(extract(epoch FROM clock_timestamp()) * 1000)::float8 AS now, c.claims, e.url, v.id, v.type, v.order_id, v.sequence, v.data, v.traceparent,
 			${instant('v.occurred_at', 'occurred_at')}, NULL AS deliver_at,
 			ARRAY(SELECT secret FROM webhook_secrets s WHERE s.endpoint_id = c.endpoint_id
 				AND (expires_at IS NULL OR expires_at > statement_timestamp())

@@ -4,7 +4,7 @@ import { type Duration, SECOND } from '../../domain/time.ts';
 import type { SubscribeOptions } from '../../mixins/brokers/index.ts';
 import { notBefore } from '../../mixins/delay/index.ts';
 import { pausesOf, Subscriptions } from '../../mixins/inbox/index.ts';
-import type { WithOutbox } from '../../mixins/outbox/index.ts';
+import { byRelay, Outbox, type WithOutbox } from '../../mixins/outbox/index.ts';
 import { Loop } from '../../mixins/runtime/index.ts';
 import { defineMixin, type Mixin } from '../../mixins/service.ts';
 import { type Claimed, claimDeliveries, overdueEndpoints } from './deliveries-store.ts';
@@ -12,7 +12,7 @@ import { Dispatcher } from './dispatcher.ts';
 import { keptFor, lookForLost, takingIn } from './intake.ts';
 import { type DeliveryMetrics, deliveryMetrics } from './metrics.ts';
 import { settling } from './outcomes.ts';
-import { Poster } from './posting.ts';
+import type { Poster } from './posting.ts';
 import { purgeDeliveries } from './purging.ts';
 import { signedHeaders } from './signing.ts';
 
@@ -20,10 +20,11 @@ export const GROUP = 'webhooks';
 
 /** What was due for so long, and nobody has taken up, has lost its wake-up. */
 const OVERDUE: Duration = 2 * SECOND;
-const SWEEP_EVERY: Duration = SECOND;
+const SWEEP_EVERY: Duration = 2 * SECOND;
 
 export interface WithDeliveries {
-	poster: Poster;
+	/** there from the first attempt on */
+	poster: Promise<Poster> | undefined;
 	dispatcher: Dispatcher;
 	subscriptions: Subscriptions;
 	/** loops beside the dispatcher: for what was lost, and for what is old */
@@ -39,7 +40,6 @@ export const delivering = (options: SubscribeOptions): Mixin<WithDeliveries> =>
 			groups.declare(GROUP, [...EVENT_TYPES, 'WebhookDue']);
 			const pauses = pausesOf(this.platform);
 			this.subscriptions = new Subscriptions(this.platform);
-			this.poster = new Poster(settings.webhookAllowPrivate);
 			this.deliveryMetrics = deliveryMetrics(this.platform);
 			this.dispatcher = new Dispatcher(
 				{
@@ -48,9 +48,10 @@ export const delivering = (options: SubscribeOptions): Mixin<WithDeliveries> =>
 							tx.commitLazily(); // what is lost with the server is taken up again
 							return tx.query<Claimed>(claimDeliveries(places, lease));
 						}),
-					attempt: ({ id, url, secrets }, body, stopping) => {
-						const message = { id, body, at: this.platform.clock.now() };
-						return this.poster.post({ url, body, headers: signedHeaders(message, secrets) }, stopping);
+					attempt: async ({ id, now: at, url, secrets }, body, stopping) => {
+						this.poster ??= openPoster(settings.webhookAllowPrivate);
+						const poster = await this.poster;
+						return poster.post({ url, body, headers: signedHeaders({ id, body, at }, secrets) }, stopping);
 					},
 					store: async (ended) => {
 						const { counted, disabled } = await this.outbox.transaction(
@@ -93,7 +94,8 @@ export const delivering = (options: SubscribeOptions): Mixin<WithDeliveries> =>
 		},
 		started() {
 			const { carrier, clock, database, health, settings } = this.platform;
-			const handle = takingIn(this.outbox, database, keptFor(settings.retention), (ids) => this.dispatcher.wake(ids));
+			const outbox = new Outbox(database, byRelay(this.platform.outgoing));
+			const handle = takingIn(outbox, database, keptFor(settings.retention), (ids) => this.dispatcher.wake(ids));
 			this.subscriptions.open(GROUP, notBefore(carrier.early, clock, handle), options);
 			this.dispatcher.loop.start();
 			for (const loop of this.tending) loop.start();
@@ -103,9 +105,13 @@ export const delivering = (options: SubscribeOptions): Mixin<WithDeliveries> =>
 			await this.subscriptions.close();
 			await Promise.all(this.tending.map((loop) => loop.stop()));
 			await this.dispatcher.stop();
-			await this.poster.close();
+			await (await this.poster)?.close();
 		},
 	});
+
+/** Loads the client for HTTP, which would take a twentieth of a start, and which most systems never use. */
+const openPoster = async (allowPrivate: boolean): Promise<Poster> =>
+	new (await import('./posting.ts')).Poster(allowPrivate);
 
 const WHY = {
 	gone: 'it answered 410',

@@ -27,7 +27,7 @@ const STOP_REST: Duration = SECOND;
 export interface Dispatch {
 	/** takes up due deliveries, so many of each endpoint, until its lease ends */
 	claim(places: ReadonlyMap<string, number>, lease: Duration): Promise<readonly Claimed[]>;
-	/** makes one attempt; never rejects */
+	/** makes one attempt; one that throws counts as an endpoint that cannot be reached */
 	attempt(claimed: Claimed, body: string, stopping: AbortSignal): Promise<Tried>;
 	store(ended: readonly Ended[]): Promise<void>;
 	/** true while nothing is to be begun */
@@ -109,7 +109,7 @@ export class Dispatcher {
 	#begin(claimed: Claimed): void {
 		const { endpoint_id: id } = claimed;
 		this.#underWay.set(id, (this.#underWay.get(id) ?? 0) + 1);
-		const attempt = this.#dispatch.attempt(claimed, toEnvelope(claimed), this.#stopping.signal).then((tried) => {
+		const attempt = this.#attempt(claimed).then((tried) => {
 			this.#attempts.delete(attempt);
 			const left = (this.#underWay.get(id) ?? 1) - 1;
 			if (left === 0) this.#underWay.delete(id);
@@ -118,6 +118,15 @@ export class Dispatcher {
 			this.loop.wake();
 		});
 		this.#attempts.add(attempt);
+	}
+
+	async #attempt(claimed: Claimed): Promise<Tried> {
+		try {
+			return await this.#dispatch.attempt(claimed, toEnvelope(claimed), this.#stopping.signal);
+		} catch (error) {
+			tell(this.#log, 'error', 'an attempt to tell an endpoint was not made', error);
+			return { kind: 'unreachable', responseStatus: null, error: 'the attempt could not be made' };
+		}
 	}
 
 	/**

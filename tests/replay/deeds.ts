@@ -90,12 +90,13 @@ const sweep =
 			await sweeper.lookBack(); // time has passed by taking the orders' moments back
 			return sweeper.sweep();
 		};
+		const kind = { who, passesOver: true, waits: true };
+		// It may have no transaction.
+		if (move.name === 'SweepInVain') return { ...kind, run: () => look(world, orderOf(move), begin) };
 		return {
-			who,
+			...kind,
 			transaction: { name: 'settlement.sweep', database: slot.database },
-			passesOver: true,
 			repeatable: true,
-			waits: true,
 			run: () => look(world, orderOf(move), () => slot.takeUp('settlement.sweep', taker !== undefined, begin)),
 		};
 	};

@@ -109,7 +109,9 @@ class Unlocked extends ProcessDatabase {
 				query,
 				write: (statement) => tx.write(statement),
 				afterCommit: (action) => tx.afterCommit(action),
+				afterFailure: (action) => tx.afterFailure(action),
 				commitLazily: () => tx.commitLazily(),
+				commitDurably: () => tx.commitDurably(),
 			});
 		});
 	}

@@ -44,8 +44,8 @@ export class ProcessDatabase extends Database {
 	readonly #shared: Database;
 	#pauses: Pause[] = [];
 	#dead = false;
-	/** transactions that never begin */
-	#closed: ReadonlySet<TransactionName> = new Set();
+	/** transactions, and statements without one, that never begin */
+	#closed: ReadonlySet<string> = new Set();
 
 	constructor(shared: Database) {
 		const silent = (): void => {};
@@ -70,8 +70,11 @@ export class ProcessDatabase extends Database {
 		this.#pauses = this.#pauses.filter((other) => other !== pause);
 	}
 
-	/** Whatever is begun while `action` runs never gets to these transactions: for loops that must not run by themselves. */
-	async without(names: readonly TransactionName[], action: () => Promise<void>): Promise<void> {
+	/**
+	 * Whatever is begun while `action` runs never gets to these transactions or statements: for loops that must not run by
+	 * themselves.
+	 */
+	async without(names: readonly string[], action: () => Promise<void>): Promise<void> {
 		this.#closed = new Set(names);
 		await action();
 		this.#closed = new Set();
@@ -84,6 +87,7 @@ export class ProcessDatabase extends Database {
 	}
 
 	override query<R extends object>(statement: Statement): Promise<R[]> {
+		if (this.#closed.has(statement.name)) return new Promise(() => {});
 		return this.#dead ? Promise.reject(dead()) : this.#shared.query<R>(statement);
 	}
 

@@ -106,8 +106,6 @@ class Replay {
 		const isThere = message === undefined || this.#world.holds(message);
 		if (!isThere) return undefined;
 		const other = await deedOf(this.#world, next, 2);
-		// A sweeper that finds nothing locks nothing.
-		if (move.name === 'SweepInVain') return undefined;
 		// Commands of one order go one after the other in a process, so those of the buyer never overlap.
 		return other.who !== deed.who && other.transaction !== undefined && !other.passesOver && !other.waits
 			? other

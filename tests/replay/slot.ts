@@ -1,5 +1,6 @@
 import { setImmediate } from 'node:timers/promises';
 import type { Database } from '../../mixins/database/database.ts';
+import { lookForOverdue } from '../../mixins/database/index.ts';
 import { pausesOf } from '../../mixins/inbox/pauses.ts';
 import type { Platform } from '../../mixins/platform.ts';
 import type { TransactionName } from '../../mixins/runtime/crash-points.ts';
@@ -22,7 +23,7 @@ export type Consumer = 'deadlines' | 'settlement' | 'shipping';
 /** What a slot has in hand: an intent that is committed and not yet acted upon, or a call that waits for its answer. */
 type Hand = { readonly kind: 'intent'; readonly pause: Pause } | { readonly kind: 'call'; readonly ask: Ask };
 
-export type Shared = 'settings' | 'clock' | 'signals' | 'stored' | 'metrics' | 'provider' | 'parcels';
+export type Shared = 'settings' | 'clock' | 'signals' | 'outgoing' | 'metrics' | 'provider' | 'parcels';
 
 /** What every process of a replay shares. */
 export interface Surroundings {
@@ -67,7 +68,7 @@ export class Slot {
 		const slot = new Slot(surroundings);
 		const { broker } = testService(kind === 'shipping' ? shipping : settlement, slot.#platform, slot.#log);
 		// The sweeper looks when the trace says so, not by itself.
-		await slot.database.without(['settlement.sweep'], async () => {
+		await slot.database.without([lookForOverdue(0).name], async () => {
 			await broker.start();
 			// It first learns what is paused.
 			await pausesOf(slot.#platform).known();

@@ -216,7 +216,7 @@ export class World {
 			settings: this.#settings,
 			clock,
 			signals: this.#signals,
-			stored,
+			outgoing: { stored, unsent: () => {}, publishIn: undefined },
 			metrics: new Metrics(),
 			provider,
 			parcels,
@@ -238,7 +238,7 @@ export class World {
 		const carrier = new HeldCarrier(take);
 		if (!this.#sharesDatabase) return carrier;
 		return Object.assign(carrier, {
-			publishIn: async (tx: Transaction, messages: readonly CarrierMessage[]): Promise<[]> => {
+			publishIn: (tx: Transaction, messages: readonly CarrierMessage[]): [] => {
 				tx.afterCommit(() => held.take(messages));
 				return [];
 			},

@@ -25,7 +25,13 @@ const UNARMED = `
 	SELECT 'OrderDue of ' || o.id AS what FROM orders o
 	WHERE NOT EXISTS (SELECT FROM outbox_messages m WHERE m.order_id = o.id AND m.type = 'OrderDue')`;
 
-/** Each in words; empty when all is well. */
+/** Wake-ups that count as sent, and that PostgreSQL as the carrier does not hold until their moment. */
+const UNCARRIED = `
+	SELECT m.type || ' of ' || m.order_id AS what FROM outbox_messages m
+	WHERE m.sent_at IS NOT NULL AND m.deliver_at > now() + interval '1 second'
+		AND NOT EXISTS (SELECT FROM carrier_messages c WHERE c.id = m.message_id)`;
+
+/** Each in words; empty when all is well. Only for a system without a broker. */
 export async function halfDone(system: Pick<System, 'sql'>): Promise<string[]> {
 	const look = async (kind: string, sql: string): Promise<string[]> =>
 		(await system.sql<{ what: string }>(sql)).map(({ what }) => `${kind}: ${what}`);
@@ -34,5 +40,6 @@ export async function halfDone(system: Pick<System, 'sql'>): Promise<string[]> {
 		...(await look('a hand-over without a stored intent', UNINTENDED_PARCELS)),
 		...(await look('an event without its message', UNTOLD)),
 		...(await look('an order without its wake-up', UNARMED)),
+		...(await look('a wake-up that nobody carries', UNCARRIED)),
 	];
 }

@@ -112,13 +112,14 @@ export class TestDatabase {
 		return Math.floor(Number(row?.now));
 	}
 
-	/** Empties every table but the record of migrations. */
+	/** Empties every table but the record of migrations; a deadlock with what still runs is tried again. */
 	async reset(): Promise<void> {
 		const tables = await this.query<{ name: string }>(
 			`SELECT quote_ident(tablename) AS name FROM pg_tables
 			WHERE schemaname = 'public' AND tablename <> 'schema_migrations'`,
 		);
-		if (tables.length > 0) await this.query(`TRUNCATE ${tables.map(({ name }) => name)} RESTART IDENTITY`);
+		if (tables.length === 0) return;
+		await eventually(() => this.query(`TRUNCATE ${tables.map(({ name }) => name)} RESTART IDENTITY`));
 	}
 
 	/** The server's process id. */

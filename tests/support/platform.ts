@@ -45,7 +45,7 @@ export function testPlatform(parts: Partial<Platform>): Platform {
 		signals: new EventEmitter<Signals>(),
 		metrics: new Metrics(),
 		tracing: NO_TRACING,
-		stored: () => {},
+		outgoing: { stored: () => {}, unsent: () => {}, publishIn: undefined },
 		provider: new SandboxProvider(database),
 		parcels: new StandInParcels(database),
 		entrances: new Set<Entrance>(),

@@ -58,7 +58,7 @@ export class Running {
 		const { PATH = '', HOME = '/', TMPDIR = tmpdir() } = process.env;
 		this.#child = spawn(process.execPath, [join(root, entry), ...args], {
 			cwd: root,
-			env: { PATH, HOME, TMPDIR, ...env },
+			env: { PATH, HOME, TMPDIR, NODE_COMPILE_CACHE: join(root, 'node_modules/.cache/compile'), ...env },
 			stdio: ['ignore', 'pipe', 'pipe'],
 		});
 		if (this.#child.pid === undefined) throw new Error(`${entry} could not be started`);

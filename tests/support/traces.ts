@@ -2,7 +2,10 @@
 import type { CollectedSpan, Collector } from './collector.ts';
 import { until } from './until.ts';
 
-/** Places an order through the gateway, and waits until the trace has its hand-over. */
+/**
+ * Places an order through the gateway, and waits until the trace has its hand-over. The window is long enough for a busy
+ * machine to authorise the payment before it ends: else the capture follows from that.
+ */
 export async function tracedOrder(
 	url: string,
 	collector: Collector,
@@ -11,7 +14,7 @@ export async function tracedOrder(
 	const res = await fetch(`${url}/orders`, {
 		method: 'POST',
 		headers: { 'content-type': 'application/json', ...headers },
-		body: JSON.stringify({ productName: 'Tea', amount: 1, paymentMethod: 'card_ok', cancellationWindow: '1s' }),
+		body: JSON.stringify({ productName: 'Tea', amount: 1, paymentMethod: 'card_ok', cancellationWindow: '3s' }),
 	});
 	const traceId = res.headers.get('x-request-id') ?? '';
 	const { id: orderId } = (await res.json()) as { id: string };

@@ -5,12 +5,13 @@ import { SERVICE_NAMES } from '../../mixins/settings/settings.ts';
 import { testBroker } from './broker-kinds.ts';
 import { Client } from './client.ts';
 import { Cluster, healthOf, ready } from './cluster.ts';
-import { startTestDatabase } from './database.ts';
+import { startTestDatabase, type TestDatabase } from './database.ts';
 import { census, collect, laggards, unfinished } from './evidence.ts';
 import { violations } from './invariants.ts';
 import { Load } from './load.ts';
 import type { Running } from './process.ts';
 import { pick, type Random, seeded } from './random.ts';
+import { Receiver } from './receiver.ts';
 import { type OldRelease, RELEASE_BEFORE } from './release-before.ts';
 import { until } from './until.ts';
 
@@ -28,7 +29,7 @@ export interface UpgradeOptions {
 }
 
 export interface UpgradeReport {
-	/** of I1 to I9, and answers that nobody should get */
+	/** of I1 to I10, and answers that nobody should get */
 	readonly violations: readonly string[];
 	readonly requests: number;
 	/** how often each status was answered; 0 is no answer */
@@ -37,6 +38,8 @@ export interface UpgradeReport {
 	readonly refusals: Readonly<Record<string, number>>;
 	readonly orders: number;
 	readonly ends: Readonly<Record<string, number>>;
+	/** events that a shop was told of, which it asked for while both releases ran */
+	readonly told: number;
 	/** the migrations in between */
 	readonly migrated: readonly string[];
 	/** how long `migrate -- up` took under load, in ms */
@@ -45,9 +48,10 @@ export interface UpgradeReport {
 
 const SETTINGS = {
 	...{ HOLD_LIMIT: '2s', PROVIDER_TIMEOUT: '1s', LOG_LEVEL: 'warn', MIGRATE: 'off' },
-	...{ SHUTDOWN_DELAY: '2s' },
+	...{ SHUTDOWN_DELAY: '2s', WEBHOOK_ALLOW_PRIVATE: 'on' },
 };
 const TO_THE_END = 240_000;
+const ENDS = ['OrderShipped', 'OrderCancelled', 'PaymentDeclined'];
 const READS_EVERY = 100;
 const GOOD: ReadonlySet<number> = new Set([200, 201, 202, 204, 304, 409, 503]);
 
@@ -63,6 +67,7 @@ export async function runUpgrade(options: UpgradeOptions): Promise<UpgradeReport
 	const database = await startTestDatabase({ unmigrated: true });
 	const cluster = await Cluster.create(database, broker.url, SETTINGS);
 	const balancer = new Balancer();
+	const shop = new Shop(await Receiver.open(), database);
 	const client = new Client(balancer.next);
 	const begun = performance.now();
 	const tell = (line: string): void => say(`${((performance.now() - begun) / 1_000).toFixed(1)} s: ${line}`);
@@ -99,6 +104,7 @@ export async function runUpgrade(options: UpgradeOptions): Promise<UpgradeReport
 		const took = performance.now() - migrating;
 		await serve(next);
 		tell(`migrated in ${Math.round(took)} ms; both releases run`);
+		if (!andBack) await shop.asksToBeTold(next[0]);
 		await pause(stage);
 
 		if (andBack) {
@@ -110,6 +116,8 @@ export async function runUpgrade(options: UpgradeOptions): Promise<UpgradeReport
 			await migrate('up');
 			await serve(later);
 			tell('forth again, after the migrations were taken back and applied once more');
+			await shop.asksToBeTold(later[0]);
+			await pause(stage);
 			await end(first);
 		} else {
 			// A process of the release before that dies now, with messages in hand.
@@ -131,7 +139,8 @@ export async function runUpgrade(options: UpgradeOptions): Promise<UpgradeReport
 		const evidence = await collect(cluster, client);
 		const seen = [...evidence.answers, ...reads.answers];
 		return {
-			violations: [...violations(evidence), ...bad(seen)],
+			violations: [...violations(evidence), ...(await shop.untold()), ...bad(seen)],
+			told: shop.told,
 			requests: seen.length,
 			answers: count(seen.map(({ status }) => String(status))),
 			refusals: count(seen.filter(({ status }) => status === 503).map(({ action, code }) => `${action}: ${code}`)),
@@ -145,6 +154,53 @@ export async function runUpgrade(options: UpgradeOptions): Promise<UpgradeReport
 		await cluster.dispose();
 		await broker.dispose();
 		await database.stop();
+		await shop.close();
+	}
+}
+
+/** Wants to hear of the ends of orders, from a moment on at which both releases raise events. */
+class Shop {
+	readonly #receiver: Receiver;
+	readonly #database: TestDatabase;
+	#since = Number.NaN;
+
+	constructor(receiver: Receiver, database: TestDatabase) {
+		this.#receiver = receiver;
+		this.#database = database;
+	}
+
+	/** How many events it was told of. */
+	get told(): number {
+		return this.#ids.size;
+	}
+
+	get #ids(): ReadonlySet<string> {
+		return new Set(this.#receiver.heard.map(({ id }) => id));
+	}
+
+	async asksToBeTold(gateway: Running | undefined): Promise<void> {
+		const how = {
+			method: 'POST',
+			headers: { 'content-type': 'application/json' },
+			body: JSON.stringify({ url: this.#receiver.url('good'), types: ENDS }),
+		};
+		await until(async () => (await fetch(`${gateway?.url}/webhook-endpoints`, how)).status === 201, 'it may be told');
+		this.#since = await this.#database.now();
+	}
+
+	/** I10: what it was not told of. */
+	async untold(): Promise<string[]> {
+		const rows = await this.#database.query<{ id: string }>(
+			'SELECT id FROM order_events WHERE type = ANY($1) AND occurred_at > to_timestamp($2::float8 / 1000)',
+			[ENDS, this.#since],
+		);
+		const missing = (): string[] => rows.flatMap(({ id }) => (this.#ids.has(id) ? [] : [id]));
+		await until(() => missing().length === 0, 'it was told of all', TO_THE_END).catch(() => {});
+		return missing().map((id) => `event ${id} was not told (I10)`);
+	}
+
+	close(): Promise<void> {
+		return this.#receiver.close();
 	}
 }
 

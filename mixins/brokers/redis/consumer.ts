@@ -102,6 +102,8 @@ export class Consumer {
 			const batches = await this.#take();
 			this.#handling = true;
 			for (const batch of batches) await this.#deliver(batch);
+			const taken = batches.reduce((sum, { length }) => sum + length, 0);
+			this.#loop.shortenRest(1 - Math.min(1, taken / this.#options.batch));
 			return 0;
 		} catch (error) {
 			this.#leftovers = true;

@@ -1,6 +1,6 @@
 import type { Migration } from './migration.ts';
 
-/** The consumer groups that an operator has paused. Every process reads it once a second. */
+/** The consumer groups that an operator has paused. Every process reads it every two seconds. */
 export const migration: Migration = {
 	name: '0019-paused-consumers',
 	breaking: false,

@@ -22,7 +22,10 @@ const CUT = { most: 0.5, least: 0.9 };
 const GROWTH = 4;
 /** The event loop is looked at so often, in ms. */
 const LOOK_EVERY: Duration = 250;
-const RESOLUTION: Duration = 20;
+/** Each beat wakes the process up. */
+const RESOLUTION: Duration = 50;
+/** After so many looks without work the event loop is watched no more, until there is work again. */
+const QUIET_LOOKS = 20;
 /** If the event loop is this much too late on average, the process is overloaded. */
 const LATE_LOOP: Duration = 100;
 
@@ -40,8 +43,10 @@ export class LoadLimiter {
 	#atWork = 0;
 	#late = 0;
 	#cutAt = Number.NEGATIVE_INFINITY;
-	#loop: ReturnType<typeof monitorEventLoopDelay> | undefined;
+	readonly #loop = monitorEventLoopDelay({ resolution: RESOLUTION });
 	#timer: NodeJS.Timeout | undefined;
+	#quietLooks = 0;
+	#stopped = true;
 
 	/** `clock` tells milliseconds and never goes back. */
 	constructor(limits: LoadLimits = LOAD_LIMITS, clock: () => Duration = () => performance.now()) {
@@ -66,9 +71,8 @@ export class LoadLimiter {
 
 	/** Takes a place, whether or not there is one; the answer gives it back, once. */
 	enter(): () => void {
-		const begin = this.#clock();
+		const begin = this.#begin();
 		let isIn = true;
-		this.#atWork += 1;
 		return () => {
 			if (!isIn) return;
 			isIn = false;
@@ -82,8 +86,7 @@ export class LoadLimiter {
 	 * late.
 	 */
 	async while<T>(work: () => Promise<T>): Promise<T> {
-		const begin = this.#clock();
-		this.#atWork += 1;
+		const begin = this.#begin();
 		try {
 			return await work();
 		} finally {
@@ -93,24 +96,43 @@ export class LoadLimiter {
 		}
 	}
 
-	/** Begins to watch the event loop. */
+	/** From now on the event loop is watched while there is work. */
 	start(): void {
-		this.#loop ??= monitorEventLoopDelay({ resolution: RESOLUTION });
+		this.#stopped = false;
+		this.#watch();
+	}
+
+	stop(): void {
+		this.#stopped = true;
+		this.#rest();
+	}
+
+	#begin(): Duration {
+		this.#atWork += 1;
+		this.#quietLooks = 0;
+		if (this.#timer === undefined && !this.#stopped) this.#watch();
+		return this.#clock();
+	}
+
+	#watch(): void {
+		this.#loop.reset();
 		this.#loop.enable();
 		this.#timer ??= setInterval(() => this.#look(), LOOK_EVERY).unref();
 	}
 
-	stop(): void {
-		this.#loop?.disable();
+	#rest(): void {
+		this.#loop.disable();
 		clearInterval(this.#timer);
 		this.#timer = undefined;
 	}
 
 	#look(): void {
 		// In nanoseconds, and counted from one beat to the next.
-		const delay = (this.#loop?.mean ?? 0) / 1e6 - RESOLUTION;
-		this.#loop?.reset();
+		const delay = this.#loop.mean / 1e6 - RESOLUTION;
+		this.#loop.reset();
 		if (delay > LATE_LOOP) this.#cut(this.#clock(), CUT.least);
+		this.#quietLooks = this.#atWork > 0 ? 0 : this.#quietLooks + 1;
+		if (this.#quietLooks > QUIET_LOOKS) this.#rest();
 	}
 
 	#learn(begin: Duration, end: Duration): void {

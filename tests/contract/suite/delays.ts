@@ -34,9 +34,9 @@ export function delaySuite({ harness, bench }: Part): void {
 		await othersComeAllTheTime;
 		expectNoneEarly(collector, [long, short]);
 		const received = collector.received.filter(({ deliverAt }) => deliverAt !== null);
-		expect(received.map(({ id, deliverAt, attempt }) => ({ id, deliverAt, attempt }))).toEqual(
-			[short, long].map(({ id, deliverAt }) => ({ id, deliverAt, attempt: 1 })),
-		);
+		// A member that joins may bring one twice, never as a failure.
+		const once = new Map(received.map(({ id, deliverAt, attempt }) => [id, { id, deliverAt, attempt }]));
+		expect([...once.values()]).toEqual([short, long].map(({ id, deliverAt }) => ({ id, deliverAt, attempt: 1 })));
 	});
 
 	it.each([

@@ -96,7 +96,16 @@ for (const [kind, start] of [
 			} finally {
 				await broker.relent?.();
 			}
-			await until(async () => (await healthOf(running)).status === 'ok' && (await healthOf(relay)).status === 'ok');
+			let seen = '';
+			await until(
+				async () => {
+					seen = `${await reasons(running)} ${await reasons(relay)}`;
+					return (await healthOf(running)).status === 'ok' && (await healthOf(relay)).status === 'ok';
+				},
+				() => `both have all that they need: ${seen}\n${cluster.lastWords()}`,
+				// The other one may have sent what this one was refused; then it remembers the refusal for a minute.
+				90_000,
+			);
 			await until(async () => (await unfinished(cluster)) === 0, 'the order has ended');
 			const told = running.lines.filter((line) => REFUSED.test(line)).map((line) => line.replace(/^\[.*?\]/, ''));
 			expect(told.length).toBeGreaterThan(0);

@@ -3,9 +3,11 @@ import { BROKER_KINDS, type TestBroker, testBroker } from '../../support/broker-
 import { requiredBrokers } from '../../support/brokers.ts';
 import { Client } from '../../support/client.ts';
 import { Cluster, ready } from '../../support/cluster.ts';
+import { Collector } from '../../support/collector.ts';
 import { startTestDatabase, type TestDatabase } from '../../support/database.ts';
 import { collect, laggards, strangeAnswers, unfinished } from '../../support/evidence.ts';
 import { violations } from '../../support/invariants.ts';
+import { tracedOrder, wayBack } from '../../support/traces.ts';
 import { until } from '../../support/until.ts';
 
 const MINUTE = 60_000;
@@ -80,5 +82,33 @@ it('goes on with every order when the broker is changed, from each carrier to ea
 	} finally {
 		client.giveUp();
 		await cluster.dispose();
+	}
+});
+
+it('an order is one trace on each carrier, and every span leads back to the request', async () => {
+	const collector = await Collector.start();
+	const cluster = await Cluster.create(database, '', { LOG_LEVEL: 'warn', ...collector.env });
+	try {
+		for (const carrier of carriers) {
+			const running = cluster.start('', { BROKER_URL: carrier?.url ?? '' });
+			await ready(running);
+			const { traceId } = await tracedOrder(await running.listening, collector);
+			const spans = await until(() => {
+				const found = collector.trace(traceId);
+				return found.every((span) => wayBack(span, found).at(-1) === 'POST /orders') ? found : undefined;
+			}, 'every span leads back');
+			const last = spans.find(({ name }) => name === 'parcel service hand_over');
+			expect(last && wayBack(last, spans)).toEqual([
+				...['parcel service hand_over', 'process shipping', 'process settlement', 'process deadlines', 'POST /orders'],
+			]);
+			// Without a broker messages go with the commit.
+			expect(spans.some(({ name }) => name === 'send outbox')).toBe(carrier !== null);
+			const systems = new Set(spans.map(({ attributes }) => attributes['messaging.system.name']));
+			expect(systems.size).toBe(2); // one, and none for the spans that are no message's
+			await running.stop();
+		}
+	} finally {
+		await cluster.dispose();
+		await collector.stop();
 	}
 });

@@ -18,7 +18,7 @@ import { BROKER_KINDS, type TestBroker, testBroker } from '../../support/broker-
 import { describeBroker } from '../../support/brokers.ts';
 import { type MemoryLog, memoryLog } from '../../support/database.ts';
 import { ask } from '../../support/redis.ts';
-import { eventually, until } from '../../support/until.ts';
+import { eventually, PATIENCE, until } from '../../support/until.ts';
 
 interface Node {
 	readonly broker: ServiceBroker;
@@ -205,7 +205,7 @@ for (const kind of BROKER_KINDS) {
 			const server1 = await join('server', true);
 			const client = await join('client');
 			await eventually(() => say(client, 'ready'));
-			const call = client.broker.call('echo.slowly', { id: 'once' });
+			const call = client.broker.call('echo.slowly', { id: 'once' }, { timeout: PATIENCE });
 			call.catch(() => {});
 			await until(() => asked.includes('once'));
 			const connects: unknown[] = [];
@@ -268,7 +268,7 @@ for (const kind of BROKER_KINDS) {
 			await join('server', true);
 			const client = await join('client');
 			await eventually(() => say(client, 'ready'));
-			const call = client.broker.call('echo.slowly', { id: 'slow' });
+			const call = client.broker.call('echo.slowly', { id: 'slow' }, { timeout: PATIENCE });
 			const read = client.broker.call('echo.read', { id: 'slow' });
 			call.catch(() => {});
 			read.catch(() => {});

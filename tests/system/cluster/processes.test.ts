@@ -64,6 +64,12 @@ for (const kind of BROKER_KINDS) {
 			const load = new Load(client, { random: seeded(7), perSecond: 20 });
 			await until(() => load.count >= 100);
 			await load.stop();
+			// With a window that is long enough for a busy machine.
+			const { orderId } = await client.create(
+				{ productName: 'book', amount: 1, cancellationWindow: '60s' },
+				'to cancel',
+			);
+			await client.command('cancel', orderId ?? '');
 			await ended();
 			const evidence = await collect(cluster, client);
 			expect(violations(evidence)).toEqual([]);

@@ -29,6 +29,15 @@ const refund = (status: string, intent = 'NULL, NULL, NULL, NULL') =>
 			key_used_at, attempt_until, attempts, request_version)
 		VALUES ('${REFUND}', '${ORDER}', 5, '${status}', now(), ${intent})`);
 
+it('a wake-up that counts as sent and is nowhere', async () => {
+	await database.query(`INSERT INTO outbox_messages (message_id, type, order_id, deliver_at, sent_at)
+		VALUES ('${REFUND}', 'OrderDue', '${ORDER}', now() + interval '1 hour', now())`);
+	expect(await found()).toEqual([`a wake-up that nobody carries: OrderDue of ${ORDER}`]);
+	await database.query(`INSERT INTO carrier_messages (consumer, deliver_at, id, type, key, body)
+		SELECT 'deadlines', deliver_at, message_id, type, order_id, '{}' FROM outbox_messages`);
+	expect(await found()).toEqual([]);
+});
+
 const complaint = (operation: string): string[] => [`a call without a stored intent: ${operation} of ${ORDER}`];
 
 it.each([

@@ -25,9 +25,8 @@ const REFUSED: ReadonlySet<string> = new Set(['outbox.postpone']);
 /** Loops that begin before there is any work: not at their first, empty pass. */
 const PASS: Readonly<Record<string, number>> = {
 	'carrier.deliver': 15,
-	'outbox.forward': 5,
+	'outbox.forward': 2,
 	'outbox.lease': 5,
-	'settlement.sweep': 2,
 };
 
 const boundary = (point: CrashPoint): string => point.slice(point.indexOf(':') + 1);
@@ -40,11 +39,23 @@ const preload = pathToFileURL(join(import.meta.dirname, '../fixtures/apart-carri
 
 const REFUSE = `
 	CREATE FUNCTION refuse() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RAISE EXCEPTION 'not this one'; END $$;
-	CREATE TRIGGER refuse BEFORE INSERT ON carrier_messages FOR EACH ROW WHEN (NEW.type = 'OrderConfirmed')
+	CREATE TRIGGER refuse BEFORE INSERT ON carrier_messages FOR EACH ROW WHEN (NEW.type = 'ShipmentDue')
 		EXECUTE FUNCTION refuse();`;
 const ACCEPT = 'DROP FUNCTION refuse() CASCADE';
+/** Raised by nobody, so that the relay has to send it, and for an order that there is not. */
+const REFUSED_ROW = `INSERT INTO outbox_messages (message_id, type, order_id, deliver_at)
+	VALUES (gen_random_uuid(), 'ShipmentDue', gen_random_uuid(), now())`;
+
+/** As an operator's replay of the latest events does: what the relay sends where the carrier shares the database. */
+const REPLAY = `INSERT INTO outbox_messages (message_id, type, order_id, sequence)
+	SELECT id, type, order_id, sequence FROM order_events ORDER BY occurred_at DESC LIMIT 3`;
+
+/** The sweeper has something to look at. */
+const OVERDUE = `UPDATE orders SET sweep_at = statement_timestamp() WHERE id = (
+	SELECT id FROM orders WHERE sweep_at IS NOT NULL ORDER BY id DESC LIMIT 1 FOR UPDATE SKIP LOCKED)`;
 
 const PATIENCE = 90_000;
+const BUYERS_PATIENCE = 300_000;
 
 let system: System;
 let client: Client;
@@ -62,9 +73,10 @@ const endpoint = async (body: object): Promise<string | undefined> => {
 	return answer?.status === 201 ? ((await answer.json()) as { id: string }).id : undefined;
 };
 
-/** Endpoints that nobody is told by come and go. */
+/** Endpoints that nobody is told by come and go, events are sent again, and orders are overdue. */
 async function churn(): Promise<void> {
 	while (churning) {
+		for (const text of [REPLAY, OVERDUE]) await system.sql(text).catch(() => {}); // the server may be away
 		const id = await endpoint({ url: receiver.url('good'), types: ['RefundFailed'] }).catch(() => undefined);
 		if (id !== undefined) await fetch(`${system.url()}/webhook-endpoints/${id}`, { method: 'DELETE' }).catch(() => {});
 		await pause(200);
@@ -73,7 +85,8 @@ async function churn(): Promise<void> {
 
 beforeAll(async () => {
 	system = await System.create({ HOLD_LIMIT: '2s', PROVIDER_TIMEOUT: '1s', LOG_LEVEL: 'warn' });
-	client = new Client(system.url);
+	// Many processes die before they listen, so a slow machine may not answer for minutes.
+	client = new Client(system.url, BUYERS_PATIENCE);
 	receiver = await Receiver.open();
 	const first = await system.up(); // the database is made here, whatever point comes first
 	expect(await endpoint({ url: receiver.url('good') })).toBeDefined();
@@ -98,7 +111,9 @@ async function dieAt(point: CrashPoint, env: Environment = {}): Promise<void> {
 		() => `dead at ${point}\n${running.lines.join('\n')}`,
 		PATIENCE,
 	);
-	expect({ point, ...(await running.exited) }).toEqual({ point, code: null, signal: 'SIGKILL' });
+	const exit = await running.exited;
+	const words = exit.signal === null ? running.lines : [];
+	expect({ point, words, ...exit }).toEqual({ point, words: [], code: null, signal: 'SIGKILL' });
 	expect({ point, halfDone: await halfDone(system) }).toEqual({ point, halfDone: [] });
 }
 
@@ -109,8 +124,11 @@ it('dies at every point that a plain process passes', async () => {
 it('dies at every point of a message that cannot be sent', async () => {
 	// While processes are dead, so that the locks of this wait for nobody.
 	await system.sql(REFUSE);
-	for (const point of refusedPoints) await dieAt(point);
-	await system.sql(ACCEPT);
+	for (const point of refusedPoints) {
+		await system.sql(REFUSED_ROW);
+		await dieAt(point);
+	}
+	await system.sql(`${ACCEPT}; DELETE FROM outbox_messages WHERE type = 'ShipmentDue' AND sent_at IS NULL`);
 }, 600_000);
 
 it('dies at every point of a process whose carrier is apart from the database', async () => {

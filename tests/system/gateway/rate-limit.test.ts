@@ -157,7 +157,7 @@ describe('over HTTP', () => {
 	}
 
 	it('one figure for each token over both gateways, whatever the address; 429 says when to come again', async () => {
-		const urls = await gateways({ AUTH: 'jwt', AUTH_JWT_SECRET: SECRET, RATE_LIMIT: '12/m' });
+		const urls = await gateways({ AUTH: 'jwt', AUTH_JWT_SECRET: SECRET, RATE_LIMIT: '3/m' });
 		const get = (token: string, index: number): Promise<Response> =>
 			fetch(`${urls[index % 2]}/orders`, { headers: { authorization: `Bearer ${token}` } });
 		for (const sub of ['alice', 'bob']) {
@@ -166,11 +166,11 @@ describe('over HTTP', () => {
 			for (let index = 0; index < 18; index += 1)
 				answers.push(await get(await secretToken({ sub, jti: index }), index));
 			const refused = answers.filter(({ status }) => status === 429);
-			expect(answers.filter(({ status }) => status === 200)).toHaveLength(12);
-			expect(refused).toHaveLength(6);
+			expect(answers.filter(({ status }) => status === 200)).toHaveLength(3);
+			expect(refused).toHaveLength(15);
 			for (const answer of refused) {
 				expect(Number(answer.headers.get('retry-after'))).toBeGreaterThanOrEqual(1);
-				expect(Number(answer.headers.get('retry-after'))).toBeLessThanOrEqual(5);
+				expect(Number(answer.headers.get('retry-after'))).toBeLessThanOrEqual(20);
 				expect(answer.headers.get('content-type')).toBe('application/problem+json');
 				expect(await answer.json()).toMatchObject({ status: 429, code: 'RateLimit.Exceeded' });
 			}
@@ -178,22 +178,22 @@ describe('over HTTP', () => {
 		// Bad tokens are counted by the address that tries them, and harm no good one.
 		const tries: number[] = [];
 		for (let index = 0; index < 15; index += 1) tries.push((await get('nonsense', index)).status);
-		expect(tries.filter((status) => status === 401)).toHaveLength(12);
-		expect(tries.filter((status) => status === 429)).toHaveLength(3);
+		expect(tries.filter((status) => status === 401)).toHaveLength(3);
+		expect(tries.filter((status) => status === 429)).toHaveLength(12);
 		expect((await get(await secretToken({ sub: 'carol' }), 0)).status).toBe(200);
 		// Nobody asks health too often.
 		for (let index = 0; index < 20; index += 1) expect((await fetch(`${urls[0]}/health/ready`)).status).toBe(200);
 	});
 
 	it('without tokens each address has its own, as a trusted proxy names it', async () => {
-		const urls = await gateways({ RATE_LIMIT: '5/m', TRUST_PROXY: '127.0.0.1' });
+		const urls = await gateways({ RATE_LIMIT: '2/m', TRUST_PROXY: '127.0.0.1' });
 		const from = async (address: string | undefined): Promise<number[]> => {
 			const headers = address === undefined ? {} : { 'x-forwarded-for': `6.6.6.6, ${address}` };
 			const answers = Array.from({ length: 8 }, (_, index) => fetch(`${urls[index % 2]}/orders`, { headers }));
 			return (await Promise.all(answers)).map(({ status }) => status);
 		};
 		for (const address of ['192.0.2.1', '192.0.2.2', '2001:db8::1', undefined]) {
-			expect((await from(address)).filter((status) => status === 200)).toHaveLength(5);
+			expect((await from(address)).filter((status) => status === 200)).toHaveLength(2);
 		}
 		// Another address of the same network.
 		expect((await from('2001:db8::ffff:1')).filter((status) => status === 200)).toHaveLength(0);

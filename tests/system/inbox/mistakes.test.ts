@@ -19,7 +19,7 @@ const stacks = (log: { readonly errors: readonly unknown[] }): (string | undefin
 
 it('of a handler, once, beside the failures that become dead letters', async () => {
 	const log = memoryLog();
-	const inbox = new Inbox(database.database, () => {}, log);
+	const inbox = new Inbox(database.database, { stored: () => {} }, log);
 	const deliveries = Array.from({ length: 3 }, () => ({
 		...{ id: newId(Date.now()), key: newId(Date.now()), type: 'OrderDue', body: ENVELOPE, deliverAt: null, attempt: 1 },
 	}));

@@ -105,7 +105,9 @@ describe('an installation without install scripts', () => {
 		expect(node('--import', './bin/runtime.mjs', '-e', '').stderr).toBe('');
 		const { scripts } = JSON.parse(readFileSync(join(ROOT, 'package.json'), 'utf8'));
 		for (const name of ['start', 'repl', 'migrate', 'brokers'])
-			expect(scripts[name]).toMatch(/node --import \.\/bin\/runtime\.mjs bin\//);
+			expect(scripts[name]).toMatch(
+				/node (?:--expose-gc --max-semi-space-size=8 )?--import \.\/bin\/runtime\.mjs bin\//,
+			);
 	});
 
 	it('keeps compiled code where it may write, and does without where it may not', () => {

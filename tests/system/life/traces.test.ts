@@ -38,11 +38,10 @@ it('an order is one trace from the request to the hand-over, and every span lead
 	const { traceId, orderId } = await tracedOrder(application.url ?? '', collector);
 	const spans = await until(() => {
 		const found = collector.trace(traceId);
-		return found.filter(({ name }) => name === 'send outbox').length >= 5 ? found : undefined;
+		return found.length >= 8 ? found : undefined;
 	}, 'all spans have come');
 	expect(count(spans.map(({ name }) => name))).toEqual({
 		'POST /orders': 1,
-		'send outbox': expect.any(Number),
 		'process settlement': 2,
 		'process deadlines': 1,
 		'process shipping': 1,

@@ -19,8 +19,10 @@ interface Answer {
 }
 
 const intake = (): Intake<Answer> =>
-	new Intake(database.database, () => {
-		stored += 1;
+	new Intake(database.database, {
+		stored: () => {
+			stored += 1;
+		},
 	});
 
 function request(
@@ -162,7 +164,7 @@ describe('taking orders in', () => {
 					return database.database.transaction(name, work);
 				},
 			},
-			() => {},
+			{ stored: () => {} },
 		);
 		const slowly = slow.place(request('held')).then((placed) => [placed, performance.now() - begin] as const);
 		const neighbours = await Promise.all(Array.from({ length: 20 }, (_, place) => one.place(request(`free-${place}`))));

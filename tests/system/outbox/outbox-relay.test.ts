@@ -72,11 +72,12 @@ describe.each(['publishIn', 'publish'] as const)('the relay with a carrier that 
 
 	/** A carrier that takes everything and keeps it in a list. */
 	const recorder = (published: CarrierMessage[]): Carrier => {
-		const take = async (messages: readonly CarrierMessage[]) => {
+		const take = (messages: readonly CarrierMessage[]) => {
 			published.push(...messages);
 			return [];
 		};
-		return { ...leasing, publish: take, ...(way === 'publishIn' && { publishIn: (_, messages) => take(messages) }) };
+		const publish = async (messages: readonly CarrierMessage[]) => take(messages);
+		return { ...leasing, publish, ...(way === 'publishIn' && { publishIn: (_, messages) => take(messages) }) };
 	};
 
 	it('sends every row exactly once, however many relays are at work', async () => {
@@ -317,7 +318,10 @@ describe('a carrier that is away', () => {
 
 	it('leaves everything as it was where it shares the database', async () => {
 		await store(server.database, events(5));
-		const away: Carrier = { ...leasing, publishIn: () => Promise.reject(new DatabaseUnavailable('away')) };
+		const publishIn = (): never => {
+			throw new DatabaseUnavailable('away');
+		};
+		const away: Carrier = { ...leasing, publishIn };
 		await expect(step(away)).rejects.toThrow('away');
 		expect((await outbox()).map(({ attempts, sent }) => ({ attempts, sent }))).toEqual(
 			Array(5).fill({ attempts: 0, sent: false }),
@@ -333,10 +337,10 @@ it('finds the rows that break a whole batch, and sends the others', async () => 
 	await store(server.database, messages);
 	const carrier: Carrier = {
 		...leasing,
-		publishIn: async (tx, batch) => {
-			const failures = await postgres.publishIn(tx, batch);
-			if (batch.some(({ id }) => bad.has(id))) await tx.query({ name: 'breaks', text: 'SELECT 1 / 0', values: [] });
-			return failures;
+		publishIn: (tx, batch) => {
+			if (batch.some(({ id }) => bad.has(id)))
+				tx.write({ name: 'breaks', text: 'INSERT INTO carrier_messages (consumer) VALUES (1 / 0)', values: [] });
+			return postgres.publishIn(tx, batch);
 		},
 	};
 	await step(carrier);

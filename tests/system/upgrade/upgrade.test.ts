@@ -27,7 +27,7 @@ if (before === undefined) {
 	for (const kind of BROKER_KINDS) {
 		await describeBroker(kind, `this release and ${RELEASE_BEFORE.commit.slice(0, 7)} on ${kind.scheme}`, () => {
 			it(
-				'run side by side, with the migration in between: nobody is answered but 2xx, 409 and 503, and I1 to I9 hold',
+				'run side by side, with the migration in between: nobody is answered but 2xx, 409 and 503, and I1 to I10 hold',
 				async () => {
 					const seed = Number(process.env.UPGRADE_SEED ?? Date.now() % 1_000_000);
 					const said: string[] = [`UPGRADE_SEED=${seed}`];
@@ -35,13 +35,14 @@ if (before === undefined) {
 					const say = (line: string): void => void said.push(line);
 					const report = await runUpgrade({ kind, before, seed, perSecond, stage, andBack: kind === redis, say });
 					const seconds = Math.round((performance.now() - begun) / 1_000);
-					const { requests, answers, refusals, orders, ends, migrated, migrating } = report;
+					const { requests, answers, refusals, orders, ends, migrated, migrating, told } = report;
 					console.log(
-						`${kind.scheme}, seed ${seed}: ${requests} requests, ${orders} orders, ${seconds} s, ${migrating} ms to migrate`,
+						`${kind.scheme}, seed ${seed}: ${requests} requests, ${orders} orders, ${told} events told, ${seconds} s, ${migrating} ms to migrate`,
 						...[answers, refusals, ends, migrated, said],
 					);
 					expect(report.violations.length === 0 ? [] : [...said, ...report.violations]).toEqual([]);
 					expect(orders).toBeGreaterThan(50);
+					expect(told).toBeGreaterThan(10);
 					expect(Object.keys(ends).sort()).toEqual(['Cancelled', 'PaymentFailed', 'Shipped']);
 				},
 				LONGEST,

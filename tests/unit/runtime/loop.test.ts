@@ -23,6 +23,17 @@ function running(pause: number, rest?: number) {
 	return Object.assign(self, { loop });
 }
 
+/** After so many milliseconds it takes its second step, and after so many more its third; then it ends. */
+async function twoMoreSteps(on: ReturnType<typeof running>, ...times: readonly [number, number]): Promise<void> {
+	for (const [index, time] of times.entries()) {
+		await on.pass(time - 1);
+		expect(on.steps).toBe(index + 1);
+		await on.pass(1);
+		expect(on.steps).toBe(index + 2);
+	}
+	await on.loop.stop();
+}
+
 it('a mistake in the program is told at once with its stack, once for each place; what may pass is told without', async () => {
 	jest.useFakeTimers();
 	const log = memoryLog();
@@ -67,13 +78,7 @@ describe('a loop', () => {
 			await on.pass(time);
 		}
 		expect(on.steps).toBe(1);
-		await on.pass(1);
-		expect(on.steps).toBe(2);
-		await on.pass(99);
-		expect(on.steps).toBe(2);
-		await on.pass(1);
-		expect(on.steps).toBe(3);
-		await on.loop.stop();
+		await twoMoreSteps(on, 1, 100);
 	});
 
 	it('rests also where its step asks for the next one at once', async () => {
@@ -81,6 +86,15 @@ describe('a loop', () => {
 		await on.pass(20);
 		expect(on.steps).toBe(5);
 		await on.loop.stop();
+	});
+
+	it('rests for a share of it after a step that says so, and in full after the next one', async () => {
+		const on = running(0, 100);
+		on.loop.shortenRest(0.25);
+		expect(on.steps).toBe(1);
+		await on.pass(24);
+		expect(on.steps).toBe(1);
+		await twoMoreSteps(on, 1, 100);
 	});
 
 	it('stops in the middle of a rest', async () => {
