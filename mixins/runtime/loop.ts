@@ -9,6 +9,8 @@ const FIRST_PAUSE: Duration = 100;
 const LONGEST_PAUSE: Duration = 1_000;
 /** A failure may pass by itself; if it lasts longer than this, one line a minute says what is wrong. */
 const QUIET: Duration = 5_000;
+/** With so many in one step, what a step costs beside them hardly counts. */
+const ENOUGH = 50;
 
 /**
  * Repeats a step until it is stopped. A step returns how many milliseconds the next one may wait; `wake` ends the
@@ -42,9 +44,14 @@ export class Loop {
 		return performance.now() - this.#lastBeat;
 	}
 
-	/** Shortens the rest after the step under way to this share of it: who has found much need not gather more. */
-	shortenRest(share: number): void {
-		this.#share = share;
+	/** The step under way has found so much: the more it is, the shorter the rest after it; what is enough need not gather. */
+	found(count: number): void {
+		this.#share = Math.max(0, 1 - count / ENOUGH);
+	}
+
+	/** No rest after the step under way: it has found nothing that more could join. */
+	skipRest(): void {
+		this.#share = 0;
 	}
 
 	start(): void {

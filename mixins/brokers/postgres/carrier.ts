@@ -140,21 +140,25 @@ export class PostgresCarrier implements Carrier {
 		const { group, lookout, lowWater } = consumer;
 		const wait = lookout.wait(loop, SLOW_POLL);
 		if (wait > 0) {
-			loop.shortenRest(0);
+			loop.skipRest();
 			return wait;
 		}
 		const from = lowWater.place;
 		const take: Take = { loop, consumer, handle, batch, from };
 		try {
 			if (!lookout.expects && !(await this.#isDue(take))) {
-				loop.shortenRest(0);
+				loop.skipRest();
 				return 0;
 			}
 			const taken = await this.#takeTogether(take);
 			const last = taken.at(-1)?.deliver_at;
-			loop.shortenRest(last === undefined ? 0 : 1 - taken.length / batch);
-			if (last !== undefined) lowWater.reached(last, taken.length === batch);
-			else await this.#askWanted(group);
+			if (last !== undefined) {
+				loop.found(taken.length);
+				lowWater.reached(last, taken.length === batch);
+			} else {
+				loop.skipRest();
+				await this.#askWanted(group);
+			}
 			return 0;
 		} catch (error) {
 			lowWater.lower(from); // what was taken is there again

@@ -101,7 +101,7 @@ export class Consumer {
 		const batch = this.#ready.slice(0, this.#options.batch);
 		if (batch.length > 0) {
 			await this.#deliver(channel, batch);
-			this.#loop.shortenRest(1 - batch.length / this.#options.batch);
+			this.#loop.found(batch.length);
 			return 0;
 		}
 		const sinceLook = performance.now() - this.#lookedAt;

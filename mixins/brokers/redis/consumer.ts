@@ -103,7 +103,7 @@ export class Consumer {
 			this.#handling = true;
 			for (const batch of batches) await this.#deliver(batch);
 			const taken = batches.reduce((sum, { length }) => sum + length, 0);
-			this.#loop.shortenRest(1 - Math.min(1, taken / this.#options.batch));
+			this.#loop.found(taken);
 			return 0;
 		} catch (error) {
 			this.#leftovers = true;

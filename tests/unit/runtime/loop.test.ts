@@ -88,13 +88,31 @@ describe('a loop', () => {
 		await on.loop.stop();
 	});
 
-	it('rests for a share of it after a step that says so, and in full after the next one', async () => {
+	it.each([
+		[0, 100],
+		[5, 90],
+		[25, 50],
+	])(
+		'rests the shorter the more a step has found, after %i for %i % of it, and in full after the next one',
+		async (found, rest) => {
+			const on = running(0, 100);
+			on.loop.found(found);
+			expect(on.steps).toBe(1);
+			await on.pass(rest - 1);
+			expect(on.steps).toBe(1);
+			await twoMoreSteps(on, 1, 100);
+		},
+	);
+
+	it.each([
+		['has found enough', (loop: Loop) => loop.found(1_000)],
+		['asks for that', (loop: Loop) => loop.skipRest()],
+	])('does not rest after a step that %s', async (_, tell) => {
 		const on = running(0, 100);
-		on.loop.shortenRest(0.25);
-		expect(on.steps).toBe(1);
-		await on.pass(24);
-		expect(on.steps).toBe(1);
-		await twoMoreSteps(on, 1, 100);
+		tell(on.loop);
+		await on.pass(99);
+		expect(on.steps).toBe(2);
+		await on.loop.stop();
 	});
 
 	it('stops in the middle of a rest', async () => {
