@@ -56,8 +56,8 @@ export interface SubscribeOptions {
 	/** the most batches in hand at once */
 	readonly concurrency?: number;
 	/**
-	 * how long to wait after a batch for more messages, the less the fuller it was; a carrier whose broker does that by
-	 * itself ignores it
+	 * how many ms to wait after a batch for more messages: the shorter the more it had, and not at all after 50; a carrier
+	 * whose broker does that by itself ignores it
 	 */
 	readonly linger?: Duration;
 }

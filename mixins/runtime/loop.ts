@@ -44,7 +44,7 @@ export class Loop {
 		return performance.now() - this.#lastBeat;
 	}
 
-	/** The step under way has found so much: the more it is, the shorter the rest after it; what is enough need not gather. */
+	/** Says how much the step under way has found. The more it is, the shorter is the rest after it; from 50 on there is none. */
 	found(count: number): void {
 		this.#share = Math.max(0, 1 - count / ENOUGH);
 	}
